@@ -1,0 +1,27 @@
+using System.Reflection;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using AgentPlatform.Work;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AgentPlatform;
+
+/// <summary>The platform's modules, in the order their schemas build on each other.</summary>
+public static class AgentPlatformModules
+{
+    private static readonly Assembly Self = typeof(AgentPlatformModules).Assembly;
+
+    public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
+    [
+        .. new[] { "Kernel", "Tenancy", "Identity", "Events", "Work", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Brain" }
+            .Select(module => (module, Self)),
+    ];
+
+    public static IServiceCollection AddAgentPlatform(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddSingleton(MigrationSet.FromResources(Schemas));
+        services.AddKernel().AddPostgres().AddWork(configuration);
+        return services;
+    }
+}

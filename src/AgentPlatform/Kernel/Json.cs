@@ -1,0 +1,41 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace AgentPlatform.Kernel;
+
+/// <summary>The one JSON dialect of the platform: snake_case, enums as text, nulls written, for the API and for jsonb columns.</summary>
+public static class Json
+{
+    public static readonly JsonSerializerOptions Options = Configure(new JsonSerializerOptions(JsonSerializerDefaults.Web));
+
+    public static JsonSerializerOptions Configure(JsonSerializerOptions options)
+    {
+        options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+        options.DictionaryKeyPolicy = null;
+        // jsonb and application/json are never pasted into HTML, so text stays readable.
+        options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+        if (!options.Converters.OfType<JsonStringEnumConverter>().Any())
+        {
+            options.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower));
+        }
+
+        return options;
+    }
+
+    public static JsonElement Of<T>(T value) => JsonSerializer.SerializeToElement(value, Options);
+
+    public static string Text<T>(T value) => JsonSerializer.Serialize(value, Options);
+
+    public static T Read<T>(JsonElement element) =>
+        element.Deserialize<T>(Options) ?? throw new JsonException($"Expected {typeof(T).Name}, found null.");
+
+    /// <summary>A jsonb parameter; null becomes SQL NULL. The character U+0000, which jsonb cannot hold, is dropped.</summary>
+    public static NpgsqlParameter Param<T>(T value) => new()
+    {
+        NpgsqlDbType = NpgsqlDbType.Jsonb,
+        Value = value is null ? DBNull.Value : Text(value).Replace("\\u0000", "", StringComparison.Ordinal),
+    };
+}

@@ -1,0 +1,25 @@
+using Microsoft.Extensions.Logging;
+
+namespace AgentPlatform.Work;
+
+/// <summary>Event ids 1000–1049.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(1000, LogLevel.Warning, "{Kind} {Key} failed in attempt {Attempt} of {MaxAttempts}")]
+    internal static partial void AttemptFailed(this ILogger logger, string kind, string key, int attempt, int maxAttempts, Exception exception);
+
+    [LoggerMessage(1001, LogLevel.Error, "{Kind} {Key} is dead: {Error}")]
+    internal static partial void ItemDied(this ILogger logger, string kind, string key, string error);
+
+    [LoggerMessage(1002, LogLevel.Warning, "{Kind} {Key} was taken over by another worker; this run's result is discarded")]
+    internal static partial void LeaseLost(this ILogger logger, string kind, string key);
+
+    [LoggerMessage(1003, LogLevel.Warning, "Leases could not be renewed")]
+    internal static partial void RenewalFailed(this ILogger logger, Exception exception);
+
+    [LoggerMessage(1004, LogLevel.Warning, "A nudge could not be sent; the sweep will find the work")]
+    internal static partial void NudgeFailed(this ILogger logger, Exception exception);
+
+    [LoggerMessage(1005, LogLevel.Warning, "Work could not be claimed")]
+    internal static partial void DrainFailed(this ILogger logger, Exception exception);
+}

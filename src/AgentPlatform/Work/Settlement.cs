@@ -1,0 +1,47 @@
+namespace AgentPlatform.Work;
+
+/// <summary>One row of the completion statement: what an outcome does to its item, if the fence still holds.</summary>
+internal sealed record Settlement(long Id, long Fence, string State, TimeSpan Delay, int Refund, string? Error)
+{
+    /// <summary>After n failures: 2, 4, 8 … seconds, at most a minute, spread by up to a fifth so that items do not return in step.</summary>
+    internal static TimeSpan Backoff(int attempt, double jitter) =>
+        TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, Math.Clamp(attempt, 1, 6))) * (1 + (0.2 * jitter)));
+
+    internal static Settlement Of(WorkItem item, WorkOutcome outcome) => outcome switch
+    {
+        WorkOutcome.Done => new(item.Id, item.Fence, "done", TimeSpan.Zero, 0, null),
+        WorkOutcome.Cancel cancel => new(item.Id, item.Fence, "cancelled", TimeSpan.Zero, 0, cancel.Reason),
+        WorkOutcome.Dead dead => new(item.Id, item.Fence, "dead", TimeSpan.Zero, 0, dead.Error),
+        WorkOutcome.Snooze snooze => new(item.Id, item.Fence, "ready", snooze.For, 1, null),
+        WorkOutcome.Retry retry when item.IsLastAttempt => new(item.Id, item.Fence, "dead", TimeSpan.Zero, 0, retry.Error),
+        WorkOutcome.Retry retry => new(item.Id, item.Fence, "ready", retry.After ?? Backoff(item.Attempt, Random.Shared.NextDouble()), 0, retry.Error),
+        _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "This outcome is not written by the engine."),
+    };
+
+    internal static object?[] Args(IReadOnlyCollection<Settlement> settlements) =>
+    [
+        settlements.Select(s => s.Id).ToArray(),
+        settlements.Select(s => s.Fence).ToArray(),
+        settlements.Select(s => s.State).ToArray(),
+        settlements.Select(s => s.Delay).ToArray(),
+        settlements.Select(s => s.Refund).ToArray(),
+        settlements.Select(s => s.Error).ToArray(),
+    ];
+
+    internal static class Sql
+    {
+        // The fence says that no one has claimed the item since; a late completion touches no row.
+        internal const string Settle =
+            """
+            UPDATE work.items AS i
+            SET state = s.state, owner = NULL, lease_until = NULL,
+                run_at = CASE WHEN s.state = 'ready' THEN now() + s.delay ELSE i.run_at END,
+                attempts = i.attempts - s.refund,
+                last_error = coalesce(s.error, i.last_error),
+                finished_at = CASE WHEN s.state <> 'ready' THEN now() END
+            FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::interval[], $5::integer[], $6::text[])
+                 AS s (id, fence, state, delay, refund, error)
+            WHERE i.id = s.id AND i.fence = s.fence AND i.state = 'running'
+            """;
+    }
+}

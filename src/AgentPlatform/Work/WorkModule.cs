@@ -1,0 +1,47 @@
+using System.ComponentModel.DataAnnotations;
+using Azure.Storage.Queues;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace AgentPlatform.Work;
+
+public sealed class WorkOptions
+{
+    /// <summary>Items that run at the same time in one process. Default 16.</summary>
+    [Range(1, 1000)]
+    public int Concurrency { get; set; } = 16;
+
+    /// <summary>Days that finished items are kept. Default 7.</summary>
+    [Range(1, 365)]
+    public int RetentionDays { get; set; } = 7;
+}
+
+public static class WorkModule
+{
+    public static IServiceCollection AddWork(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<WorkOptions>().BindConfiguration("Work").ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<WorkKinds>();
+        services.AddSingleton<WorkQueue>();
+        services.AddSingleton<WorkLeases>();
+        services.AddSingleton<WorkExecutor>();
+        services.AddSingleton<WorkRetention>();
+        services.AddSingleton(p => new WorkRunner(
+            p.GetRequiredService<WorkLeases>(),
+            p.GetRequiredService<WorkExecutor>(),
+            p.GetRequiredService<IOptions<WorkOptions>>(),
+            p.GetRequiredService<TimeProvider>(),
+            p.GetRequiredService<ILogger<WorkRunner>>()));
+        return configuration["AzureWebJobsStorage"] is { Length: > 0 } storage ? services.AddQueueNudge(storage) : services.AddInProcessNudge();
+    }
+
+    private static IServiceCollection AddQueueNudge(this IServiceCollection services, string storage) =>
+        services.AddSingleton<IWorkNudge>(p => new StorageQueueNudge(
+            new QueueClient(storage, StorageQueueNudge.QueueName, new QueueClientOptions { MessageEncoding = QueueMessageEncoding.Base64 }),
+            p.GetRequiredService<ILogger<StorageQueueNudge>>()));
+
+    private static IServiceCollection AddInProcessNudge(this IServiceCollection services) =>
+        services.AddSingleton<InProcessNudge>().AddSingleton<IWorkNudge>(p => p.GetRequiredService<InProcessNudge>()).AddHostedService<WorkPump>();
+}
