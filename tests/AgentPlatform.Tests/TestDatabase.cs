@@ -1,0 +1,99 @@
+using System.Security.Cryptography;
+using System.Text;
+using AgentPlatform.Postgres;
+using Npgsql;
+
+namespace AgentPlatform.Tests;
+
+/// <summary>A database of its own for one test, cloned from a template that holds the migrated schema.</summary>
+public sealed class TestDatabase : IAsyncDisposable
+{
+    private static readonly Lazy<Task<string>> Template = new(CreateTemplateAsync);
+
+    private readonly string _name;
+
+    private TestDatabase(string name)
+    {
+        _name = name;
+        ConnectionString = ConnectionTo(name);
+    }
+
+    public string ConnectionString { get; }
+
+    /// <summary>The migrations of everything the local host runs.</summary>
+    public static MigrationSet Migrations { get; } = MigrationSet.FromResources(AgentPlatformModules.Schemas);
+
+    public static async Task<TestDatabase> CreateAsync()
+    {
+        var template = await Template.Value;
+        return await CreateAsync($"ap_test_{Environment.ProcessId}_{Guid.CreateVersion7(TimeProvider.System.GetUtcNow()):N}", template);
+    }
+
+    /// <summary>An empty database, to migrate or to break.</summary>
+    public static Task<TestDatabase> CreateEmptyAsync() =>
+        CreateAsync($"ap_empty_{Environment.ProcessId}_{Guid.CreateVersion7(TimeProvider.System.GetUtcNow()):N}", "template1");
+
+    public async ValueTask DisposeAsync() => await ExecuteAsync("postgres", $"DROP DATABASE IF EXISTS \"{_name}\" WITH (FORCE)");
+
+    /// <summary>Runs SQL as the schema's owner, for arranging and for looking behind the API.</summary>
+    public async Task<T> ScalarAsync<T>(string sql, params object[] args)
+    {
+        await using var connection = new NpgsqlConnection(ConnectionString);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        Array.ForEach(args, arg => command.Parameters.Add(new NpgsqlParameter { Value = arg }));
+        return (T)(await command.ExecuteScalarAsync())!;
+    }
+
+    private static async Task<TestDatabase> CreateAsync(string name, string template)
+    {
+        await ExecuteAsync("postgres", $"CREATE DATABASE \"{name}\" TEMPLATE \"{template}\"");
+        return new TestDatabase(name);
+    }
+
+    /// <summary>One template per content of the migrations; an advisory lock lets parallel test runs share it.</summary>
+    private static async Task<string> CreateTemplateAsync()
+    {
+        var all = string.Concat(Migrations.All.Select(m => m.Checksum));
+        var name = $"ap_template_{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(all)))[..16]}";
+        await using var connection = new NpgsqlConnection(ConnectionTo("postgres"));
+        await connection.OpenAsync();
+        await RunAsync(connection, "SELECT pg_advisory_lock(7310)");
+        if (await RunAsync(connection, $"SELECT 1 FROM pg_database WHERE datname = '{name}'") is null)
+        {
+            await RunAsync(connection, $"DROP DATABASE IF EXISTS \"{name}_new\" WITH (FORCE)");
+            await RunAsync(connection, $"CREATE DATABASE \"{name}_new\" TEMPLATE template1");
+            await using (var source = NpgsqlDataSource.Create(ConnectionTo($"{name}_new") + ";Pooling=false"))
+            {
+                await new Migrator(source, Migrations).MigrateAsync(CancellationToken.None);
+            }
+
+            await RunAsync(connection, $"ALTER DATABASE \"{name}_new\" RENAME TO \"{name}\"");
+        }
+
+        return name;
+    }
+
+    private static async Task ExecuteAsync(string database, string sql)
+    {
+        await using var connection = new NpgsqlConnection(ConnectionTo(database));
+        await connection.OpenAsync();
+        await RunAsync(connection, sql);
+    }
+
+    private static async Task<object?> RunAsync(NpgsqlConnection connection, string sql)
+    {
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 120 };
+        return await command.ExecuteScalarAsync();
+    }
+
+    private static string ConnectionTo(string database) =>
+        new NpgsqlConnectionStringBuilder(
+            Environment.GetEnvironmentVariable("AGENTPLATFORM_TEST_DB")
+            ?? throw new InvalidOperationException("AGENTPLATFORM_TEST_DB is not set: run the tests with ./dev test, or take the value from ./dev db url --test."))
+        {
+            Database = database,
+            MaxPoolSize = 40,
+            ConnectionIdleLifetime = 5,
+        }.ConnectionString;
+}

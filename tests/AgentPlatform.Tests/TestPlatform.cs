@@ -1,0 +1,80 @@
+using AgentPlatform.Postgres;
+using AgentPlatform.Work;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace AgentPlatform.Tests;
+
+/// <summary>
+/// The platform's services over a database of the test's own. Nothing runs by itself: a test says <see cref="DrainAsync"/>
+/// when work shall be done.
+/// </summary>
+public sealed class TestPlatform : IAsyncDisposable
+{
+    private readonly TestDatabase _database;
+    private readonly ServiceProvider _services;
+
+    private TestPlatform(TestDatabase database, ServiceProvider services)
+    {
+        _database = database;
+        _services = services;
+    }
+
+    public Database Database => Get<Database>();
+
+    public TestDatabase Postgres => _database;
+
+    public IServiceProvider Services => _services;
+
+    public static async Task<TestPlatform> StartAsync(Action<IServiceCollection>? configure = null, params (string Key, string Value)[] settings)
+    {
+        var database = await TestDatabase.CreateAsync();
+        var configuration = new ConfigurationBuilder()
+            .AddInMemoryCollection([new("ConnectionStrings:AgentPlatform", database.ConnectionString), .. settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value))])
+            .Build();
+        var services = new ServiceCollection()
+            .AddSingleton<IConfiguration>(configuration)
+            .AddLogging(logging => logging.SetMinimumLevel(LogLevel.None))
+            .AddAgentPlatform(configuration);
+        configure?.Invoke(services);
+        return new TestPlatform(database, services.BuildServiceProvider());
+    }
+
+    public T Get<T>()
+        where T : notnull => _services.GetRequiredService<T>();
+
+    /// <summary>Runs everything that is due, and what that makes due.</summary>
+    public Task<int> DrainAsync() => Get<WorkRunner>().DrainAsync(CancellationToken.None);
+
+    /// <summary>One transaction as <paramref name="actor"/>, committed.</summary>
+    public async Task<T> AsAsync<T>(Actor actor, Func<Transaction, Task<T>> work)
+    {
+        await using var tx = Database.Begin(actor);
+        var value = await work(tx);
+        await tx.CommitAsync(CancellationToken.None);
+        return value;
+    }
+
+    public Task AsAsync(Actor actor, Func<Transaction, Task> work) =>
+        AsAsync(actor, async tx =>
+        {
+            await work(tx);
+            return true;
+        });
+
+    /// <summary>A tenant of its own, and the platform acting for it.</summary>
+    public async Task<Actor> NewTenantAsync(string name = "Acme") =>
+        Actor.System(await _database.ScalarAsync<Guid>(
+            """
+            WITH owner AS (INSERT INTO identity.users (id, email) VALUES (gen_random_uuid(), gen_random_uuid() || '@example.test') RETURNING id)
+            INSERT INTO tenancy.tenants (id, name, slug, owner_id) SELECT gen_random_uuid(), $1, gen_random_uuid()::text, id FROM owner RETURNING id
+            """,
+            name));
+
+    public async ValueTask DisposeAsync()
+    {
+        await _services.DisposeAsync();
+        await _database.DisposeAsync();
+    }
+}
