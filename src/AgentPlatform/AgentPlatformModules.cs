@@ -1,6 +1,9 @@
 using System.Reflection;
+using AgentPlatform.Events;
+using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
+using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -21,7 +24,7 @@ public static class AgentPlatformModules
     public static IServiceCollection AddAgentPlatform(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddSingleton(MigrationSet.FromResources(Schemas));
-        services.AddKernel().AddPostgres().AddWork(configuration);
+        services.AddKernel().AddPostgres().AddWork(configuration).AddTenancy().AddIdentity().AddEvents();
         return services;
     }
 }

@@ -1,0 +1,64 @@
+using System.Text.Json;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Identity;
+
+/// <summary>An operator account. It exists once, whichever tenants it works in.</summary>
+public sealed record User(
+    Guid Id,
+    string Email,
+    string? FullName,
+    string? AvatarUrl,
+    string? Phone,
+    string LoginMethod,
+    string Role,
+    string SubscriptionTier,
+    string SubscriptionStatus,
+    string? GstNumber,
+    string? PanNumber,
+    string? State,
+    string PreferredLanguage,
+    JsonElement Constitution,
+    JsonElement NotificationSettings,
+    bool OnboardingCompleted,
+    bool IsActive,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset UpdatedAt);
+
+/// <summary>What the members of a tenant see of each other.</summary>
+public sealed record Colleague(Guid Id, string Email, string? FullName, string? AvatarUrl);
+
+/// <summary>Finds and makes operator accounts. A transaction sees its own user and those who share its tenant.</summary>
+public sealed class UserDirectory(TimeProvider clock)
+{
+    public const int MaxEmailLength = 320;
+
+    /// <summary>The id of the account with this address; a new account when there is none. Only for transactions that may manage members.</summary>
+    public Task<Guid> EnsureAsync(Transaction tx, string email, string? fullName, CancellationToken ct) =>
+        tx.SingleAsync<Guid>(Sql.Ensure, [clock.NewId(), email, fullName], ct);
+
+    public Task<User?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<User>(Sql.Find, [id], ct);
+
+    public Task<IReadOnlyList<Colleague>> ColleaguesAsync(Transaction tx, IReadOnlyList<Guid> ids, CancellationToken ct) =>
+        tx.QueryAsync<Colleague>(Sql.Colleagues, [ids.ToArray()], ct);
+
+    /// <summary>One @, something on both sides, no spaces: the rest is for the mail server to say.</summary>
+    public static bool IsEmail(string? text) =>
+        text is { Length: >= 3 and <= MaxEmailLength } && text.IndexOf('@') is > 0 and var at && at == text.LastIndexOf('@') && at < text.Length - 1
+        && !text.Any(char.IsWhiteSpace) && !text.Any(char.IsControl);
+
+    private static class Sql
+    {
+        internal const string Ensure = "SELECT identity.ensure_user($1, $2, $3)";
+
+        internal const string Find =
+            """
+            SELECT id, email, full_name, avatar_url, phone, login_method, role, subscription_tier, subscription_status, gst_number, pan_number,
+                   state, preferred_language, constitution, notification_settings, onboarding_completed, is_active, created_at, updated_at
+            FROM identity.users WHERE id = $1
+            """;
+
+        internal const string Colleagues = "SELECT id, email, full_name, avatar_url FROM identity.users WHERE id = ANY ($1)";
+    }
+}
