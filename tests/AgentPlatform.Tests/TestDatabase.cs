@@ -95,5 +95,6 @@ public sealed class TestDatabase : IAsyncDisposable
             Database = database,
             MaxPoolSize = 40,
             ConnectionIdleLifetime = 5,
+            ConnectionPruningInterval = 5,
         }.ConnectionString;
 }

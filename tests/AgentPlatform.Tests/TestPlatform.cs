@@ -1,4 +1,6 @@
+using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
+using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -64,13 +66,14 @@ public sealed class TestPlatform : IAsyncDisposable
         });
 
     /// <summary>A tenant of its own, and the platform acting for it.</summary>
-    public async Task<Actor> NewTenantAsync(string name = "Acme") =>
-        Actor.System(await _database.ScalarAsync<Guid>(
-            """
-            WITH owner AS (INSERT INTO identity.users (id, email) VALUES (gen_random_uuid(), gen_random_uuid() || '@example.test') RETURNING id)
-            INSERT INTO tenancy.tenants (id, name, slug, owner_id) SELECT gen_random_uuid(), $1, gen_random_uuid()::text, id FROM owner RETURNING id
-            """,
-            name));
+    public async Task<Actor> NewTenantAsync(string name = "Acme") => Actor.System((await ProvisionAsync(name)).TenantId);
+
+    /// <summary>A tenant with its owner, one agent and an API key.</summary>
+    public async Task<ProvisionedTenant> ProvisionAsync(string name = "Acme")
+    {
+        var unique = TimeProvider.System.NewId();
+        return (await Get<TenantProvisioning>().CreateAsync(new NewTenant(name, $"t-{unique}", $"{unique}@example.test"), CancellationToken.None)).Value;
+    }
 
     public async ValueTask DisposeAsync()
     {
