@@ -1,8 +1,11 @@
 using System.Reflection;
+using AgentPlatform.Contacts;
+using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
+using AgentPlatform.Schedules;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
 using Microsoft.Extensions.Configuration;
@@ -25,6 +28,7 @@ public static class AgentPlatformModules
     {
         services.AddSingleton(MigrationSet.FromResources(Schemas));
         services.AddKernel().AddPostgres().AddWork(configuration).AddTenancy().AddIdentity().AddEvents();
+        services.AddContacts().AddConversations().AddSchedules();
         return services;
     }
 }

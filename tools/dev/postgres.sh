@@ -53,8 +53,8 @@ load_cluster() {
 create_cluster() {
   local pwfile
   say "Creating the Postgres cluster '$1'"
-  PG_DATA=$(data_directory "$1") || exit 1
-  PG_PORT=$(free_port "$2") || exit 1
+  PG_DATA=$(data_directory "$1")
+  PG_PORT=$(free_port "$2")
   PG_ADMIN_PASSWORD=$(random_secret)
   PG_PASSWORD=$(random_secret)
   pwfile=$(as_server mktemp)
@@ -73,9 +73,9 @@ create_cluster() {
 # Inside the checkout when the server's user can reach it there, else in that user's own state directory.
 data_directory() {
   local inside="$LOCAL/$1"
-  remove_tree "$inside"
+  as_root rm -rf "$inside"
   if [ "$(id -u)" = 0 ]; then
-    install -d -o postgres -m 700 "$inside"
+    as_root install -d -o postgres -m 700 "$inside"
     if ! as_server test -w "$inside"; then
       rmdir "$inside"
       inside="/var/lib/agentplatform/$(cksum <<<"$LOCAL" | cut -d' ' -f1)/$1"
@@ -109,7 +109,7 @@ cluster_running() { as_server "$PGBIN/pg_ctl" -D "$PG_DATA" status >/dev/null 2>
 start_cluster() {
   cluster_running && return
   if (: <"/dev/tcp/127.0.0.1/$PG_PORT") 2>/dev/null; then
-    PG_PORT=$(free_port "$2") || exit 1 # something else took the remembered port while the cluster was down
+    PG_PORT=$(free_port "$2") # something else took the remembered port while the cluster was down
     remember_cluster "$1"
   fi
   as_server "$PGBIN/pg_ctl" -D "$PG_DATA" -o "-p $PG_PORT" -l "$PG_DATA/server.log" -w -t 60 start >/dev/null 9>&- ||
@@ -134,12 +134,9 @@ remove_cluster() {
   # shellcheck source=/dev/null
   . "$LOCAL/$1.env"
   ! cluster_running || as_server "$PGBIN/pg_ctl" -D "$PG_DATA" -m immediate -w stop >/dev/null
-  remove_tree "$PG_DATA"
+  as_root rm -rf "$PG_DATA"
   rm -f "$LOCAL/$1.env"
 }
-
-# Of a cluster that root has made, a user can remove nothing.
-remove_tree() { rm -rf "$1" 2>/dev/null || as_root rm -rf "$1"; }
 
 admin_sql() {
   PGPASSWORD=$PG_ADMIN_PASSWORD "$PGBIN/psql" -qX -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$PG_PORT" -U postgres "$@"

@@ -1,0 +1,166 @@
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Contacts;
+
+/// <summary>What other modules know of contacts. Every method joins the caller's transaction.</summary>
+public sealed class ContactDirectory
+{
+    private readonly TimeProvider _clock;
+    private readonly ProfileFields _fields;
+    private readonly Consents _consents;
+    private readonly Priorities _priorities;
+
+    internal ContactDirectory(TimeProvider clock, ProfileFields fields, Consents consents, Priorities priorities) =>
+        (_clock, _fields, _consents, _priorities) = (clock, fields, consents, priorities);
+
+    /// <summary>
+    /// The contact behind an address; the first message makes it (unverified, with the bouncer). First messages that arrive at once
+    /// make one. The name is kept as <see cref="Contact.DisplayName"/> of a new contact.
+    /// </summary>
+    /// <exception cref="ArgumentException">The address is not a possible one of its channel.</exception>
+    public async Task<Contact> GetOrCreateAsync(Transaction tx, ChannelAddress address, string? name, CancellationToken ct)
+    {
+        if (!TryNormalize(address, out var at))
+        {
+            throw new ArgumentException($"'{address.Address}' is not an address of channel '{address.Channel}'.", nameof(address));
+        }
+
+        if (await tx.FindAsync<Contact>(Sql.FindByAddress, [at.Channel, at.Address], ct) is { } known)
+        {
+            return known;
+        }
+
+        // Two first messages: the second waits here, and then finds what the first one made.
+        await tx.SingleAsync<bool>(Sql.LockAddress, [at.Channel, at.Address], ct);
+        if (await tx.FindAsync<Contact>(Sql.FindByAddress, [at.Channel, at.Address], ct) is { } made)
+        {
+            return made;
+        }
+
+        var phone = at.Channel == ChannelAddress.Sms ? at.Address : null;
+        var email = at.Channel == ChannelAddress.Email ? at.Address : null;
+        var id = await tx.SingleAsync<Guid>(Sql.Create, [_clock.NewId(), phone, email, Shorten(name)], ct);
+        tx.Post(Sql.AddIdentity, _clock.NewId(), id, at.Channel, at.Address);
+        return await tx.SingleAsync<Contact>(Sql.Find, [id], ct);
+    }
+
+    /// <summary>The contact, or the one it was merged into at the end of the chain; null when there is none.</summary>
+    public Task<Contact?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<Contact>(Sql.Find, [id], ct);
+
+    /// <summary>The contact behind an address, or null.</summary>
+    public async Task<Contact?> FindByAddressAsync(Transaction tx, ChannelAddress address, CancellationToken ct) =>
+        TryNormalize(address, out var at) ? await tx.FindAsync<Contact>(Sql.FindByAddress, [at.Channel, at.Address], ct) : null;
+
+    /// <summary>The address of a contact on a channel, newest first when there are several; null when the contact cannot be reached there.</summary>
+    public Task<string?> AddressAsync(Transaction tx, Guid contactId, string channel, CancellationToken ct) =>
+        tx.FindAsync<string>(Sql.Address, [contactId, channel], ct);
+
+    /// <summary>Writes a field with its source; see <see cref="FieldPrecedence"/> for what may replace what.</summary>
+    public Task<Result<FieldOutcome>> SetFieldAsync(Transaction tx, Guid contactId, FieldWrite write, CancellationToken ct) =>
+        _fields.SetAsync(tx, contactId, write, ct);
+
+    /// <summary>The current fields of a contact, by name.</summary>
+    public Task<IReadOnlyList<ProfileField>> FieldsAsync(Transaction tx, Guid contactId, CancellationToken ct) => _fields.CurrentAsync(tx, contactId, ct);
+
+    /// <summary>Verified, and handed from the bouncer to the concierge (or to the innovator agent). Appends <c>contact.verified</c>.</summary>
+    public Task MarkVerifiedAsync(Transaction tx, Guid contactId, Guid? conversationId, CancellationToken ct) =>
+        _fields.MarkVerifiedAsync(tx, contactId, conversationId, ct);
+
+    /// <summary>Records an opt-out or opt-in. Source: what caused it, e.g. <c>keyword:STOP</c>, <c>api</c>, <c>twilio:21610</c>.</summary>
+    public Task SetConsentAsync(Transaction tx, Guid contactId, string channel, bool optedOut, string source, CancellationToken ct) =>
+        _consents.SetAsync(tx, contactId, channel, optedOut, source, ct);
+
+    /// <summary>True when the contact asked not to be written to on the channel.</summary>
+    public Task<bool> IsOptedOutAsync(Transaction tx, Guid contactId, string channel, CancellationToken ct) =>
+        _consents.IsOptedOutAsync(tx, contactId, channel, ct);
+
+    /// <summary>The best active priorities that were not presented yet, by rank, at most five.</summary>
+    public Task<IReadOnlyList<ContactPriority>> TopPrioritiesAsync(Transaction tx, Guid contactId, CancellationToken ct) => _priorities.TopAsync(tx, contactId, ct);
+
+    /// <summary>The contact was told of them; they are not offered again.</summary>
+    public void MarkPresented(Transaction tx, Guid contactId, params Guid[] priorityIds) => _priorities.MarkPresented(tx, contactId, priorityIds);
+
+    /// <summary>The contact wrote: moves <see cref="Contact.LastActiveAt"/> and counts the hour into <see cref="Contact.ResponsePattern"/>.</summary>
+    public void RecordActivity(Transaction tx, Guid contactId, DateTimeOffset at) => tx.Post(Sql.RecordActivity, contactId, at.ToUniversalTime());
+
+    /// <summary>The form addresses are stored in; false when it cannot be one.</summary>
+    public static bool TryNormalize(ChannelAddress address, out ChannelAddress normal)
+    {
+        normal = address;
+        var text = address.Address.Trim();
+        switch (address.Channel)
+        {
+            case ChannelAddress.Sms:
+                if (!PhoneNumber.TryNormalize(text, out var e164))
+                {
+                    return false;
+                }
+
+                normal = address with { Address = e164 };
+                return true;
+            case ChannelAddress.Email:
+                // The domain is case-insensitive by standard, the local part by every provider's practice.
+                normal = address with { Address = text.ToLowerInvariant() };
+                return text.Length is >= 3 and <= 255 && text.IndexOf('@') > 0 && text[^1] != '@' && !text.Any(char.IsWhiteSpace);
+            case ChannelAddress.Webhook or ChannelAddress.Web:
+                normal = address with { Address = text };
+                return text.Length is >= 1 and <= 255;
+            default:
+                return false;
+        }
+    }
+
+    private static string? Shorten(string? name) => string.IsNullOrWhiteSpace(name) ? null : name.Trim() is { Length: > 255 } big ? big[..255] : name.Trim();
+
+    internal static class Sql
+    {
+        internal const string Find =
+            """
+            WITH RECURSIVE chain AS (
+                SELECT id, merged_into_id, 0 AS depth FROM contacts.customer_profiles WHERE id = $1
+                UNION ALL
+                SELECT p.id, p.merged_into_id, depth + 1 FROM contacts.customer_profiles p JOIN chain c ON p.id = c.merged_into_id WHERE depth < 100
+            )
+            SELECT p.* FROM contacts.customer_profiles p JOIN chain c ON c.id = p.id WHERE c.merged_into_id IS NULL
+            """;
+
+        internal const string FindByAddress =
+            """
+            SELECT p.* FROM contacts.customer_profiles p JOIN contacts.channel_identities i ON i.tenant_id = p.tenant_id AND i.profile_id = p.id
+            WHERE i.channel = $1 AND i.channel_user_id = $2
+            """;
+
+        internal const string LockAddress =
+            "SELECT pg_advisory_xact_lock(hashtextextended(kernel.current_tenant_id()::text || ':' || $1 || ':' || $2, 0)) IS NOT NULL";
+
+        // A profile may have got the number by an edit, without an identity: then it is that profile, not a second one.
+        internal const string Create =
+            """
+            INSERT INTO contacts.customer_profiles (tenant_id, id, phone_number, email, display_name) VALUES (kernel.current_tenant_id(), $1, $2, $3, $4)
+            ON CONFLICT (tenant_id, phone_number) WHERE phone_number IS NOT NULL AND merged_into_id IS NULL
+            DO UPDATE SET display_name = coalesce(customer_profiles.display_name, excluded.display_name)
+            RETURNING id
+            """;
+
+        internal const string AddIdentity =
+            """
+            INSERT INTO contacts.channel_identities (tenant_id, id, profile_id, channel, channel_user_id) VALUES (kernel.current_tenant_id(), $1, $2, $3, $4)
+            ON CONFLICT (tenant_id, channel, channel_user_id) DO NOTHING
+            """;
+
+        internal const string Address =
+            "SELECT channel_user_id FROM contacts.channel_identities WHERE profile_id = $1 AND channel = $2 ORDER BY verified DESC, id DESC LIMIT 1";
+
+        internal const string RecordActivity =
+            """
+            UPDATE contacts.customer_profiles p
+            SET last_active_at = greatest(last_active_at, $2),
+                response_pattern = jsonb_build_object(
+                    'messages', coalesce((response_pattern ->> 'messages')::integer, 0) + 1,
+                    'by_hour', coalesce(response_pattern -> 'by_hour', '{}') || jsonb_build_object(h.hour, coalesce((response_pattern -> 'by_hour' ->> h.hour)::integer, 0) + 1))
+            FROM (SELECT id, extract(hour FROM $2::timestamptz AT TIME ZONE coalesce(timezone, 'UTC'))::integer::text AS hour FROM contacts.customer_profiles WHERE id = $1) h
+            WHERE p.id = h.id
+            """;
+    }
+}

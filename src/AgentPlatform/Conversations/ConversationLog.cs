@@ -1,0 +1,114 @@
+using AgentPlatform.Contacts;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Conversations;
+
+/// <summary>The threads and what was said in them. Every method joins the caller's transaction.</summary>
+public sealed class ConversationLog(ContactDirectory contacts, TimeProvider clock)
+{
+    /// <summary>The agent's window on the messages.</summary>
+    public const int HistoryWindow = 20;
+
+    /// <summary>
+    /// The living conversation (active or paused) of contact, channel, participant and agent, or a new active one. Its row stays
+    /// locked until the transaction ends: messages of one conversation are stored one after the other.
+    /// </summary>
+    public Task<Conversation> OpenAsync(Transaction tx, OpenConversation request, CancellationToken ct)
+    {
+        var phone = request.Channel == ChannelAddress.Sms ? request.Participant : null;
+        return tx.SingleAsync<Conversation>(
+            Sql.Open, [clock.NewId(), request.ContactId, request.AgentId, request.Channel, request.Participant, phone, request.WebhookId, clock.GetUtcNow()], ct);
+    }
+
+    public Task<Conversation?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<Conversation>(Sql.Find, [id], ct);
+
+    /// <summary>Stores a message; triggers keep the conversation's counters and ask for a summary every fiftieth time.</summary>
+    public void Append(Transaction tx, NewMessage message)
+    {
+        var at = (message.CreatedAt ?? clock.GetUtcNow()).ToUniversalTime();
+        tx.Post(
+            Sql.Append, message.Id, message.ConversationId, message.ContactId, message.SessionId, message.TurnNumber, message.Role, message.Direction, message.Content,
+            Json.Param(message.Attachments ?? Json.Of(Array.Empty<object>())), message.Status, message.InboundMessageId, message.AuthorUserId, at);
+        if (message is { Direction: "inbound", ContactId: { } contact })
+        {
+            contacts.RecordActivity(tx, contact, at);
+        }
+    }
+
+    /// <summary>Summary, messages after it, contact and priorities, for an agent about to answer.</summary>
+    /// <exception cref="InvalidOperationException">There is no such conversation.</exception>
+    public async Task<ConversationContext> LoadAsync(Transaction tx, Guid conversationId, CancellationToken ct)
+    {
+        var conversation = await FindAsync(tx, conversationId, ct) ?? throw new InvalidOperationException($"There is no conversation {conversationId}.");
+        var messages = await tx.QueryAsync<Message>(Sql.Window, [conversationId, conversation.LastSummaryMessageId ?? Guid.Empty, HistoryWindow], ct);
+        if (conversation.ContactId is not { } contactId)
+        {
+            return new(conversation, conversation.ConversationSummary, messages, null, []);
+        }
+
+        var contact = await contacts.FindAsync(tx, contactId, ct);
+        var priorities = await contacts.TopPrioritiesAsync(tx, contactId, ct);
+        return new(conversation, conversation.ConversationSummary, messages, contact, priorities);
+    }
+
+    /// <summary>Moves a message forward (see <see cref="Delivery"/>); false when it is there or further already, or unknown.</summary>
+    public async Task<bool> UpdateDeliveryAsync(Transaction tx, Guid messageId, DeliveryUpdate update, CancellationToken ct) =>
+        await tx.ExecuteAsync(Sql.UpdateDelivery, [messageId, update.Status, update.At.ToUniversalTime(), update.ProviderMessageId, update.ErrorCode, update.ErrorMessage], ct) == 1;
+
+    /// <summary>The message with the provider's id, for a status callback that carries nothing else.</summary>
+    public Task<Message?> FindByProviderIdAsync(Transaction tx, string providerMessageId, CancellationToken ct) =>
+        tx.FindAsync<Message>(Sql.FindByProviderId, [providerMessageId], ct);
+
+    /// <summary>Links what a turn has read or said to the turn: the number that its intents carry too.</summary>
+    public void SetTurn(Transaction tx, Guid sessionId, int turnNumber, params Guid[] messageIds) => tx.Post(Sql.SetTurn, messageIds, sessionId, turnNumber);
+
+    /// <summary>Keeps a fact about the conversation in its context memory, under a name.</summary>
+    public void Remember(Transaction tx, Guid conversationId, string name, object? value) => tx.Post(Sql.Remember, conversationId, name, Json.Param(value ?? new object()));
+
+    private static class Sql
+    {
+        // The update is there for its lock and to learn by which of the tenant's channels the contact wrote last.
+        internal const string Open =
+            """
+            INSERT INTO conversations.conversations AS c
+                (tenant_id, id, contact_id, agent_id, channel, participant_identifier, phone_number, webhook_id, started_at)
+            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8)
+            ON CONFLICT (tenant_id, contact_id, channel, participant_identifier, agent_id) WHERE status IN ('active', 'paused')
+            DO UPDATE SET webhook_id = coalesce(excluded.webhook_id, c.webhook_id)
+            RETURNING *
+            """;
+
+        internal const string Find = "SELECT * FROM conversations.conversations WHERE id = $1";
+
+        internal const string Append =
+            """
+            INSERT INTO conversations.messages
+                (tenant_id, id, conversation_id, contact_id, session_id, turn_number, role, direction, content, attachments, status, inbound_message_id, author_user_id, created_at)
+            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            """;
+
+        internal const string Window =
+            "SELECT * FROM conversations.messages WHERE conversation_id = $1 AND id > $2 ORDER BY created_at DESC, id DESC LIMIT $3";
+
+        internal const string UpdateDelivery =
+            """
+            UPDATE conversations.messages
+            SET status = $2,
+                twilio_message_sid = coalesce($4, twilio_message_sid),
+                sent_at = CASE WHEN $2 IN ('sent', 'delivered') THEN coalesce(sent_at, $3) ELSE sent_at END,
+                delivered_at = CASE WHEN $2 = 'delivered' THEN $3 END,
+                failed_at = CASE WHEN $2 = 'failed' THEN $3 END,
+                error_code = CASE WHEN $2 = 'failed' THEN $5 END,
+                error_message = CASE WHEN $2 = 'failed' THEN $6 END
+            WHERE id = $1 AND direction = 'outbound' AND conversations.delivery_rank($2) > conversations.delivery_rank(status)
+            """;
+
+        internal const string FindByProviderId = "SELECT * FROM conversations.messages WHERE twilio_message_sid = $1 ORDER BY id DESC LIMIT 1";
+
+        internal const string SetTurn = "UPDATE conversations.messages SET session_id = $2, turn_number = $3 WHERE id = ANY ($1)";
+
+        internal const string Remember =
+            "UPDATE conversations.conversations SET context_memory = context_memory || jsonb_build_object($2::text, $3::jsonb) WHERE id = $1";
+    }
+}

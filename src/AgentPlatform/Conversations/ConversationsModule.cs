@@ -1,0 +1,32 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AgentPlatform.Conversations;
+
+public sealed class ConversationsOptions
+{
+    /// <summary>Minutes that a session stays hot after its last use. Default 30.</summary>
+    [Range(1, 1440)]
+    public int SessionHotMinutes { get; set; } = 30;
+
+    /// <summary>Days that a session is kept after its last save. Default 7.</summary>
+    [Range(1, 365)]
+    public int SessionPersistDays { get; set; } = 7;
+
+    /// <summary>Months for which message partitions are made ahead. Default 3.</summary>
+    [Range(1, 24)]
+    public int PartitionMonthsAhead { get; set; } = 3;
+}
+
+public static class ConversationsModule
+{
+    public static IServiceCollection AddConversations(this IServiceCollection services)
+    {
+        services.AddOptions<ConversationsOptions>().BindConfiguration("Conversations").ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<AuditLog>();
+        services.AddSingleton<SessionStore>();
+        services.AddSingleton<TurnLog>();
+        services.AddSingleton<ConversationLog>();
+        return services;
+    }
+}

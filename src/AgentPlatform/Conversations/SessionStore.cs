@@ -1,0 +1,272 @@
+using System.Text.Json;
+using AgentPlatform.Contacts;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using Microsoft.Extensions.Options;
+
+namespace AgentPlatform.Conversations;
+
+/// <summary>Where a row was found: hot within half an hour of its last use, persisted for a week after its last save.</summary>
+public enum SessionTier
+{
+    Hot,
+    Persisted,
+}
+
+/// <summary>
+/// One sitting of a conversation: the seeds' session (002) with the agent's working memory (000). Change it with <c>with</c> and save
+/// it; <see cref="LastTurnNumber"/> is kept by <see cref="TurnLog"/>.
+/// </summary>
+public sealed record ConversationSession
+{
+    public required Guid SessionId { get; init; }
+
+    public required Guid ConversationId { get; init; }
+
+    public required Guid AgentId { get; init; }
+
+    public required Guid CustomerProfileId { get; init; }
+
+    public required string Channel { get; init; }
+
+    public required string UserChannelId { get; init; }
+
+    /// <summary>ACTIVE or ENDED.</summary>
+    public string Status { get; init; } = "ACTIVE";
+
+    public SessionState State { get; init; } = new();
+
+    public IReadOnlyDictionary<string, JsonElement> Variables { get; init; } = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
+
+    public Guid? ActiveScenarioId { get; init; }
+
+    /// <summary>The version the session began its scenario with; a newer live version does not change it.</summary>
+    public int? ActiveScenarioVersion { get; init; }
+
+    public Guid? CurrentStepId { get; init; }
+
+    public IReadOnlyList<SessionStep> StepHistory { get; init; } = [];
+
+    public JsonElement? PendingMigration { get; init; }
+
+    public int LastTurnNumber { get; init; }
+
+    /// <summary>The number of the turn that comes now.</summary>
+    public int NextTurnNumber => LastTurnNumber + 1;
+
+    /// <summary>Guards a save: two writers cannot both save what they read.</summary>
+    public int Version { get; init; }
+
+    public SessionTier Tier { get; init; }
+
+    public DateTimeOffset HotUntil { get; init; }
+
+    public DateTimeOffset PersistUntil { get; init; }
+
+    public DateTimeOffset CreatedAt { get; init; }
+
+    public DateTimeOffset LastActivityAt { get; init; }
+
+    /// <summary>Goes to another step of the scenario, and remembers the way.</summary>
+    public ConversationSession MoveTo(Guid stepId, DateTimeOffset at, string? reason = null) =>
+        this with { CurrentStepId = stepId, StepHistory = [.. StepHistory, new SessionStep(stepId, at, reason)], LastActivityAt = at };
+}
+
+/// <summary>A step that was entered, when, and by what.</summary>
+public sealed record SessionStep(Guid StepId, DateTimeOffset EnteredAt, string? Reason);
+
+/// <summary>Somebody else saved the session since it was read; read it again.</summary>
+public sealed class SessionMovedException(Guid sessionId) : Exception($"Session {sessionId} was changed since it was read.");
+
+/// <summary>
+/// Sessions in two tiers on one row: every use keeps it hot for <see cref="ConversationsOptions.SessionHotMinutes"/>, every save keeps it
+/// for <see cref="ConversationsOptions.SessionPersistDays"/>. A read that misses the hot tier warms the row again; past both there is none.
+/// </summary>
+public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptions> options, AuditLog audit)
+{
+    /// <summary>The conversation's session, kept hot and locked until the transaction ends; a new one when it is over or out of date.</summary>
+    public async Task<ConversationSession> LoadOrStartAsync(
+        Transaction tx, Guid conversationId, Guid agentId, Guid contactId, ChannelAddress address, CancellationToken ct)
+    {
+        var now = clock.GetUtcNow();
+        if (await ReadAsync(tx, Sql.Touch, [conversationId, Hot(now), now], ct) is { } running)
+        {
+            return running;
+        }
+
+        foreach (var over in await tx.QueryAsync<Guid>(Sql.EndStale, [conversationId, address.Channel, address.Address, agentId, now], ct))
+        {
+            audit.Append(tx, new AuditEvent("session.ended", new { reason = "expired" }) { SessionId = over });
+        }
+
+        var id = clock.NewId();
+        audit.Append(tx, new AuditEvent("session.started", new { conversation_id = conversationId, agent_id = agentId, channel = address.Channel }) { SessionId = id });
+        return (await ReadAsync(tx, Sql.Start, [id, conversationId, agentId, contactId, address.Channel, address.Address, Hot(now), Persist(now), now], ct))!;
+    }
+
+    /// <summary>By id, kept hot; null when there is none, when it ended, expired, or is another tenant's.</summary>
+    public Task<ConversationSession?> FindAsync(Transaction tx, Guid sessionId, CancellationToken ct)
+    {
+        var now = clock.GetUtcNow();
+        return ReadAsync(tx, Sql.TouchById, [sessionId, Hot(now), now], ct);
+    }
+
+    /// <summary>The current session of an address, kept hot.</summary>
+    public Task<ConversationSession?> FindByChannelAsync(Transaction tx, ChannelAddress address, CancellationToken ct)
+    {
+        var now = clock.GetUtcNow();
+        return ReadAsync(tx, Sql.TouchByChannel, [address.Channel, address.Address, Hot(now), now], ct);
+    }
+
+    /// <summary>The living sessions of an agent, the latest used first. Listing keeps nothing hot.</summary>
+    public async Task<IReadOnlyList<ConversationSession>> ListByAgentAsync(Transaction tx, Guid agentId, CancellationToken ct) =>
+        Sessions(await tx.QueryAsync<Row>(Sql.ByAgent, [agentId, clock.GetUtcNow()], ct));
+
+    /// <summary>The living sessions of a contact, the latest used first. Listing keeps nothing hot.</summary>
+    public async Task<IReadOnlyList<ConversationSession>> ListByCustomerAsync(Transaction tx, Guid contactId, CancellationToken ct) =>
+        Sessions(await tx.QueryAsync<Row>(Sql.ByCustomer, [contactId, clock.GetUtcNow()], ct));
+
+    /// <summary>Writes both tiers.</summary>
+    /// <exception cref="SessionMovedException">Somebody saved it since it was read.</exception>
+    public async Task SaveAsync(Transaction tx, ConversationSession s, CancellationToken ct)
+    {
+        var now = clock.GetUtcNow();
+        var saved = await tx.ExecuteAsync(
+            Sql.Save,
+            [
+                s.SessionId, s.Version, Json.Param(s.State), Json.Param(s.Variables), s.ActiveScenarioId, s.ActiveScenarioVersion, s.CurrentStepId,
+                Json.Param(s.StepHistory), Json.Param(s.PendingMigration), Hot(now), Persist(now), now,
+            ],
+            ct);
+        if (saved != 1)
+        {
+            throw new SessionMovedException(s.SessionId);
+        }
+    }
+
+    /// <summary>Ends the session: the next message starts a new one.</summary>
+    public async Task<bool> EndAsync(Transaction tx, Guid sessionId, string reason, CancellationToken ct)
+    {
+        if (await tx.ExecuteAsync(Sql.End, [sessionId, reason, clock.GetUtcNow()], ct) == 0)
+        {
+            return false;
+        }
+
+        audit.Append(tx, new AuditEvent("session.ended", new { reason }) { SessionId = sessionId });
+        return true;
+    }
+
+    /// <summary>Removes the row, and with it every way to find it. Turn records and audit events stay.</summary>
+    public async Task<bool> DeleteAsync(Transaction tx, Guid sessionId, CancellationToken ct)
+    {
+        if (await tx.ExecuteAsync(Sql.Delete, [sessionId], ct) == 0)
+        {
+            return false;
+        }
+
+        audit.Append(tx, new AuditEvent("session.deleted", new { }) { SessionId = sessionId });
+        return true;
+    }
+
+    private async Task<ConversationSession?> ReadAsync(Transaction tx, string sql, object?[] args, CancellationToken ct) =>
+        (await tx.FindAsync<Row>(sql, args, ct))?.ToSession();
+
+    private DateTimeOffset Hot(DateTimeOffset now) => now.AddMinutes(options.Value.SessionHotMinutes);
+
+    private DateTimeOffset Persist(DateTimeOffset now) => now.AddDays(options.Value.SessionPersistDays);
+
+    private static IReadOnlyList<ConversationSession> Sessions(IReadOnlyList<Row> rows) => [.. rows.Select(r => r.ToSession())];
+
+    private sealed record Row(
+        Guid Id, Guid ConversationId, Guid AgentId, Guid ContactId, string Channel, string UserChannelId, string Status, JsonElement State, JsonElement Variables,
+        Guid? ActiveScenarioId, int? ActiveScenarioVersion, Guid? CurrentStepId, JsonElement StepHistory, JsonElement? PendingMigration, int LastTurnNumber, int Version,
+        bool WasHot, DateTimeOffset HotUntil, DateTimeOffset PersistUntil, DateTimeOffset CreatedAt, DateTimeOffset LastActivityAt)
+    {
+        internal ConversationSession ToSession() => new()
+        {
+            SessionId = Id, ConversationId = ConversationId, AgentId = AgentId, CustomerProfileId = ContactId, Channel = Channel, UserChannelId = UserChannelId,
+            Status = Status, State = Json.Read<SessionState>(State), Variables = Json.Read<Dictionary<string, JsonElement>>(Variables),
+            ActiveScenarioId = ActiveScenarioId, ActiveScenarioVersion = ActiveScenarioVersion, CurrentStepId = CurrentStepId,
+            StepHistory = Json.Read<SessionStep[]>(StepHistory), PendingMigration = PendingMigration,
+            LastTurnNumber = LastTurnNumber, Version = Version, Tier = WasHot ? SessionTier.Hot : SessionTier.Persisted,
+            HotUntil = HotUntil, PersistUntil = PersistUntil, CreatedAt = CreatedAt, LastActivityAt = LastActivityAt,
+        };
+    }
+
+    private static class Sql
+    {
+        // The subquery sees the row as it was, which tells the tier that answered; the update warms and locks it.
+        internal const string Touch =
+            """
+            UPDATE conversations.sessions s SET hot_until = least($2, s.persist_until)
+            FROM (SELECT id, hot_until > $3 AS was_hot FROM conversations.sessions
+                  WHERE conversation_id = $1 AND status = 'ACTIVE' AND persist_until > $3) AS old
+            WHERE s.id = old.id
+            RETURNING s.id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
+                      current_step_id, step_history, pending_migration, last_turn_number, version, was_hot, s.hot_until, persist_until, created_at, last_activity_at
+            """;
+
+        internal const string TouchById =
+            """
+            UPDATE conversations.sessions s SET hot_until = least($2, s.persist_until)
+            FROM (SELECT id, hot_until > $3 AS was_hot FROM conversations.sessions WHERE id = $1 AND status = 'ACTIVE' AND persist_until > $3) AS old
+            WHERE s.id = old.id
+            RETURNING s.id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
+                      current_step_id, step_history, pending_migration, last_turn_number, version, was_hot, s.hot_until, persist_until, created_at, last_activity_at
+            """;
+
+        internal const string TouchByChannel =
+            """
+            UPDATE conversations.sessions s SET hot_until = least($3, s.persist_until)
+            FROM (SELECT id, hot_until > $4 AS was_hot FROM conversations.sessions
+                  WHERE channel = $1 AND user_channel_id = $2 AND status = 'ACTIVE' AND persist_until > $4 ORDER BY last_activity_at DESC, id DESC LIMIT 1) AS old
+            WHERE s.id = old.id
+            RETURNING s.id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
+                      current_step_id, step_history, pending_migration, last_turn_number, version, was_hot, s.hot_until, persist_until, created_at, last_activity_at
+            """;
+
+        // Also a session of an earlier, closed conversation with the same address: an address has one session with an agent.
+        internal const string EndStale =
+            """
+            UPDATE conversations.sessions SET status = 'ENDED', ended_at = $5, end_reason = 'expired'
+            WHERE status = 'ACTIVE' AND (conversation_id = $1 OR (channel = $2 AND user_channel_id = $3 AND agent_id = $4))
+            RETURNING id
+            """;
+
+        internal const string Start =
+            """
+            INSERT INTO conversations.sessions
+                (tenant_id, id, conversation_id, agent_id, contact_id, channel, user_channel_id, hot_until, persist_until, created_at, last_activity_at)
+            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+            RETURNING id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
+                      current_step_id, step_history, pending_migration, last_turn_number, version, true AS was_hot, hot_until, persist_until, created_at, last_activity_at
+            """;
+
+        internal const string ByAgent =
+            """
+            SELECT id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
+                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until, created_at, last_activity_at
+            FROM conversations.sessions WHERE agent_id = $1 AND status = 'ACTIVE' AND persist_until > $2 ORDER BY last_activity_at DESC LIMIT 200
+            """;
+
+        internal const string ByCustomer =
+            """
+            SELECT id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
+                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until, created_at, last_activity_at
+            FROM conversations.sessions WHERE contact_id = $1 AND status = 'ACTIVE' AND persist_until > $2 ORDER BY last_activity_at DESC LIMIT 200
+            """;
+
+        internal const string Save =
+            """
+            UPDATE conversations.sessions
+            SET state = $3, variables = $4, active_scenario_id = $5, active_scenario_version = $6, current_step_id = $7, step_history = $8, pending_migration = $9,
+                hot_until = $10, persist_until = $11, last_activity_at = $12, version = version + 1
+            WHERE id = $1 AND version = $2 AND status = 'ACTIVE'
+            """;
+
+        internal const string End =
+            "UPDATE conversations.sessions SET status = 'ENDED', ended_at = $3, end_reason = left($2, 100) WHERE id = $1 AND status = 'ACTIVE'";
+
+        internal const string Delete = "DELETE FROM conversations.sessions WHERE id = $1";
+    }
+}

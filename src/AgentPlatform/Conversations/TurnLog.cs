@@ -1,0 +1,65 @@
+using System.Text.Json;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Conversations;
+
+/// <summary>One turn, as it was: written once, never changed. The number is the session's <see cref="ConversationSession.NextTurnNumber"/>.</summary>
+public sealed record TurnRecord(Guid Id, Guid SessionId, Guid ConversationId, int TurnNumber, string UserMessage)
+{
+    public string? AssistantResponse { get; init; }
+
+    public JsonElement? ContextExtracted { get; init; }
+
+    /// <summary>A JSON array.</summary>
+    public JsonElement? RulesMatched { get; init; }
+
+    public JsonElement? ScenarioState { get; init; }
+
+    /// <summary>A JSON array.</summary>
+    public JsonElement? ToolsExecuted { get; init; }
+
+    public JsonElement? TokenUsage { get; init; }
+
+    public int? LatencyMs { get; init; }
+}
+
+/// <summary>A stored turn record.</summary>
+public sealed record StoredTurn(
+    Guid Id, Guid SessionId, Guid ConversationId, int TurnNumber, string UserMessage, string? AssistantResponse, JsonElement? ContextExtracted, JsonElement RulesMatched,
+    JsonElement? ScenarioState, JsonElement ToolsExecuted, JsonElement? TokenUsage, int? LatencyMs, DateTimeOffset CreatedAt);
+
+/// <summary>The record of turns, append-only.</summary>
+public sealed class TurnLog(TimeProvider clock)
+{
+    /// <summary>
+    /// Takes the session's next number and writes the record. A number that is not the next one (two workers, one turn) fails the
+    /// transaction at its next round trip with a unique violation.
+    /// </summary>
+    public void Append(Transaction tx, TurnRecord record) => tx.Post(
+        Sql.Append, record.Id, record.SessionId, record.ConversationId, record.TurnNumber, record.UserMessage, record.AssistantResponse,
+        Json.Param(record.ContextExtracted), Json.Param(record.RulesMatched ?? Json.Of(Array.Empty<object>())), Json.Param(record.ScenarioState),
+        Json.Param(record.ToolsExecuted ?? Json.Of(Array.Empty<object>())), Json.Param(record.TokenUsage), record.LatencyMs, clock.GetUtcNow());
+
+    /// <summary>The turns of a conversation, newest first.</summary>
+    public async Task<Page<StoredTurn>> ListAsync(Transaction tx, Guid conversationId, PageRequest page, CancellationToken ct) =>
+        Page<StoredTurn>.Cut(await tx.QueryAsync<StoredTurn>(Sql.List, [conversationId, page.Before, page.Fetch], ct), page, t => t.Id);
+
+    private static class Sql
+    {
+        internal const string Append =
+            """
+            INSERT INTO conversations.turn_records
+                (tenant_id, id, session_id, conversation_id, turn_number, user_message, assistant_response, context_extracted, rules_matched, scenario_state,
+                 tools_executed, token_usage, latency_ms, created_at)
+            VALUES (kernel.current_tenant_id(), $1, $2, $3, conversations.take_turn_number(kernel.current_tenant_id(), $2, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            """;
+
+        internal const string List =
+            """
+            SELECT id, session_id, conversation_id, turn_number, user_message, assistant_response, context_extracted, rules_matched, scenario_state,
+                   tools_executed, token_usage, latency_ms, created_at
+            FROM conversations.turn_records WHERE conversation_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+            """;
+    }
+}

@@ -1,0 +1,94 @@
+using AgentPlatform.Postgres;
+using AgentPlatform.Work;
+using Microsoft.Extensions.Logging;
+
+namespace AgentPlatform.Schedules;
+
+/// <summary>Runs one task. The handler's writes, the task's row and the work item settle in one transaction.</summary>
+internal sealed class RunAgentTask(Database database, TimeProvider clock, IEnumerable<IAgentTaskHandler> handlers, ILogger<RunAgentTask> log) : IWorkHandler
+{
+    public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
+    {
+        var id = item.Read<Payload>().TaskId;
+        await using (var begin = database.Begin(Actor.System(item.TenantId)))
+        {
+            // Committed before the run: a task that kills its process is seen as processing, and its attempt is counted.
+            var started = await begin.ExecuteAsync(Sql.Start, [id, item.Attempt - 1, clock.GetUtcNow()], ct);
+            await begin.CommitAsync(ct);
+            if (started == 0)
+            {
+                return new WorkOutcome.Cancel("The task is over or gone.");
+            }
+        }
+
+        await using var tx = database.Begin(Actor.System(item.TenantId));
+        var task = await tx.SingleAsync<AgentTask>(Sql.Lock, [id], ct);
+        var handler = handlers.FirstOrDefault(h => h.TaskType == task.TaskType);
+        AgentTaskOutcome outcome = handler is null
+            ? new AgentTaskOutcome.Failed($"No handler knows tasks of type '{task.TaskType}'.")
+            : await handler.RunAsync(task, tx, ct);
+        if (outcome is not AgentTaskOutcome.Completed completed)
+        {
+            // Nothing of a failed run is kept; the refusal goes through the engine, which tells OnDeadAsync when it gives up.
+            return outcome is AgentTaskOutcome.Failed failed ? new WorkOutcome.Dead(failed.Error) : await RetryAsync(item, id, ((AgentTaskOutcome.Retry)outcome).Error, ct);
+        }
+
+        tx.Post(Sql.Complete, id, Kernel.Json.Param(completed.Result), clock.GetUtcNow());
+        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        await tx.CommitAsync(ct);
+        log.TaskCompleted(id, task.TaskType);
+        return WorkOutcome.Settled;
+    }
+
+    public Task OnDeadAsync(WorkItem item, string error, Transaction tx, CancellationToken ct)
+    {
+        tx.Post(Sql.Fail, item.Read<Payload>().TaskId, error, clock.GetUtcNow());
+        return Task.CompletedTask;
+    }
+
+    private async Task<WorkOutcome> RetryAsync(WorkItem item, Guid id, string error, CancellationToken ct)
+    {
+        if (!item.IsLastAttempt)
+        {
+            await using var tx = database.Begin(Actor.System(item.TenantId));
+            tx.Post(Sql.NoteFailure, id, error, clock.GetUtcNow());
+            await tx.CommitAsync(ct);
+        }
+
+        return new WorkOutcome.Retry(error);
+    }
+
+    internal sealed record Payload(Guid TaskId);
+
+    private static class Sql
+    {
+        internal const string Start =
+            """
+            UPDATE schedules.agent_tasks SET status = 'processing', retry_count = $2, last_attempted_at = $3 WHERE id = $1 AND status IN ('pending', 'processing')
+            """;
+
+        internal const string Lock =
+            """
+            SELECT id, task_type, agent_type, contact_id, context_id, context_type, scheduled_for, priority, status, retry_count, max_retries, last_attempted_at,
+                   context_json, result_json, error_log, created_at, created_by, completed_at
+            FROM schedules.agent_tasks WHERE id = $1 FOR NO KEY UPDATE
+            """;
+
+        internal const string Complete =
+            "UPDATE schedules.agent_tasks SET status = 'completed', result_json = $2, completed_at = $3 WHERE id = $1 AND status = 'processing'";
+
+        internal const string NoteFailure =
+            """
+            UPDATE schedules.agent_tasks
+            SET status = 'pending', error_log = concat_ws(E'\n', error_log, to_char($3 AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ' ' || $2)
+            WHERE id = $1 AND status = 'processing'
+            """;
+
+        internal const string Fail =
+            """
+            UPDATE schedules.agent_tasks
+            SET status = 'failed', completed_at = $3, error_log = concat_ws(E'\n', error_log, to_char($3 AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ' ' || $2)
+            WHERE id = $1 AND status IN ('pending', 'processing')
+            """;
+    }
+}
