@@ -1,1 +1,6 @@
-Console.WriteLine();
+using AgentPlatform;
+
+var builder = FunctionsApplication.CreateBuilder(args);
+builder.ConfigureFunctionsWebApplication();
+builder.Services.AddAgentPlatform(builder.Configuration);
+builder.Build().Run();

@@ -1,0 +1,33 @@
+using AgentPlatform.Work;
+using Azure.Storage.Queues.Models;
+using Microsoft.Extensions.Logging;
+
+namespace AgentPlatform.Functions;
+
+/// <summary>What sets the work engine going: a nudge, and a timer for the nudges that were lost.</summary>
+public sealed class WorkFunctions(WorkRunner runner, WorkRetention retention, IHostApplicationLifetime host, ILogger<WorkFunctions> log)
+{
+    [Function("WorkReady")]
+    public Task WorkReady([QueueTrigger("work-ready")] string nudge, CancellationToken ct) => DrainAsync(ct);
+
+    /// <summary>A nudge that failed again and again says that draining fails. The work itself is in the database, so it is drained once more; while that fails too the message stays.</summary>
+    [Function("WorkReadyPoison")]
+    public Task WorkReadyPoison([QueueTrigger("work-ready-poison")] QueueMessage nudge, CancellationToken ct)
+    {
+        log.NudgePoisoned(nudge.MessageId, nudge.InsertedOn);
+        return DrainAsync(ct);
+    }
+
+    [Function("WorkSweep")]
+    public Task WorkSweep([TimerTrigger("*/5 * * * * *", UseMonitor = false)] TimerInfo timer, CancellationToken ct) => DrainAsync(ct);
+
+    [Function("WorkRetention")]
+    public Task WorkRetention([TimerTrigger("0 30 3 * * *")] TimerInfo timer, CancellationToken ct) => retention.PruneAsync(ct);
+
+    // A drain goes on while work is due. When the host stops it claims no more, and what runs may finish.
+    private async Task DrainAsync(CancellationToken ct)
+    {
+        using var stopping = CancellationTokenSource.CreateLinkedTokenSource(ct, host.ApplicationStopping);
+        await runner.DrainAsync(stopping.Token);
+    }
+}
