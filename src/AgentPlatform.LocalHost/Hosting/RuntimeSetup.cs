@@ -88,6 +88,7 @@ internal static class RuntimeSetup
         });
         web.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
         web.Logging.AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);
+        web.Logging.AddFilter("Npgsql", LogLevel.Warning);
         web.Logging.AddConfiguration(host.Logging);
     }
 

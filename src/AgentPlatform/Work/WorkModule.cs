@@ -27,7 +27,7 @@ public static class WorkModule
         services.AddSingleton<WorkQueue>();
         services.AddSingleton<WorkLeases>();
         services.AddSingleton<WorkExecutor>();
-        services.AddSingleton<WorkRetention>();
+        services.AddSingleton(p => new WorkRetention(p.GetRequiredService<WorkLeases>(), p.GetRequiredService<IOptions<WorkOptions>>()));
         services.AddSingleton(p => new WorkRunner(
             p.GetRequiredService<WorkLeases>(),
             p.GetRequiredService<WorkExecutor>(),
