@@ -1,0 +1,55 @@
+using System.Text.RegularExpressions;
+using AgentPlatform.Postgres;
+using Npgsql;
+
+namespace AgentPlatform.Tests.Postgres;
+
+public sealed partial class MigratorTests
+{
+    [Fact]
+    public async Task Migrating_twice_applies_each_file_once()
+    {
+        await using var database = await TestDatabase.CreateEmptyAsync();
+        await using var source = NpgsqlDataSource.Create(database.ConnectionString);
+        var migrator = new Migrator(source, TestDatabase.Migrations);
+        Assert.Equal(TestDatabase.Migrations.All, await migrator.PendingAsync(default));
+
+        Assert.Equal(TestDatabase.Migrations.All, await migrator.MigrateAsync(default));
+        Assert.Empty(await migrator.MigrateAsync(default));
+        Assert.Empty(await migrator.PendingAsync(default));
+    }
+
+    [Fact]
+    public async Task Hosts_that_start_together_apply_each_file_once()
+    {
+        await using var database = await TestDatabase.CreateEmptyAsync();
+        await using var source = NpgsqlDataSource.Create(database.ConnectionString);
+        var applied = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => new Migrator(source, TestDatabase.Migrations).MigrateAsync(default)));
+        Assert.Equal(TestDatabase.Migrations.All.Select(m => m.Name), applied.SelectMany(a => a).Select(m => m.Name).OrderBy(IndexOf));
+    }
+
+    [Fact]
+    public async Task A_file_that_was_changed_after_it_ran_stops_the_migration()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await database.ScalarAsync<string>("UPDATE kernel.migrations SET checksum = 'other' WHERE module = 'work' AND version = 1 RETURNING name");
+        await using var source = NpgsqlDataSource.Create(database.ConnectionString);
+        var error = await Assert.ThrowsAsync<MigrationException>(() => new Migrator(source, TestDatabase.Migrations).MigrateAsync(default));
+        Assert.Contains("work/001_items.sql", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Files_are_numbered_from_one_without_gaps_and_named_in_snake_case()
+    {
+        foreach (var module in TestDatabase.Migrations.All.GroupBy(m => m.Module, StringComparer.Ordinal))
+        {
+            Assert.Equal(Enumerable.Range(1, module.Count()), module.Select(m => m.Version));
+            Assert.All(module, m => Assert.Matches(FileName(), m.Name));
+        }
+    }
+
+    private static int IndexOf(string name) => TestDatabase.Migrations.All.ToList().FindIndex(m => m.Name == name);
+
+    [GeneratedRegex(@"^[a-z]+/\d{3}_[a-z0-9_]+\.sql$")]
+    private static partial Regex FileName();
+}

@@ -1,0 +1,106 @@
+using AgentPlatform.Postgres;
+using Npgsql;
+
+namespace AgentPlatform.Tests.Postgres;
+
+public sealed class TransactionTests : IAsyncLifetime
+{
+    private TestPlatform _platform = null!;
+    private Actor _acme = null!;
+
+    public async Task InitializeAsync()
+    {
+        _platform = await TestPlatform.StartAsync();
+        _acme = await _platform.NewTenantAsync();
+    }
+
+    public async Task DisposeAsync() => await _platform.DisposeAsync();
+
+    [Fact]
+    public async Task The_actor_is_set_in_the_round_trip_of_the_first_command()
+    {
+        var actor = new Actor(_acme.TenantId, Guid.CreateVersion7(DateTimeOffset.UnixEpoch), "member");
+        await using var tx = _platform.Database.Begin(actor);
+        var seen = await tx.SingleAsync<string>(
+            "SELECT concat_ws(' ', current_user, current_setting('app.tenant_id'), current_setting('app.user_id'), current_setting('app.role'))", [], default);
+        Assert.Equal($"agentplatform_app {actor.TenantId} {actor.UserId} member", seen);
+    }
+
+    [Fact]
+    [Behaviour("mk-rls-connection-reuse")]
+    public async Task A_pooled_connection_never_carries_the_previous_actor()
+    {
+        await using var source = NpgsqlDataSource.Create(_platform.Postgres.ConnectionString + ";Maximum Pool Size=1");
+        var database = new Database(source);
+        await using (var tx = database.Begin(_acme))
+        {
+            Assert.Equal(1L, await tx.SingleAsync<long>("SELECT count(*) FROM tenancy.tenants", [], default));
+            await tx.CommitAsync(default);
+        }
+
+        await using (var failing = database.Begin(_acme))
+        {
+            await Assert.ThrowsAsync<PostgresException>(() => failing.ExecuteAsync("SELECT 1 / 0", [], default));
+        }
+
+        await using var connection = await source.OpenConnectionAsync();
+        await using var command = new NpgsqlCommand("SELECT concat_ws('|', current_user, current_setting('app.tenant_id', true), current_setting('app.user_id', true))", connection);
+        Assert.Equal("agentplatform||", await command.ExecuteScalarAsync());
+    }
+
+    [Fact]
+    public async Task Posted_commands_travel_with_the_next_query_and_count_towards_it()
+    {
+        await using var tx = _platform.Database.Begin(_acme);
+        tx.Post("UPDATE tenancy.tenants SET name = $1", "Posted");
+        Assert.Equal("Posted", await tx.SingleAsync<string>("SELECT name FROM tenancy.tenants", [], default));
+        tx.Post("UPDATE tenancy.tenants SET name = $1", "Committed");
+        await tx.CommitAsync(default);
+        Assert.Equal("Committed", await NameAsync());
+    }
+
+    [Fact]
+    public async Task Without_a_commit_nothing_stays()
+    {
+        await using (var tx = _platform.Database.Begin(_acme))
+        {
+            await tx.ExecuteAsync("UPDATE tenancy.tenants SET name = 'Lost'", [], default);
+        }
+
+        Assert.Equal("Acme", await NameAsync());
+    }
+
+    [Fact]
+    public async Task A_failed_transaction_refuses_to_commit_and_runs_no_after_commit_action()
+    {
+        var ran = false;
+        await using var tx = _platform.Database.Begin(_acme);
+        tx.AfterCommit(() => ran = true);
+        tx.Post("UPDATE tenancy.tenants SET name = 'Lost'");
+        await Assert.ThrowsAsync<PostgresException>(() => tx.ExecuteAsync("SELECT 1 / 0", [], default));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => tx.CommitAsync(default));
+        Assert.False(ran);
+        Assert.Equal("Acme", await NameAsync());
+    }
+
+    [Fact]
+    public async Task A_posted_command_that_returns_rows_is_reported_as_the_bug_it_is()
+    {
+        await using var tx = _platform.Database.Begin(_acme);
+        tx.Post("SELECT 1");
+        await Assert.ThrowsAsync<InvalidOperationException>(() => tx.ExecuteAsync("UPDATE tenancy.tenants SET name = 'x'", [], default));
+    }
+
+    [Fact]
+    public async Task Text_with_a_null_character_is_stored_without_it()
+    {
+        await _platform.AsAsync(_acme, tx => tx.ExecuteAsync("UPDATE tenancy.tenants SET name = $1", ["a\0b"], default));
+        Assert.Equal("ab", await NameAsync());
+    }
+
+    [Fact]
+    public async Task Vectors_are_compared_by_cosine() =>
+        Assert.Equal(1d, await _platform.Postgres.ScalarAsync<double>("SELECT '[1,0]'::vector <=> '[0,1]'::vector"));
+
+    private Task<string> NameAsync() => _platform.Postgres.ScalarAsync<string>("SELECT name FROM tenancy.tenants WHERE id = $1", _acme.TenantId);
+}
