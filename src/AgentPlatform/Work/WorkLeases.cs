@@ -1,14 +1,16 @@
 using AgentPlatform.Postgres;
+using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Work;
 
 /// <summary>The claims of this process: taking, renewing and completing them. Every statement of the engine's cycle is here.</summary>
-internal sealed class WorkLeases(Database database, WorkKinds kinds)
+internal sealed class WorkLeases(Database database, WorkKinds kinds, IOptions<WorkOptions> options)
 {
-    internal static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
-
     /// <summary>A fresh identity per process: a restarted host never mistakes its former self's claims for its own.</summary>
     private readonly Guid _owner = Guid.CreateVersion7(TimeProvider.System.GetUtcNow());
+
+    /// <summary>How long a claim holds without renewal.</summary>
+    internal TimeSpan Lease { get; } = TimeSpan.FromSeconds(options.Value.LeaseSeconds);
 
     /// <summary>Completes what ended and claims what is due, in one transaction.</summary>
     internal async Task<IReadOnlyList<WorkItem>> CompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, CancellationToken ct)

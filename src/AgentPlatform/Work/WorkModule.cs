@@ -13,6 +13,10 @@ public sealed class WorkOptions
     [Range(1, 1000)]
     public int Concurrency { get; set; } = 16;
 
+    /// <summary>Seconds after which the work of a host that died is taken over; renewed at a third of it. Default 30.</summary>
+    [Range(1, 600)]
+    public int LeaseSeconds { get; set; } = 30;
+
     /// <summary>Days that finished items are kept. Default 7.</summary>
     [Range(1, 365)]
     public int RetentionDays { get; set; } = 7;

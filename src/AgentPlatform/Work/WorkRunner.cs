@@ -140,7 +140,7 @@ public sealed class WorkRunner : IDisposable
 
     private async Task RenewAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(WorkLeases.Lease / 3, _clock);
+        using var timer = new PeriodicTimer(_leases.Lease / 3, _clock);
         try
         {
             while (await timer.WaitForNextTickAsync(ct))

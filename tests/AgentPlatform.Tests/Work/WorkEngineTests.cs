@@ -1,6 +1,7 @@
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Tests.Work;
 
@@ -185,7 +186,7 @@ public sealed class WorkEngineTests : IAsyncLifetime
     [Fact]
     public async Task Two_processes_share_the_items_and_run_each_once()
     {
-        var other = new WorkLeases(_platform.Database, _platform.Get<WorkKinds>());
+        var other = new WorkLeases(_platform.Database, _platform.Get<WorkKinds>(), Options.Create(new WorkOptions()));
         for (var i = 0; i < 50; i++)
         {
             await EnqueueAsync($"{i}");
