@@ -33,12 +33,12 @@ public sealed class TestDatabase : IAsyncDisposable
     public static Task<TestDatabase> CreateEmptyAsync() =>
         CreateAsync($"ap_empty_{Environment.ProcessId}_{Guid.CreateVersion7(TimeProvider.System.GetUtcNow()):N}", "template1");
 
-    public async ValueTask DisposeAsync() => await ExecuteAsync("postgres", $"DROP DATABASE IF EXISTS \"{_name}\" WITH (FORCE)");
+    public async ValueTask DisposeAsync() => await ExecuteAsync(ConnectionTo("postgres", admin: true), $"DROP DATABASE IF EXISTS \"{_name}\" WITH (FORCE)");
 
-    /// <summary>Runs SQL as the schema's owner, for arranging and for looking behind the API.</summary>
+    /// <summary>Runs SQL as the superuser, whom row level security does not concern: for arranging, and for looking behind the API.</summary>
     public async Task<T> ScalarAsync<T>(string sql, params object[] args)
     {
-        await using var connection = new NpgsqlConnection(ConnectionString);
+        await using var connection = new NpgsqlConnection(ConnectionTo(_name, admin: true));
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(sql, connection);
         Array.ForEach(args, arg => command.Parameters.Add(new NpgsqlParameter { Value = arg }));
@@ -47,7 +47,7 @@ public sealed class TestDatabase : IAsyncDisposable
 
     private static async Task<TestDatabase> CreateAsync(string name, string template)
     {
-        await ExecuteAsync("postgres", $"CREATE DATABASE \"{name}\" TEMPLATE \"{template}\"");
+        await ExecuteAsync(ConnectionTo("postgres"), $"CREATE DATABASE \"{name}\" TEMPLATE \"{template}\"");
         return new TestDatabase(name);
     }
 
@@ -74,9 +74,9 @@ public sealed class TestDatabase : IAsyncDisposable
         return name;
     }
 
-    private static async Task ExecuteAsync(string database, string sql)
+    private static async Task ExecuteAsync(string connectionString, string sql)
     {
-        await using var connection = new NpgsqlConnection(ConnectionTo(database));
+        await using var connection = new NpgsqlConnection(connectionString);
         await connection.OpenAsync();
         await RunAsync(connection, sql);
     }
@@ -87,14 +87,17 @@ public sealed class TestDatabase : IAsyncDisposable
         return await command.ExecuteScalarAsync();
     }
 
-    private static string ConnectionTo(string database) =>
-        new NpgsqlConnectionStringBuilder(
-            Environment.GetEnvironmentVariable("AGENTPLATFORM_TEST_DB")
-            ?? throw new InvalidOperationException("AGENTPLATFORM_TEST_DB is not set: run the tests with ./dev test, or take the value from ./dev db url --test."))
+    private static string ConnectionTo(string database, bool admin = false)
+    {
+        var owner = Environment.GetEnvironmentVariable("AGENTPLATFORM_TEST_DB")
+            ?? throw new InvalidOperationException("AGENTPLATFORM_TEST_DB is not set: run the tests with ./dev test, or take the value from ./dev db url --test.");
+        var connection = new NpgsqlConnectionStringBuilder(owner) { Database = database, MaxPoolSize = 40, ConnectionIdleLifetime = 10 };
+        if (admin)
         {
-            Database = database,
-            MaxPoolSize = 40,
-            ConnectionIdleLifetime = 5,
-            ConnectionPruningInterval = 5,
-        }.ConnectionString;
+            connection.Username = "postgres";
+            connection.Password = Environment.GetEnvironmentVariable("AGENTPLATFORM_TEST_ADMIN_PASSWORD");
+        }
+
+        return connection.ConnectionString;
+    }
 }

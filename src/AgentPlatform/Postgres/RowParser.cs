@@ -23,7 +23,11 @@ internal static class RowParser
         SqlMapper.AddTypeHandler(new AsIsHandler<Guid[]>());
     }
 
-    internal static Func<DbDataReader, T> For<T>(NpgsqlDataReader reader) => reader.GetRowParser<T>();
+    /// <summary>Dapper cannot hand out a parser for a lone text or array column; those are read directly.</summary>
+    internal static Func<DbDataReader, T> For<T>(NpgsqlDataReader reader) =>
+        typeof(T) == typeof(string) || typeof(T).IsArray
+            ? row => row.IsDBNull(0) ? default! : row.GetFieldValue<T>(0)
+            : reader.GetRowParser<T>();
 
     private sealed class InstantHandler : SqlMapper.TypeHandler<DateTimeOffset>
     {

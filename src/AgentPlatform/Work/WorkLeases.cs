@@ -84,7 +84,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, IOptions<Wo
         internal const string Prune =
             """
             DELETE FROM work.items
-            WHERE id IN (SELECT id FROM work.items WHERE finished_at < now() - $1 AND state IN ('done', 'cancelled') LIMIT 5000)
+            WHERE id IN (SELECT id FROM work.items WHERE finished_at < now() - $1::interval AND state IN ('done', 'cancelled') LIMIT 5000)
             """;
     }
 }

@@ -40,6 +40,7 @@ CREATE INDEX items_finished ON work.items (finished_at) WHERE finished_at IS NOT
 CREATE INDEX items_dead ON work.items (tenant_id, id DESC) WHERE state = 'dead';
 
 SELECT kernel.protect('work.items');
-CREATE POLICY worker_claims ON work.items FOR ALL TO agentplatform_worker USING (true) WITH CHECK (true);
+-- Asking for the current role keeps out a login that merely inherits from the worker.
+CREATE POLICY worker_claims ON work.items FOR ALL TO agentplatform_worker USING (current_user = 'agentplatform_worker');
 GRANT SELECT, UPDATE, DELETE ON work.items TO agentplatform_worker;
 GRANT USAGE ON SCHEMA work TO agentplatform_app, agentplatform_worker;
