@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Net;
 using AgentPlatform.LocalHost.Http;
 using AgentPlatform.LocalHost.Invocation;
+using AgentPlatform.LocalHost.Queues;
+using AgentPlatform.LocalHost.Timers;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Routing;
@@ -32,6 +34,12 @@ internal static class RuntimeSetup
         services.AddSingleton<HttpFunctions>();
         services.AddSingleton(new KeyFile(web.Configuration["Host:KeyFile"] ?? Path.Combine(".local", "host-keys.json")));
         services.AddSingleton<HostKeys>();
+        services.AddSingleton<QueueSignals>();
+        services.AddSingleton<QueueFactory>();
+        // After the app's own hosted services, so that these still serve the functions while listeners drain.
+        services.AddHostedService<QueueListeners>();
+        services.AddSingleton<TimerStore>();
+        services.AddHostedService<TimerListeners>();
         services.AddRouting();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<MatcherPolicy, FunctionMethodPolicy>());
         services.Configure<HostOptions>(o => o.ShutdownTimeout = DrainLimit(web.Configuration));
