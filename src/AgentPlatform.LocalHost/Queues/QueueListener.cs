@@ -80,7 +80,7 @@ internal sealed class QueueListener(
         await Task.Yield();
         try
         {
-            if (!MessageText.TryDecode(message.Text, _settings.Base64, out var body))
+            if (!MessageText.TryDecode(message.Text, _settings.Base64, out var body) && !_isPoison)
             {
                 await PoisonAsync(message, "it is not base64, as host.json says it should be");
             }
