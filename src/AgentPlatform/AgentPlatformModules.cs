@@ -1,4 +1,5 @@
 using System.Reflection;
+using AgentPlatform.Api;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
@@ -8,6 +9,7 @@ using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -27,8 +29,17 @@ public static class AgentPlatformModules
     public static IServiceCollection AddAgentPlatform(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddSingleton(MigrationSet.FromResources(Schemas));
-        services.AddKernel().AddPostgres().AddWork(configuration).AddTenancy().AddIdentity().AddEvents();
+        services.AddKernel().AddPostgres().AddWork(configuration).AddApi(MapAgentPlatform);
+        services.AddTenancy().AddIdentity().AddEvents();
         services.AddContacts().AddConversations().AddSchedules();
         return services;
+    }
+
+    /// <summary>Every module's part of the API, under <c>/api/v1</c>.</summary>
+    private static void MapAgentPlatform(IEndpointRouteBuilder v1)
+    {
+        v1.MapTenancy();
+        v1.MapIdentity();
+        v1.MapEvents();
     }
 }

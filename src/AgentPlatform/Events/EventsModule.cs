@@ -1,4 +1,5 @@
 using AgentPlatform.Work;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Events;
@@ -11,5 +12,9 @@ public static class EventsModule
         services.AddSingleton<EventStore>();
         services.AddWorkHandler<ConsumeEvents>(ConsumeEvents.Kind, kind => kind.MaxAttempts = 1000);
         return services;
+    }
+
+    public static void MapEvents(this IEndpointRouteBuilder v1)
+    {
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Identity;
@@ -8,6 +9,14 @@ public static class IdentityModule
     {
         services.AddSingleton<UserDirectory>();
         services.AddSingleton<KeyRing>();
+        services.AddSingleton<Authenticator>();
+        services.AddSingleton<IdempotencyStore>();
+        services.AddSingleton<RequestLog>();
+        services.AddHostedService(provider => provider.GetRequiredService<RequestLog>());
         return services;
+    }
+
+    public static void MapIdentity(this IEndpointRouteBuilder v1)
+    {
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Tenancy;
@@ -8,6 +9,16 @@ public static class TenancyModule
     {
         services.AddSingleton<AgentDirectory>();
         services.AddSingleton<TenantProvisioning>();
+        services.AddSingleton<ManageTenants>();
+        services.AddSingleton<ManageMembers>();
+        services.AddSingleton<ManageAgents>();
         return services;
+    }
+
+    public static void MapTenancy(this IEndpointRouteBuilder v1)
+    {
+        TenancyApi.MapTenants(v1);
+        TenancyApi.MapMembers(v1);
+        TenancyApi.MapAgents(v1);
     }
 }

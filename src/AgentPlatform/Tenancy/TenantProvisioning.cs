@@ -1,4 +1,6 @@
 using System.Text.RegularExpressions;
+using AgentPlatform.Api;
+using AgentPlatform.Events;
 using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -20,13 +22,13 @@ public sealed record NewTenant(string Name, string Slug, string OwnerEmail)
 public sealed record ProvisionedTenant(Guid TenantId, Guid OwnerId, Guid AgentId, Guid ApiKeyId, string ApiKey);
 
 /// <summary>Sets up a tenant with everything it needs to be used: its owner, the owner's membership, one agent, one API key.</summary>
-public sealed partial class TenantProvisioning(Database database, UserDirectory users, KeyRing keys, TimeProvider clock)
+public sealed partial class TenantProvisioning(Database database, UserDirectory users, KeyRing keys, EventStore events, TimeProvider clock)
 {
     public async Task<Result<ProvisionedTenant>> CreateAsync(NewTenant tenant, CancellationToken ct)
     {
-        if (Check(tenant) is { Count: > 0 } errors)
+        if (Check(tenant) is { } problem)
         {
-            return Problem.Invalid(errors);
+            return problem;
         }
 
         try
@@ -39,6 +41,8 @@ public sealed partial class TenantProvisioning(Database database, UserDirectory 
         }
     }
 
+    internal const string SlugRule = "Must be 1 to 100 lower-case letters, digits and dashes, with a letter or digit at both ends.";
+
     internal static bool IsSlug(string? text) => text is not null && Slug().IsMatch(text);
 
     private async Task<Result<ProvisionedTenant>> CreateCheckedAsync(NewTenant tenant, CancellationToken ct)
@@ -50,30 +54,18 @@ public sealed partial class TenantProvisioning(Database database, UserDirectory 
         tx.Post(Sql.Owner, tenantId, clock.NewId(), ownerId);
         tx.Post(Sql.Agent, tenantId, agentId, tenant.AgentName.Trim());
         var issued = await keys.IssueAsync(tx, ownerId, new NewApiKey(tenant.KeyName, "owner"), ct);
+        events.Append(tx, new NewEvent("tenant.created", "tenant", tenantId, new { name = tenant.Name.Trim(), slug = tenant.Slug, owner_id = ownerId }));
         await tx.CommitAsync(ct);
         return new ProvisionedTenant(tenantId, ownerId, agentId, issued.Key.Id, issued.Secret);
     }
 
-    private static Dictionary<string, string[]> Check(NewTenant tenant)
-    {
-        var errors = new Dictionary<string, string[]>(StringComparer.Ordinal);
-        if (string.IsNullOrWhiteSpace(tenant.Name) || tenant.Name.Length > 255)
-        {
-            errors["name"] = ["Is required, at most 255 characters."];
-        }
-
-        if (!IsSlug(tenant.Slug))
-        {
-            errors["slug"] = ["Must be 1 to 100 lower-case letters, digits and dashes, with a letter or digit at both ends."];
-        }
-
-        if (!UserDirectory.IsEmail(tenant.OwnerEmail?.Trim()))
-        {
-            errors["owner_email"] = ["Is not an e-mail address."];
-        }
-
-        return errors;
-    }
+    private static Problem? Check(NewTenant tenant) =>
+        new Validation()
+            .Text("name", tenant.Name, 255, required: true)
+            .Check("slug", IsSlug(tenant.Slug), SlugRule)
+            .Check("owner_email", UserDirectory.IsEmail(tenant.OwnerEmail?.Trim()), "Is not an e-mail address.")
+            .Text("agent_name", tenant.AgentName, 255, required: true)
+            .Problem;
 
     [GeneratedRegex("^[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Slug();

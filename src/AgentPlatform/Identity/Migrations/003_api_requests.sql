@@ -31,28 +31,25 @@ REVOKE UPDATE, DELETE ON identity.api_request_logs FROM agentplatform_app;
 
 CREATE TABLE identity.idempotency_keys (
     tenant_id    uuid NOT NULL REFERENCES tenancy.tenants (id) ON DELETE CASCADE,
-    user_id      uuid NOT NULL,
+    api_key_id   uuid NOT NULL,
     key          varchar(255) NOT NULL,
     request_hash bytea NOT NULL,
     attempt      uuid NOT NULL,
     locked_until timestamptz NOT NULL,
     status_code  smallint,
+    -- Sealed with a key only the caller's secret yields: an answer may hold a secret that is shown once.
     response     bytea,
     created_at   timestamptz NOT NULL DEFAULT now(),
     completed_at timestamptz,
     expires_at   timestamptz NOT NULL,
-    PRIMARY KEY (tenant_id, user_id, key),
+    PRIMARY KEY (tenant_id, api_key_id, key),
+    FOREIGN KEY (tenant_id, api_key_id) REFERENCES identity.api_keys (tenant_id, id) ON DELETE CASCADE,
     CONSTRAINT idempotent_answer_is_whole CHECK ((completed_at IS NULL) = (response IS NULL) AND (response IS NULL) = (status_code IS NULL))
 );
 
 CREATE INDEX idx_idempotency_keys_expires_at ON identity.idempotency_keys (expires_at);
 
-ALTER TABLE identity.idempotency_keys ENABLE ROW LEVEL SECURITY;
-ALTER TABLE identity.idempotency_keys FORCE ROW LEVEL SECURITY;
-CREATE POLICY own_keys ON identity.idempotency_keys TO agentplatform_app
-    USING (tenant_id = kernel.current_tenant_id() AND user_id = kernel.current_user_id())
-    WITH CHECK (tenant_id = kernel.current_tenant_id() AND user_id = kernel.current_user_id() AND kernel.may_write());
-GRANT SELECT, INSERT, UPDATE, DELETE ON identity.idempotency_keys TO agentplatform_app;
+SELECT kernel.protect('identity.idempotency_keys');
 
 -- Retention may remove, in every tenant, what is past its time, and nothing younger.
 CREATE POLICY retention ON identity.idempotency_keys TO agentplatform_worker USING (expires_at < now());

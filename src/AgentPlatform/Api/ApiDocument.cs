@@ -1,0 +1,144 @@
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+
+namespace AgentPlatform.Api;
+
+/// <summary>The OpenAPI 3.1 document at <c>/api/openapi.json</c>: what the endpoints do not say themselves.</summary>
+internal static class ApiDocument
+{
+    internal const string Name = "v1";
+    private const string SchemeName = "api_key";
+    private const string ProblemName = "Problem";
+
+    /// <summary>Refusals any operation may answer with.</summary>
+    private static readonly (string Status, string Description)[] Refusals =
+    [
+        ("400", "The request is malformed or a field is invalid."),
+        ("401", "The API key is missing or not valid."),
+        ("403", "The key's scopes or its user's role do not allow this."),
+        ("429", "Too many requests; Retry-After says when to come back."),
+    ];
+
+    internal static void Configure(OpenApiOptions options)
+    {
+        options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
+        options.ShouldInclude = api => api.RelativePath?.StartsWith("api/v1/", StringComparison.Ordinal) == true;
+        options.AddDocumentTransformer(DescribeAsync);
+        options.AddOperationTransformer(CompleteAsync);
+    }
+
+    private static Task DescribeAsync(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken ct)
+    {
+        document.Info = new OpenApiInfo
+        {
+            Title = "AgentPlatform",
+            Version = "1.0.0",
+            Description = "Conversational agents over SMS, e-mail and webhooks. Errors are RFC 9457 problem details with a stable code.",
+            Contact = new OpenApiContact { Name = "AgentPlatform contributors", Url = new Uri("https://github.com/agentplatform") },
+            License = new OpenApiLicense { Name = "Apache-2.0", Identifier = "Apache-2.0" },
+        };
+        document.Servers = [new OpenApiServer { Url = "/", Description = "This host" }];
+        document.Components ??= new OpenApiComponents();
+        document.Components.SecuritySchemes ??= new Dictionary<string, IOpenApiSecurityScheme>(StringComparer.Ordinal);
+        document.Components.SecuritySchemes[SchemeName] = new OpenApiSecurityScheme
+        {
+            Type = SecuritySchemeType.Http,
+            Scheme = "bearer",
+            Description = "An API key: `Authorization: Bearer ap_…`.",
+        };
+        document.Components.Schemas ??= new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal);
+        document.Components.Schemas[ProblemName] = ProblemSchema();
+        document.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(SchemeName, document)] = [] }];
+        foreach (var tag in document.Tags ?? new HashSet<OpenApiTag>())
+        {
+            tag.Description ??= $"Operations on {tag.Name?.ToLowerInvariant()}.";
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private static Task CompleteAsync(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken ct)
+    {
+        var scope = context.Description.ActionDescriptor.EndpointMetadata.OfType<RequiredScope>().LastOrDefault()?.Scope;
+        operation.Description ??= scope is null ? operation.Summary : $"{operation.Summary} Needs the scope `{scope}`.";
+        operation.Responses ??= [];
+        foreach (var (status, description) in Refusals.Concat(SpecificRefusals(context)))
+        {
+            operation.Responses.TryAdd(status, new OpenApiResponse
+            {
+                Description = description,
+                Content = new Dictionary<string, OpenApiMediaType>(StringComparer.Ordinal)
+                {
+                    ["application/problem+json"] = new() { Schema = new OpenApiSchemaReference(ProblemName, context.Document) },
+                },
+            });
+        }
+
+        AddHeaders(operation, context.Description.HttpMethod);
+        return Task.CompletedTask;
+    }
+
+    private static IEnumerable<(string Status, string Description)> SpecificRefusals(OpenApiOperationTransformerContext context)
+    {
+        if (context.Description.RelativePath?.Contains('{', StringComparison.Ordinal) == true)
+        {
+            yield return ("404", "There is no such resource in this tenant.");
+        }
+
+        switch (context.Description.HttpMethod)
+        {
+            case "POST":
+                yield return ("409", "The resource's state does not allow this, or the same request is being carried out.");
+                yield return ("422", "The Idempotency-Key was used for another request.");
+                break;
+            case "PUT" or "PATCH" or "DELETE":
+                yield return ("409", "The resource's state does not allow this.");
+                yield return ("412", "The resource has changed since it was read.");
+                break;
+        }
+    }
+
+    private static void AddHeaders(OpenApiOperation operation, string? method)
+    {
+        var header = method switch
+        {
+            "POST" => ("Idempotency-Key", "Makes a repetition of the request answer as the first one did."),
+            "PUT" or "PATCH" or "DELETE" => ("If-Match", "The ETag of the version to change; without it any version is changed."),
+            _ => default((string Name, string Description)?),
+        };
+        if (header is { } named)
+        {
+            operation.Parameters ??= [];
+            operation.Parameters.Add(new OpenApiParameter
+            {
+                Name = named.Item1,
+                In = ParameterLocation.Header,
+                Description = named.Item2,
+                Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+            });
+        }
+    }
+
+    private static OpenApiSchema ProblemSchema() => new()
+    {
+        Type = JsonSchemaType.Object,
+        Description = "RFC 9457 problem details.",
+        Required = new HashSet<string>(StringComparer.Ordinal) { "type", "title", "status", "code" },
+        Properties = new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal)
+        {
+            ["type"] = new OpenApiSchema { Type = JsonSchemaType.String },
+            ["title"] = new OpenApiSchema { Type = JsonSchemaType.String },
+            ["status"] = new OpenApiSchema { Type = JsonSchemaType.Integer },
+            ["code"] = new OpenApiSchema { Type = JsonSchemaType.String, Description = "Stable; decide by it, not by the title." },
+            ["detail"] = new OpenApiSchema { Type = JsonSchemaType.String },
+            ["instance"] = new OpenApiSchema { Type = JsonSchemaType.String },
+            ["request_id"] = new OpenApiSchema { Type = JsonSchemaType.String },
+            ["errors"] = new OpenApiSchema
+            {
+                Type = JsonSchemaType.Object,
+                Description = "Messages per field.",
+                AdditionalProperties = new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.String } },
+            },
+        },
+    };
+}

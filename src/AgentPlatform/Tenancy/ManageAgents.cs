@@ -1,0 +1,177 @@
+using AgentPlatform.Api;
+using AgentPlatform.Events;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using Npgsql;
+
+namespace AgentPlatform.Tenancy;
+
+/// <summary>An agent to create, or what to change of one: then null leaves a field as it is.</summary>
+public sealed record AgentInput(string? Name, string? Description, string? SystemPrompt, string? DefaultModel, bool? Enabled);
+
+/// <summary>The configuration of an agent: the actions it offers when it did not understand.</summary>
+public sealed record AgentConfig(string[]? PopularActions);
+
+/// <summary>
+/// The tenant's agents (a brand's instances). Deleting one hides it and frees its name; purging it removes it for good, with its
+/// configuration, actions and everything that ran for it.
+/// </summary>
+internal sealed class ManageAgents(Database database, AgentDirectory agents, EventStore events, TimeProvider clock)
+{
+    internal async Task<Page<Agent>> ListAsync(Actor actor, PageRequest page, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return Page<Agent>.Cut(await tx.QueryAsync<Agent>(Sql.List, [actor.TenantId, page.Before, page.Fetch], ct), page, agent => agent.Id);
+    }
+
+    internal async Task<Result<Agent>> FindAsync(Actor actor, Guid id, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return (await agents.FindAsync(tx, id, ct)).OrNotFound("agent");
+    }
+
+    internal async Task<Result<Agent>> CreateAsync(Actor actor, AgentInput input, CancellationToken ct)
+    {
+        if (Check(input, nameRequired: true) is { } problem)
+        {
+            return problem;
+        }
+
+        await using var tx = database.Begin(actor);
+        var id = clock.NewId();
+        try
+        {
+            await tx.ExecuteAsync(
+                Sql.Create, [actor.TenantId, id, input.Name!.Trim(), input.Description, input.SystemPrompt, input.DefaultModel, input.Enabled ?? true], ct);
+        }
+        catch (PostgresException e) when (e.ConstraintName == "uq_agents_tenant_name")
+        {
+            return NameTaken;
+        }
+
+        events.Append(tx, new NewEvent("agent.created", "agent", id, new { name = input.Name!.Trim() }));
+        var created = await agents.FindAsync(tx, id, ct);
+        await tx.CommitAsync(ct);
+        return created!;
+    }
+
+    internal async Task<Result<Agent>> ChangeAsync(Actor actor, Guid id, AgentInput input, IfMatch ifMatch, CancellationToken ct)
+    {
+        if (Check(input, nameRequired: input.Name is not null) is { } problem)
+        {
+            return problem;
+        }
+
+        try
+        {
+            return await WriteAsync(actor, id, ifMatch, "agent.updated", input, tx =>
+                tx.Post(Sql.Change, actor.TenantId, id, input.Name?.Trim(), input.Description, input.SystemPrompt, input.DefaultModel, input.Enabled), ct);
+        }
+        catch (PostgresException e) when (e.ConstraintName == "uq_agents_tenant_name")
+        {
+            return NameTaken;
+        }
+    }
+
+    internal async Task<Result<Agent>> ConfigureAsync(Actor actor, Guid id, AgentConfig config, IfMatch ifMatch, CancellationToken ct)
+    {
+        var actions = config.PopularActions?.Select(action => action?.Trim() ?? "").ToArray();
+        var invalid = new Validation()
+            .Check("popular_actions", actions is not null, "Is required.")
+            .Check("popular_actions", actions is null || actions.Length <= 50, "Holds at most 50 actions.")
+            .Check("popular_actions", actions is null || actions.All(a => a.Length is > 0 and <= 255), "Each action has 1 to 255 characters.")
+            .Check("popular_actions", actions is null || actions.Distinct(StringComparer.Ordinal).Count() == actions.Length, "Names an action twice.")
+            .Problem;
+        return invalid is null
+            ? await WriteAsync(actor, id, ifMatch, "agent.configured", new { popular_actions = actions }, tx => tx.Post(Sql.Configure, actor.TenantId, id, actions), ct)
+            : invalid;
+    }
+
+    /// <summary>Hides the agent; what refers to it stays.</summary>
+    internal Task<Result<Agent>> DeleteAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct) =>
+        WriteAsync(actor, id, ifMatch, "agent.deleted", new { }, tx => tx.Post(Sql.Hide, actor.TenantId, id, clock.GetUtcNow()), ct);
+
+    /// <summary>Removes the agent, deleted or not, and everything that belongs to it.</summary>
+    internal async Task<Result<Guid>> PurgeAsync(Actor actor, Guid id, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        if (await tx.ExecuteAsync(Sql.Purge, [actor.TenantId, id], ct) == 0)
+        {
+            return Problem.NotFound("agent");
+        }
+
+        events.Append(tx, new NewEvent("agent.purged", "agent", id, new { }));
+        await tx.CommitAsync(ct);
+        return id;
+    }
+
+    private static Problem NameTaken => Problem.Conflict("agent_name_taken", "Another agent of this tenant has this name.");
+
+    private async Task<Result<Agent>> WriteAsync(
+        Actor actor, Guid id, IfMatch ifMatch, string eventType, object what, Action<Transaction> write, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        if (await tx.FindAsync<Guid?>(Sql.Lock, [actor.TenantId, id], ct) is null || await agents.FindAsync(tx, id, ct) is not { } before)
+        {
+            return Problem.NotFound("agent");
+        }
+
+        if (ifMatch.Check(before.UpdatedAt) is { } stale)
+        {
+            return stale;
+        }
+
+        write(tx);
+        events.Append(tx, new NewEvent(eventType, "agent", id, what));
+        var after = await agents.FindAsync(tx, id, ct) ?? before;
+        await tx.CommitAsync(ct);
+        return after;
+    }
+
+    private static Problem? Check(AgentInput input, bool nameRequired) =>
+        new Validation()
+            .Text("name", input.Name, 255, nameRequired)
+            .Text("description", input.Description, 2000)
+            .Text("system_prompt", input.SystemPrompt, 50_000)
+            .Text("default_model", input.DefaultModel, 100)
+            .Problem;
+
+    private static class Sql
+    {
+        internal const string List =
+            """
+            SELECT a.id, a.name, a.description, a.system_prompt, a.default_model, a.enabled, a.created_at,
+                   greatest(a.updated_at, c.updated_at) AS updated_at, coalesce(c.popular_actions, '{}') AS popular_actions
+            FROM tenancy.agents a LEFT JOIN tenancy.instance_configs c ON c.tenant_id = a.tenant_id AND c.agent_id = a.id
+            WHERE a.tenant_id = $1 AND a.deleted_at IS NULL AND ($2::uuid IS NULL OR a.id < $2)
+            ORDER BY a.id DESC LIMIT $3
+            """;
+
+        internal const string Create =
+            """
+            INSERT INTO tenancy.agents (tenant_id, id, name, description, system_prompt, default_model, enabled)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            """;
+
+        // Changing the configuration counts as a change of the agent, so both wait for the agent's row.
+        internal const string Lock = "SELECT id FROM tenancy.agents WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR UPDATE";
+
+        internal const string Change =
+            """
+            UPDATE tenancy.agents
+            SET name = coalesce($3, name), description = coalesce($4, description), system_prompt = coalesce($5, system_prompt),
+                default_model = coalesce($6, default_model), enabled = coalesce($7, enabled)
+            WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL
+            """;
+
+        internal const string Configure =
+            """
+            INSERT INTO tenancy.instance_configs (tenant_id, agent_id, popular_actions) VALUES ($1, $2, $3)
+            ON CONFLICT (tenant_id, agent_id) DO UPDATE SET popular_actions = excluded.popular_actions
+            """;
+
+        internal const string Hide = "UPDATE tenancy.agents SET deleted_at = $3, enabled = false WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL";
+
+        internal const string Purge = "DELETE FROM tenancy.agents WHERE tenant_id = $1 AND id = $2";
+    }
+}

@@ -1,0 +1,155 @@
+using AgentPlatform.Api;
+using AgentPlatform.Events;
+using AgentPlatform.Identity;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using Npgsql;
+
+namespace AgentPlatform.Tenancy;
+
+/// <summary>Whom to add; an account is made for an address that has none. The role is member unless told.</summary>
+public sealed record AddMember(string? Email, string? FullName, string? Role);
+
+public sealed record ChangeMember(string? Role);
+
+/// <summary>
+/// Who works in the tenant. Owners and admins manage members; only owners make, change or remove owners; everybody may leave, but
+/// the last owner stays (the database sees to that, also when two owners act at once).
+/// </summary>
+internal sealed class ManageMembers(Database database, UserDirectory users, EventStore events, TimeProvider clock)
+{
+    internal async Task<Page<Member>> ListAsync(Actor actor, PageRequest page, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        var rows = await tx.QueryAsync<Row>(Sql.List, [actor.TenantId, page.Before, page.Fetch], ct);
+        return Page<Member>.Cut(await NameAsync(tx, rows, ct), page, member => member.Id);
+    }
+
+    internal async Task<Result<Member>> FindAsync(Actor actor, Guid id, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return (await FindAsync(tx, id, ct)).OrNotFound("member");
+    }
+
+    internal async Task<Result<Member>> AddAsync(Actor actor, AddMember request, CancellationToken ct)
+    {
+        var role = request.Role ?? "member";
+        var invalid = new Validation()
+            .Check("email", UserDirectory.IsEmail(request.Email?.Trim()), "Is not an e-mail address.")
+            .Text("full_name", request.FullName, 255)
+            .Check("role", Roles.IsValid(role), RoleRule)
+            .Problem;
+        if ((Refuse(actor, role) ?? invalid) is { } problem)
+        {
+            return problem;
+        }
+
+        await using var tx = database.Begin(actor);
+        var userId = await users.EnsureAsync(tx, request.Email!.Trim(), request.FullName?.Trim(), ct);
+        var id = clock.NewId();
+        if (await tx.ExecuteAsync(Sql.Add, [actor.TenantId, id, userId, role], ct) == 0)
+        {
+            return Problem.Conflict("already_member", "This user is a member already.");
+        }
+
+        events.Append(tx, new NewEvent("member.added", "tenant", actor.TenantId, new { member_id = id, user_id = userId, role }));
+        var added = await FindAsync(tx, id, ct);
+        await tx.CommitAsync(ct);
+        return added!;
+    }
+
+    internal Task<Result<Member>> ChangeAsync(Actor actor, Guid id, ChangeMember change, IfMatch ifMatch, CancellationToken ct) =>
+        change.Role is null || !Roles.IsValid(change.Role)
+            ? Task.FromResult<Result<Member>>(Problem.Invalid("role", RoleRule))
+            : WriteAsync(actor, id, ifMatch, before => Refuse(actor, before.Role, change.Role), async (tx, member) =>
+            {
+                await tx.ExecuteAsync(Sql.ChangeRole, [actor.TenantId, id, change.Role], ct);
+                events.Append(tx, new NewEvent("member.role_changed", "tenant", actor.TenantId, new { member_id = id, user_id = member.UserId, from = member.Role, to = change.Role }));
+            }, ct);
+
+    internal Task<Result<Member>> RemoveAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct) =>
+        WriteAsync(actor, id, ifMatch, before => before.UserId == actor.UserId ? null : Refuse(actor, before.Role), async (tx, member) =>
+        {
+            events.Append(tx, new NewEvent("member.removed", "tenant", actor.TenantId, new { member_id = id, user_id = member.UserId, role = member.Role }));
+            await tx.ExecuteAsync(Sql.Remove, [actor.TenantId, id], ct);
+        }, ct);
+
+    private async Task<Result<Member>> WriteAsync(
+        Actor actor, Guid id, IfMatch ifMatch, Func<Row, Problem?> refuse, Func<Transaction, Row, Task> write, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        if (await tx.FindAsync<Row>(Sql.Find, [actor.TenantId, id], ct) is not { } before)
+        {
+            return Problem.NotFound("member");
+        }
+
+        if ((refuse(before) ?? ifMatch.Check(before.UpdatedAt)) is { } problem)
+        {
+            return problem;
+        }
+
+        var named = (await NameAsync(tx, [before], ct))[0];
+        try
+        {
+            await write(tx, before);
+        }
+        catch (PostgresException e) when (e.ConstraintName == "last_owner_stays")
+        {
+            return Problem.Conflict("last_owner", "The tenant's last owner cannot be removed or demoted.");
+        }
+
+        // Whoever is named as the tenant's owner must still be one of its owners.
+        tx.Post(Sql.HandOver, actor.TenantId);
+        var after = await FindAsync(tx, id, ct) ?? named;
+        await tx.CommitAsync(ct);
+        return after;
+    }
+
+    private async Task<Member?> FindAsync(Transaction tx, Guid id, CancellationToken ct) =>
+        await tx.FindAsync<Row>(Sql.Find, [tx.TenantId, id], ct) is { } row ? (await NameAsync(tx, [row], ct))[0] : null;
+
+    private async Task<IReadOnlyList<Member>> NameAsync(Transaction tx, IReadOnlyList<Row> rows, CancellationToken ct)
+    {
+        var colleagues = (await users.ColleaguesAsync(tx, [.. rows.Select(r => r.UserId)], ct)).ToDictionary(c => c.Id);
+        return [.. rows.Select(r => (Row: r, User: colleagues[r.UserId])).Select(m =>
+            new Member(m.Row.Id, m.Row.UserId, m.User.Email, m.User.FullName, m.User.AvatarUrl, m.Row.Role, m.Row.JoinedAt, m.Row.UpdatedAt))];
+    }
+
+    private static Problem? Refuse(Actor actor, params ReadOnlySpan<string> roles) =>
+        !Roles.AtLeast(actor.Role, "admin") ? Problem.Forbidden("managers_only", "Only owners and admins manage members.")
+        : roles.Contains("owner") && !Roles.AtLeast(actor.Role, "owner") ? Problem.Forbidden("owner_only", "Only an owner makes, changes or removes owners.")
+        : null;
+
+    private const string RoleRule = "Must be one of owner, admin, member, viewer.";
+
+    private sealed record Row(Guid Id, Guid UserId, string Role, DateTimeOffset JoinedAt, DateTimeOffset UpdatedAt);
+
+    private static class Sql
+    {
+        internal const string List =
+            """
+            SELECT id, user_id, role, joined_at, updated_at FROM tenancy.workspace_members
+            WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+            """;
+
+        internal const string Find = "SELECT id, user_id, role, joined_at, updated_at FROM tenancy.workspace_members WHERE tenant_id = $1 AND id = $2";
+
+        internal const string Add =
+            """
+            INSERT INTO tenancy.workspace_members (tenant_id, id, user_id, role) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (tenant_id, user_id) DO NOTHING
+            """;
+
+        internal const string ChangeRole = "UPDATE tenancy.workspace_members SET role = $3 WHERE tenant_id = $1 AND id = $2";
+
+        internal const string Remove = "DELETE FROM tenancy.workspace_members WHERE tenant_id = $1 AND id = $2";
+
+        internal const string HandOver =
+            """
+            UPDATE tenancy.tenants t
+            SET owner_id = (SELECT m.user_id FROM tenancy.workspace_members m WHERE m.tenant_id = t.id AND m.role = 'owner' ORDER BY m.joined_at, m.id LIMIT 1)
+            WHERE t.id = $1
+              AND NOT EXISTS (SELECT FROM tenancy.workspace_members m WHERE m.tenant_id = t.id AND m.user_id = t.owner_id AND m.role = 'owner')
+            """;
+    }
+}

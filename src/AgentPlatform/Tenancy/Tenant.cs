@@ -1,0 +1,11 @@
+using System.Text.Json;
+
+namespace AgentPlatform.Tenancy;
+
+/// <summary>A tenant (a brand, a workspace) as one of its members sees it; <paramref name="Role"/> is that member's.</summary>
+public sealed record Tenant(
+    Guid Id, string Name, string Slug, Guid OwnerId, JsonElement Settings, string? Role, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt);
+
+/// <summary>A user's membership in a tenant. Roles: owner, admin, member, viewer.</summary>
+public sealed record Member(
+    Guid Id, Guid UserId, string Email, string? FullName, string? AvatarUrl, string Role, DateTimeOffset JoinedAt, DateTimeOffset UpdatedAt);
