@@ -29,7 +29,7 @@ public static class AgentPlatformModules
     public static IServiceCollection AddAgentPlatform(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddSingleton(MigrationSet.FromResources(Schemas));
-        services.AddKernel().AddPostgres().AddWork(configuration).AddApi(MapAgentPlatform);
+        services.AddKernel().AddPostgres().AddWork(configuration).AddApi(IdentityModule.UseIdentity, MapAgentPlatform);
         services.AddTenancy().AddIdentity().AddEvents();
         services.AddContacts().AddConversations().AddSchedules();
         return services;

@@ -1,4 +1,3 @@
-using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Builder;
@@ -16,6 +15,8 @@ internal sealed record RateLimit(int RequestsPerMinute);
 /// <summary>How modules map their endpoints: <c>v1.MapGroup("/contacts").WithTags("Contacts").MapGet(…).RequireScope("contacts:read")</c>.</summary>
 public static class ApiConventions
 {
+    internal const string IdempotencyKeyHeader = "Idempotency-Key";
+
     /// <summary>Keys need this scope (<c>resource:read</c> or <c>resource:write</c>); without it the answer is 403.</summary>
     public static TBuilder RequireScope<TBuilder>(this TBuilder builder, string scope)
         where TBuilder : IEndpointConventionBuilder =>
@@ -37,7 +38,10 @@ public static class ApiConventions
     public static Actor Actor(this HttpContext http) => http.Caller().Actor;
 
     /// <summary>The client's Idempotency-Key, when it sent one: a natural key for what the request creates.</summary>
-    public static string? IdempotencyKey(this HttpContext http) => http.Request.Headers[IdempotentRequests.HeaderName].FirstOrDefault();
+    public static string? IdempotencyKey(this HttpContext http) => http.Request.Headers[IdempotencyKeyHeader].FirstOrDefault();
+
+    /// <summary>The route's template and method: what is limited, and what is logged, without ids and query strings.</summary>
+    internal static string Route(this HttpContext http) => (http.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "";
 
     /// <summary>Null becomes a 404 problem whose code is <c>{what}_not_found</c>.</summary>
     public static Result<T> OrNotFound<T>(this T? value, string what)

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Kernel;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http.Json;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -17,15 +18,16 @@ public sealed class ApiOptions
     public int RequestsPerMinute { get; set; } = 600;
 }
 
-/// <summary>The endpoints of the modules, each of which maps its own under <c>/api/v1</c>.</summary>
-internal sealed record ApiRoutes(Action<IEndpointRouteBuilder> Map);
+/// <summary>Who may call, and the endpoints of the modules, each of which maps its own under <c>/api/v1</c>.</summary>
+internal sealed record ApiRoutes(Action<IApplicationBuilder> UseIdentity, Action<IEndpointRouteBuilder> Map);
 
 public static class ApiModule
 {
-    public static IServiceCollection AddApi(this IServiceCollection services, Action<IEndpointRouteBuilder> map)
+    public static IServiceCollection AddApi(
+        this IServiceCollection services, Action<IApplicationBuilder> useIdentity, Action<IEndpointRouteBuilder> map)
     {
         services.AddOptions<ApiOptions>().BindConfiguration("Api").ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton(new ApiRoutes(map));
+        services.AddSingleton(new ApiRoutes(useIdentity, map));
         services.AddRouting();
         services.AddOpenApi(ApiDocument.Name, ApiDocument.Configure);
         services.Configure<JsonOptions>(options =>

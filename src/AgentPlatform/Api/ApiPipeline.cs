@@ -14,12 +14,9 @@ public static class ApiPipeline
     {
         var app = new ApplicationBuilder(services);
         app.UseMiddleware<RequestTrace>();
-        app.UseMiddleware<RequestRecorder>();
         app.UseMiddleware<ProblemWriter>();
         app.UseRouting();
-        app.UseMiddleware<KeyAuthentication>();
-        app.UseMiddleware<BodyReader>();
-        app.UseMiddleware<IdempotentRequests>();
+        services.GetRequiredService<ApiRoutes>().UseIdentity(app);
         app.UseEndpoints(Map);
         return app.Build();
     }

@@ -40,20 +40,6 @@ internal static partial class KeyFormat
     private static partial Regex Shape();
 }
 
-/// <summary>What a key may do: <c>resource:read</c>, <c>resource:write</c> (which includes reading) or <c>*</c>.</summary>
-public static partial class Scopes
-{
-    public const string All = "*";
-
-    public static bool IsValid(string scope) => Shape().IsMatch(scope);
-
-    public static bool Allow(IEnumerable<string> granted, string needed) =>
-        granted.Any(scope => scope == All || scope == needed || (needed.EndsWith(":read", StringComparison.Ordinal) && scope == $"{needed[..^5]}:write"));
-
-    [GeneratedRegex(@"^(\*|[a-z][a-z_]{0,40}:(read|write))$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
-    private static partial Regex Shape();
-}
-
 /// <summary>The roles of a tenant's members, by what they may do.</summary>
 public static class Roles
 {

@@ -1,13 +1,8 @@
+using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Identity;
-
-/// <summary>Who calls the API: the actor of its transactions, the key it came with, what the key may do, and how busy it has been.</summary>
-public sealed record Caller(Actor Actor, Guid KeyId, IReadOnlyList<string> Scopes, RateWindow Rate);
-
-/// <summary>Requests of one user to one endpoint in the running window, this one included.</summary>
-public sealed record RateWindow(int Requests, DateTimeOffset Ends);
 
 /// <summary>Turns a presented API key into a caller, in one round trip and a commit, and counts the request.</summary>
 public sealed class Authenticator(Database database, TimeProvider clock)

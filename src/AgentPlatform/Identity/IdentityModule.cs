@@ -1,3 +1,5 @@
+using AgentPlatform.Api;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -14,6 +16,14 @@ public static class IdentityModule
         services.AddSingleton<RequestLog>();
         services.AddHostedService(provider => provider.GetRequiredService<RequestLog>());
         return services;
+    }
+
+    /// <summary>Who calls, what it sends, and whether it did so before: after routing, in this order.</summary>
+    internal static void UseIdentity(IApplicationBuilder app)
+    {
+        app.UseMiddleware<KeyAuthentication>();
+        app.UseMiddleware<BodyReader>();
+        app.UseMiddleware<IdempotentRequests>();
     }
 
     public static void MapIdentity(this IEndpointRouteBuilder v1)

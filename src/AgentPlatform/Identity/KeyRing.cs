@@ -1,3 +1,4 @@
+using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
@@ -6,7 +7,7 @@ namespace AgentPlatform.Identity;
 /// <summary>What a new key is for, and how far it reaches. Without scopes it may do all that its role may.</summary>
 public sealed record NewApiKey(string Name, string Role)
 {
-    public IReadOnlyList<string> Scopes { get; init; } = [Identity.Scopes.All];
+    public IReadOnlyList<string> Scopes { get; init; } = [Api.Scopes.All];
 
     public DateTimeOffset? ExpiresAt { get; init; }
 }

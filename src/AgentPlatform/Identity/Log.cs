@@ -4,6 +4,9 @@ namespace AgentPlatform.Identity;
 
 internal static partial class Log
 {
+    [LoggerMessage(2002, LogLevel.Information, "{Count} requests of the deleted tenant {TenantId} were not logged")]
+    internal static partial void RequestsOfDeletedTenant(this ILogger logger, Guid tenantId, int count);
+
     [LoggerMessage(2001, LogLevel.Error, "The request log could not be written")]
     internal static partial void RequestLogFailed(this ILogger logger, Exception e);
 }

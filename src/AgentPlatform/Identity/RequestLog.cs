@@ -111,21 +111,28 @@ public sealed class RequestLog(Database database, TimeProvider clock, ILogger<Re
             requests.Select(r => r.DurationMs).ToArray(), requests.Select(r => r.IpAddress).ToArray(), requests.Select(r => r.UserAgent).ToArray(),
             requests.Select(r => r.TraceId).ToArray(), requests.Select(r => r.CreatedAt.UtcDateTime).ToArray());
         tx.Post(Sql.Touch, tenantId, requests.Select(r => r.ApiKeyId).ToArray(), requests.Select(r => r.CreatedAt.UtcDateTime).ToArray());
-        await tx.CommitAsync(ct);
+        try
+        {
+            await tx.CommitAsync(ct);
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ForeignKeyViolation)
+        {
+            // The tenant was deleted in the meantime, and its log with it.
+            log.RequestsOfDeletedTenant(tenantId, requests.Length);
+        }
     }
 
     private static class Sql
     {
-        // A key that was deleted with its user in the meantime leaves its requests without a key; a deleted tenant's are not kept.
+        // A key that was deleted with its user in the meantime leaves its requests without a key.
         internal const string Insert =
             """
             INSERT INTO identity.api_request_logs
                 (tenant_id, id, api_key_id, user_id, method, route, status, duration_ms, ip_address, user_agent, trace_id, created_at)
-            SELECT t.id, r.id, k.id, r.user_id, r.method, r.route, r.status, r.duration_ms, r.ip_address::inet, left(r.user_agent, 512), r.trace_id, r.created_at
+            SELECT $1, r.id, k.id, r.user_id, r.method, r.route, r.status, r.duration_ms, r.ip_address::inet, left(r.user_agent, 512), r.trace_id, r.created_at
             FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::smallint[], $8::int[], $9::text[], $10::text[], $11::text[], $12::timestamptz[])
                 AS r (id, api_key_id, user_id, method, route, status, duration_ms, ip_address, user_agent, trace_id, created_at)
-            JOIN tenancy.tenants t ON t.id = $1
-            LEFT JOIN identity.api_keys k ON k.tenant_id = t.id AND k.id = r.api_key_id
+            LEFT JOIN identity.api_keys k ON k.tenant_id = $1 AND k.id = r.api_key_id
             """;
 
         internal const string Touch =

@@ -13,6 +13,10 @@ public sealed partial class ModuleMap
         ["Kernel"] = [],
         ["Postgres"] = ["Kernel"],
         ["Work"] = ["Kernel", "Postgres"],
+        ["Api"] = ["Kernel", "Postgres"],
+        ["Identity"] = ["Api", "Kernel", "Postgres"],
+        ["Events"] = ["Kernel", "Postgres", "Work"],
+        ["Tenancy"] = ["Api", "Events", "Identity", "Kernel", "Postgres"],
     };
 
     [Fact]

@@ -1,13 +1,14 @@
 using System.Globalization;
-using AgentPlatform.Identity;
+using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Options;
 
-namespace AgentPlatform.Api;
+namespace AgentPlatform.Identity;
 
 /// <summary>Bearer API keys: who calls (401), how often (429), and whether this key may do this (403), in that order.</summary>
-internal sealed class KeyAuthentication(RequestDelegate next, Authenticator authenticator, IOptions<ApiOptions> options, TimeProvider clock)
+internal sealed class KeyAuthentication(
+    RequestDelegate next, Authenticator authenticator, RequestLog log, IOptions<ApiOptions> options, TimeProvider clock)
 {
     private const string Scheme = "Bearer ";
 
@@ -20,11 +21,12 @@ internal sealed class KeyAuthentication(RequestDelegate next, Authenticator auth
             return;
         }
 
-        var name = $"{http.Request.Method} {RequestRecorder.RouteOf(http)}";
+        var name = $"{http.Request.Method} {http.Route()}";
         var authenticated = await authenticator.AuthenticateAsync(SecretOf(http), name, http.RequestAborted);
         if (authenticated.IsOk)
         {
             http.Features.Set(authenticated.Value);
+            Record(http, authenticated.Value);
         }
 
         var refusal = authenticated.IsOk ? Limit(http, endpoint, authenticated.Value) ?? Permit(http, endpoint, authenticated.Value) : authenticated.Problem;
@@ -34,6 +36,19 @@ internal sealed class KeyAuthentication(RequestDelegate next, Authenticator auth
     /// <summary>The presented key, which is never logged; empty when there is none.</summary>
     internal static string SecretOf(HttpContext http) =>
         http.Request.Headers.Authorization.FirstOrDefault() is { } header && header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : "";
+
+    /// <summary>Logs the request once its answer is complete. A request without a valid key has no tenant to log it for.</summary>
+    private void Record(HttpContext http, Caller caller)
+    {
+        var (started, began, route) = (clock.GetUtcNow(), clock.GetTimestamp(), http.Route());
+        http.Response.OnCompleted(() => log.AddAsync(
+            caller.Actor.TenantId,
+            new ApiRequest(
+                clock.NewId(), caller.KeyId, caller.Actor.UserId, http.Request.Method, route, http.Response.StatusCode,
+                (int)clock.GetElapsedTime(began).TotalMilliseconds, http.Connection.RemoteIpAddress?.ToString(),
+                http.Request.Headers.UserAgent.FirstOrDefault(), RequestTrace.TraceIdOf(http), started),
+            CancellationToken.None).AsTask());
+    }
 
     private Problem? Limit(HttpContext http, Endpoint endpoint, Caller caller)
     {

@@ -1,10 +1,10 @@
 using System.Security.Cryptography;
 using System.Text;
-using AgentPlatform.Identity;
+using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.Http;
 
-namespace AgentPlatform.Api;
+namespace AgentPlatform.Identity;
 
 /// <summary>
 /// A POST with an Idempotency-Key is carried out once per API key: a repetition gets the first answer again, the same key with
@@ -12,7 +12,6 @@ namespace AgentPlatform.Api;
 /// </summary>
 internal sealed class IdempotentRequests(RequestDelegate next, IdempotencyStore store)
 {
-    internal const string HeaderName = "Idempotency-Key";
     private const string ReplayedHeader = "Idempotent-Replayed";
     private const int MaxKeyLength = 255;
     private static readonly string[] KeptHeaders = ["Content-Type", "Location", "ETag"];

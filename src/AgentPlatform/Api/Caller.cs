@@ -1,0 +1,24 @@
+using System.Text.RegularExpressions;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Api;
+
+/// <summary>Who calls the API: the actor of its transactions, the key it came with, what the key may do, and how busy it has been.</summary>
+public sealed record Caller(Actor Actor, Guid KeyId, IReadOnlyList<string> Scopes, RateWindow Rate);
+
+/// <summary>Requests of one user to one endpoint in the running window, this one included.</summary>
+public sealed record RateWindow(int Requests, DateTimeOffset Ends);
+
+/// <summary>What a key may do: <c>resource:read</c>, <c>resource:write</c> (which includes reading) or <c>*</c>.</summary>
+public static partial class Scopes
+{
+    public const string All = "*";
+
+    public static bool IsValid(string scope) => Shape().IsMatch(scope);
+
+    public static bool Allow(IEnumerable<string> granted, string needed) =>
+        granted.Any(scope => scope == All || scope == needed || (needed.EndsWith(":read", StringComparison.Ordinal) && scope == $"{needed[..^5]}:write"));
+
+    [GeneratedRegex(@"^(\*|[a-z][a-z_]{0,40}:(read|write))$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Shape();
+}
