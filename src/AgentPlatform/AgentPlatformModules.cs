@@ -1,10 +1,12 @@
 using System.Reflection;
 using AgentPlatform.Api;
+using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
+using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
 using AgentPlatform.Tenancy;
@@ -31,7 +33,7 @@ public static class AgentPlatformModules
         services.AddSingleton(MigrationSet.FromResources(Schemas));
         services.AddKernel().AddPostgres().AddWork(configuration).AddApi(IdentityModule.UseIdentity, MapAgentPlatform);
         services.AddTenancy().AddIdentity().AddEvents();
-        services.AddContacts().AddConversations().AddSchedules();
+        services.AddContacts().AddConversations().AddSchedules().AddChannels().AddMessaging();
         return services;
     }
 

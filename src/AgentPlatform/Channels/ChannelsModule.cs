@@ -1,0 +1,98 @@
+using System.ComponentModel.DataAnnotations;
+using AgentPlatform.Channels.Custom;
+using AgentPlatform.Channels.Email;
+using AgentPlatform.Channels.Twilio;
+
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace AgentPlatform.Channels;
+
+public sealed class ChannelsOptions : IValidatableObject
+{
+    /// <summary>
+    /// Keys (32 bytes in base64) that seal the secrets of channels: the first seals, all open. Default none: a development key, with a
+    /// warning at start.
+    /// </summary>
+    public string[] EncryptionKeys { get; set; } = [];
+
+    /// <summary>Proxies (addresses or CIDR networks) whose X-Forwarded-Proto and X-Forwarded-Host are believed. Default none.</summary>
+    public string[] TrustedProxies { get; set; } = [];
+
+    /// <summary>How long a rotated token, and a rotated secret, still serve. Default 24 hours.</summary>
+    [Range(0, 24 * 30)]
+    public int RotationGraceHours { get; set; } = 24;
+
+    /// <summary>How long a verification code is good for. Default 15 minutes.</summary>
+    [Range(1, 24 * 60)]
+    public int VerificationMinutes { get; set; } = 15;
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext) =>
+        EncryptionKeys.Any(key => !IsKey(key))
+            ? [new ValidationResult("Each of Channels:EncryptionKeys is 32 bytes in base64.", [nameof(EncryptionKeys)])]
+            : [];
+
+    private static bool IsKey(string key)
+    {
+        var bytes = new byte[key.Length];
+        return Convert.TryFromBase64String(key, bytes, out var written) && written == 32;
+    }
+}
+
+public static class ChannelsModule
+{
+    public static IServiceCollection AddChannels(this IServiceCollection services)
+    {
+        services.AddOptions<ChannelsOptions>().BindConfiguration("Channels").ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<TwilioOptions>().BindConfiguration("Channels:Twilio").ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<EmailOptions>().BindConfiguration("Channels:Email").ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<CustomOptions>().BindConfiguration("Channels:Custom").ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<SecretBox>().AddSingleton<ChannelSecrets>().AddSingleton<PublicAddress>();
+        services.AddSingleton<ChannelGateway>().AddSingleton<InboundIntake>().AddSingleton<InboundMessages>();
+        services.AddSingleton(p => new WebhookEndpoints(
+            p.GetRequiredService<InboundIntake>(), p.GetRequiredService<DeliveryReports>(), p.GetRequiredService<PublicAddress>(),
+            p.GetRequiredService<TwilioInbound>(), p.GetRequiredService<EmailInbound>(), p.GetRequiredService<CustomInbound>()));
+        services.AddSingleton<TwilioInbound>().AddSingleton<EmailInbound>().AddSingleton<CustomInbound>();
+        services.AddSingleton<ChannelDirectory>().AddSingleton<OutboundLog>().AddSingleton<DeliveryReports>().AddSingleton<WebhookAttempts>();
+        services.AddProviders();
+
+        services.AddHostedService<KeyCheck>();
+        return services;
+    }
+
+
+
+    private static void AddProviders(this IServiceCollection services)
+    {
+        services.AddHttpClient(TwilioProvider.ClientName).ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+        });
+        services.AddHttpClient(CustomProvider.ClientName).ConfigurePrimaryHttpMessageHandler(p =>
+            PublicTargets.Handler(p.GetRequiredService<IOptions<CustomOptions>>().Value.AllowPrivateTargets));
+        services.AddSingleton<IMessageProvider, TwilioProvider>();
+        services.AddSingleton<IMessageProvider, SmtpProvider>();
+        services.AddSingleton<IMessageProvider, CustomProvider>();
+        services.AddSingleton<IMessageProvider, OutboxProvider>();
+        services.AddSingleton<MessageProviders>();
+    }
+
+    /// <summary>Says at start what would otherwise be noticed when it is too late.</summary>
+    private sealed class KeyCheck(SecretBox box, ILogger<SecretBox> log) : IHostedService
+    {
+        public Task StartAsync(CancellationToken cancellationToken)
+        {
+            if (box.UsesDevelopmentKey)
+            {
+                Log.DevelopmentKey(log);
+            }
+
+            return Task.CompletedTask;
+        }
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

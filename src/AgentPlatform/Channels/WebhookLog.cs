@@ -1,0 +1,65 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using Microsoft.AspNetCore.Http;
+
+namespace AgentPlatform.Channels;
+
+/// <summary>One attempt to call somebody's endpoint, as it is logged.</summary>
+internal sealed record WebhookAttempt(
+    string Url,
+    IReadOnlyDictionary<string, string> Headers,
+    JsonNode? Body,
+    int? Status,
+    string? ResponseBody,
+    int ElapsedMs,
+    string? Error,
+    string? ErrorCode);
+
+/// <summary>Writes <c>webhook_logs</c>. Nothing that proves an identity is ever written: not in headers, not in addresses.</summary>
+internal static partial class WebhookLog
+{
+    private const string Mask = "***";
+    private const int MaxBody = 16 * 1024;
+
+    private static readonly string[] Telling = ["auth", "cookie", "signature", "secret", "token", "key", "password"];
+
+    /// <summary>An inbound delivery that was taken.</summary>
+    internal static void PostInbound(Transaction tx, Guid id, Guid webhookId, Guid inboundId, string adapterEvent, WebhookCall call, JsonNode? body) =>
+        tx.Post(
+            Sql.Inbound,
+            tx.TenantId, id, webhookId, adapterEvent, inboundId, MaskUrl(call.PublicUrl),
+            Json.Param(MaskHeaders(call.Headers.Select(h => KeyValuePair.Create(h.Key, h.Value.ToString())))), Json.Param(body));
+
+    internal static JsonObject MaskHeaders(IEnumerable<KeyValuePair<string, string>> headers)
+    {
+        var masked = new JsonObject();
+        foreach (var (name, value) in headers)
+        {
+            masked[name] = Telling.Any(word => name.Contains(word, StringComparison.OrdinalIgnoreCase)) ? Mask : value;
+        }
+
+        return masked;
+    }
+
+    /// <summary>Hides the channel token, which is all that some senders have to prove who they are, and every password in the address.</summary>
+    internal static string MaskUrl(string url) => UserInfo().Replace(ChannelToken().Replace(url, m => $"{m.Groups["path"].Value}…{m.Groups["token"].Value[^4..]}"), "//***@");
+
+    internal static string? Clip(string? body) => body is { Length: > MaxBody } ? body[..MaxBody] : body;
+
+    [GeneratedRegex("(?<path>/webhooks/[a-z]+/)(?<token>[0-9a-fA-F-]{36})", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex ChannelToken();
+
+    [GeneratedRegex("//[^/@]+@", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex UserInfo();
+
+    private static class Sql
+    {
+        internal const string Inbound =
+            """
+            INSERT INTO channels.webhook_logs (tenant_id, id, webhook_id, direction, event, inbound_message_id, url, request_headers, request_body, response_status, status, completed_at)
+            VALUES ($1, $2, $3, 'inbound', $4, $5, $6, $7, $8, 200, 'delivered', now())
+            """;
+    }
+}

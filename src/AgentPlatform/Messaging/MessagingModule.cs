@@ -1,0 +1,38 @@
+using System.ComponentModel.DataAnnotations;
+using AgentPlatform.Contacts;
+using AgentPlatform.Work;
+
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AgentPlatform.Messaging;
+
+public sealed class MessagingOptions
+{
+    /// <summary>Calls to a provider before a message is given up. Default 6.</summary>
+    [Range(1, 50)]
+    public int MaxAttempts { get; set; } = 6;
+
+    /// <summary>Questions to a provider about a lost answer before the outcome is left unknown. Default 10.</summary>
+    [Range(1, 100)]
+    public int MaxProbes { get; set; } = 10;
+
+    /// <summary>Seconds before the second attempt; it doubles with each further one, up to five minutes. Default 2.</summary>
+    [Range(0.01, 300)]
+    public double RetrySeconds { get; set; } = 2;
+}
+
+public static class MessagingModule
+{
+    public const string DispatchKind = "messaging.dispatch";
+
+    public static IServiceCollection AddMessaging(this IServiceCollection services)
+    {
+        services.AddOptions<MessagingOptions>().BindConfiguration("Messaging").ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<Outbox>().AddSingleton<Budgets>().AddSingleton<SendFacts>().AddSingleton<SendEffects>().AddSingleton<SettleSend>().AddSingleton<QueueActions>();
+        services.AddSingleton<IContactMergeParticipant, MergedContacts>();
+        // The handler counts attempts itself, on the effect: waiting for a provider's answer is not an attempt.
+        return services.AddWorkHandler<DispatchMessage>(DispatchKind, kind => kind.MaxAttempts = 200);
+    }
+
+
+}

@@ -1,0 +1,48 @@
+using AgentPlatform.Channels;
+using AgentPlatform.Contacts;
+using AgentPlatform.Conversations;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Messaging;
+
+/// <summary>Gathers what a decision needs, and no more than that: a reply asks fewer questions than an unasked message.</summary>
+internal sealed class SendFacts(ConversationLog conversations, ContactDirectory contacts, ChannelDirectory channels, Budgets budgets, TimeProvider clock)
+{
+    internal async Task<Facts> LoadAsync(Transaction tx, QueuedMessage message, CancellationToken ct)
+    {
+        var conversation = await conversations.FindAsync(tx, message.ConversationContextId, ct);
+        var contact = await contacts.FindAsync(tx, message.ContactId, ct);
+        var facts = new Facts(message, Json.Read<QueuedText>(message.MessageData), conversation, contact);
+        if (conversation is null || contact is null)
+        {
+            return facts;
+        }
+
+        if (!facts.IsInternal)
+        {
+            facts = facts with
+            {
+                OptedOut = await contacts.IsOptedOutAsync(tx, contact.Id, conversation.Channel, ct),
+                Route = await channels.RouteAsync(tx, conversation.WebhookId, conversation.AgentId, conversation.Channel, ct),
+            };
+        }
+
+        // What was approved once has been counted and found fresh.
+        return message.Status == "approved" ? facts : await WithPaceAsync(tx, facts, contact, ct);
+    }
+
+    private async Task<Facts> WithPaceAsync(Transaction tx, Facts facts, Contact contact, CancellationToken ct)
+    {
+        var message = facts.Message;
+        if (message.RequiresFreshContext)
+        {
+            var context = await conversations.LoadAsync(tx, message.ConversationContextId, ct);
+            facts = facts with { WroteSince = context.Messages.Any(m => m.Direction == "inbound" && m.CreatedAt > message.CreatedAt) };
+        }
+
+        return message.Proactive
+            ? facts with { Budget = await budgets.LockAsync(tx, contact.Id, QuietHours.Today(clock.GetUtcNow(), contact.Timezone), ct) }
+            : facts;
+    }
+}

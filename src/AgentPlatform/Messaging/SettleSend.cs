@@ -1,0 +1,176 @@
+using AgentPlatform.Channels;
+using AgentPlatform.Contacts;
+using AgentPlatform.Conversations;
+using AgentPlatform.Events;
+using AgentPlatform.Postgres;
+using AgentPlatform.Work;
+using Microsoft.Extensions.Options;
+
+namespace AgentPlatform.Messaging;
+
+/// <summary>Writes down what a call, or a question about a call, has shown: one transaction with the work item's own outcome.</summary>
+internal sealed class SettleSend(
+    Database database,
+    SendEffects effects,
+    Budgets budgets,
+    OutboundLog outbound,
+    ChannelDirectory channels,
+    WebhookAttempts attempts,
+    ConversationLog conversations,
+    ContactDirectory contacts,
+    EventStore events,
+    TimeProvider clock,
+    IOptions<MessagingOptions> options)
+{
+    private static readonly TimeSpan MaxDelay = TimeSpan.FromMinutes(5);
+
+    /// <exception cref="LeaseLostException">Another worker has taken the message over; what was learnt here is left to it.</exception>
+    internal async Task<WorkOutcome> SettleAsync(WorkItem item, QueuedMessage message, SendEffect effect, OutboundRoute route, SendOutcome outcome, CancellationToken ct)
+    {
+        await using var tx = database.Begin(Actor.System(item.TenantId));
+        var next = outcome switch
+        {
+            SendOutcome.Accepted accepted => await AcceptedAsync(tx, message, effect, route, accepted, ct),
+            SendOutcome.Rejected rejected => await RejectedAsync(tx, message, effect, route, rejected, ct),
+            SendOutcome.Throttled throttled => await NotSentAsync(tx, message, effect, route, "The provider asked for a pause.", throttled.RetryAfter, ct),
+            SendOutcome.NotSent notSent => await NotSentAsync(tx, message, effect, route, notSent.Error, Delay(effect.Attempts), ct),
+            SendOutcome.Unknown unknown => await UnknownAsync(tx, message, effect, route, unknown, ct),
+            _ => throw new ArgumentOutOfRangeException(nameof(outcome)),
+        };
+        await item.SettleAsync(tx, next, ct);
+        await tx.CommitAsync(ct);
+        return WorkOutcome.Settled;
+    }
+
+    /// <summary>Nothing more can be learnt.</summary>
+    internal async Task<WorkOutcome> AbandonAsync(Transaction tx, WorkItem item, QueuedMessage message, SendEffect effect, string why, CancellationToken ct)
+    {
+        await GiveUpAsync(tx, message, effect, "abandoned", "unknown", why, ct);
+        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        await tx.CommitAsync(ct);
+        return WorkOutcome.Settled;
+    }
+
+    /// <summary>It has surely not left, and will not.</summary>
+    internal async Task FailAsync(Transaction tx, QueuedMessage message, SendEffect effect, OutboundRoute? route, string code, string error, CancellationToken ct)
+    {
+        outbound.Failed(tx, effect.OutboundMessageId, route?.Provider.Name ?? "none", code, error);
+        if (effect.What.BudgetDate is { } day)
+        {
+            budgets.Refund(tx, message.ContactId, day);
+        }
+
+        await GiveUpAsync(tx, message, effect, "rejected", code, error, ct);
+    }
+
+    private async Task<WorkOutcome> AcceptedAsync(Transaction tx, QueuedMessage message, SendEffect effect, OutboundRoute route, SendOutcome.Accepted accepted, CancellationToken ct)
+    {
+        var now = clock.GetUtcNow();
+        effects.Settle(tx, effect, "accepted", new { accepted.ExternalId }, null);
+        tx.Post(QueueActions.Sql.Sent, tx.TenantId, message.Id, effect.MessageId, now);
+        events.Append(tx, new NewEvent("message.sent", "conversation", message.ConversationContextId, new
+        {
+            message_id = effect.MessageId,
+            queue_id = message.Id,
+            outbound_message_id = effect.OutboundMessageId,
+            role = message.AgentId,
+            text = effect.What.Text,
+            provider = route.Provider.Name,
+            external_id = accepted.ExternalId,
+        }));
+        var settled = await outbound.AcceptedAsync(tx, route.Channel.Id, effect.OutboundMessageId, route.Provider.Name, accepted, ct);
+        await conversations.UpdateDeliveryAsync(tx, effect.MessageId, new DeliveryUpdate("sent", now) { ProviderMessageId = accepted.ExternalId }, ct);
+        if (settled.DeliveryStatus is "delivered" or "read" or "failed")
+        {
+            await ReportedAsync(tx, message, effect, settled, now, ct);
+        }
+
+        return new WorkOutcome.Done();
+    }
+
+    /// <summary>The delivery report was here before us.</summary>
+    private async Task ReportedAsync(Transaction tx, QueuedMessage message, SendEffect effect, SettledOutbound settled, DateTimeOffset now, CancellationToken ct)
+    {
+        var line = settled.DeliveryStatus == "failed" ? "failed" : "delivered";
+        var update = new DeliveryUpdate(line, now) { ErrorCode = settled.ErrorCode, ErrorMessage = settled.DeliveryError };
+        if (await conversations.UpdateDeliveryAsync(tx, effect.MessageId, update, ct))
+        {
+            events.Append(tx, new NewEvent($"message.{line}", "conversation", message.ConversationContextId, new
+            {
+                message_id = effect.MessageId,
+                outbound_message_id = effect.OutboundMessageId,
+                error_code = settled.ErrorCode,
+                error = settled.DeliveryError,
+            }));
+        }
+    }
+
+    private async Task<WorkOutcome> RejectedAsync(Transaction tx, QueuedMessage message, SendEffect effect, OutboundRoute route, SendOutcome.Rejected rejected, CancellationToken ct)
+    {
+        if (rejected.OptedOut)
+        {
+            await contacts.SetConsentAsync(tx, message.ContactId, ChannelTypes.Identity(route.Channel.ChannelType), optedOut: true, rejected.Code.Replace('_', ':'), ct);
+        }
+
+        if (rejected.Gone)
+        {
+            channels.DisableOutbound(tx, route.Channel.Id);
+        }
+
+        attempts.GiveUp(tx, effect.OutboundMessageId);
+        await FailAsync(tx, message, effect, route, rejected.Code, rejected.Message, ct);
+        return new WorkOutcome.Done();
+    }
+
+    private async Task<WorkOutcome> NotSentAsync(Transaction tx, QueuedMessage message, SendEffect effect, OutboundRoute route, string error, TimeSpan wait, CancellationToken ct)
+    {
+        if (effect.Attempts >= options.Value.MaxAttempts)
+        {
+            attempts.GiveUp(tx, effect.OutboundMessageId);
+            await FailAsync(tx, message, effect, route, "exhausted", error, ct);
+            return new WorkOutcome.Done();
+        }
+
+        effects.Leave(tx, effect, "not_sent", error);
+        outbound.Waiting(tx, effect.OutboundMessageId, "pending", error);
+        attempts.RetryAt(tx, effect.OutboundMessageId, clock.GetUtcNow() + wait);
+        return new WorkOutcome.Retry(error, wait);
+    }
+
+    private async Task<WorkOutcome> UnknownAsync(Transaction tx, QueuedMessage message, SendEffect effect, OutboundRoute route, SendOutcome.Unknown unknown, CancellationToken ct)
+    {
+        outbound.Waiting(tx, effect.OutboundMessageId, "unknown", unknown.Error);
+        if (effect.Probes >= options.Value.MaxProbes)
+        {
+            await GiveUpAsync(tx, message, effect, "abandoned", "unknown", unknown.Error, ct);
+            return new WorkOutcome.Done();
+        }
+
+        effects.Leave(tx, effect, "unknown", unknown.Error);
+        return new WorkOutcome.Retry(unknown.Error, Delay(effect.Probes + 1));
+    }
+
+    private async Task GiveUpAsync(Transaction tx, QueuedMessage message, SendEffect effect, string status, string code, string error, CancellationToken ct)
+    {
+        effects.Settle(tx, effect, status, new { code }, error);
+        tx.Post(QueueActions.Sql.Fail, tx.TenantId, message.Id, code);
+        await conversations.UpdateDeliveryAsync(tx, effect.MessageId, new DeliveryUpdate("failed", clock.GetUtcNow()) { ErrorCode = Clip(code), ErrorMessage = error }, ct);
+        events.Append(tx, new NewEvent("message.failed", "conversation", message.ConversationContextId, new
+        {
+            message_id = effect.MessageId,
+            queue_id = message.Id,
+            outbound_message_id = effect.OutboundMessageId,
+            error_code = code,
+            error,
+        }));
+    }
+
+    /// <summary>2, 4, 8 … seconds by default, at most five minutes.</summary>
+    private TimeSpan Delay(int attempt)
+    {
+        var seconds = options.Value.RetrySeconds * Math.Pow(2, Math.Clamp(attempt, 1, 20) - 1);
+        return TimeSpan.FromSeconds(Math.Min(seconds, MaxDelay.TotalSeconds));
+    }
+
+    private static string Clip(string code) => code.Length > 50 ? code[..50] : code;
+}
