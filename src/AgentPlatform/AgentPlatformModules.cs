@@ -3,6 +3,7 @@ using AgentPlatform.Api;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
+using AgentPlatform.Demo;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
@@ -24,7 +25,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Tenancy", "Identity", "Events", "Work", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Brain" }
+        .. new[] { "Kernel", "Tenancy", "Identity", "Events", "Work", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Brain", "Demo" }
             .Select(module => (module, Self)),
     ];
 
@@ -34,6 +35,7 @@ public static class AgentPlatformModules
         services.AddKernel().AddPostgres().AddWork(configuration).AddApi(IdentityModule.UseIdentity, MapAgentPlatform);
         services.AddTenancy().AddIdentity().AddEvents();
         services.AddContacts().AddConversations().AddSchedules().AddChannels().AddMessaging();
+        services.AddDemo();
         return services;
     }
 

@@ -19,6 +19,7 @@ public sealed partial class ModuleMap
         ["Tenancy"] = ["Api", "Events", "Identity", "Kernel", "Postgres"],
         ["Channels"] = ["Api", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Work"],
         ["Messaging"] = ["Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Work"],
+        ["Demo"] = ["Kernel", "Postgres"],
     };
 
     [Fact]

@@ -1,0 +1,51 @@
+namespace AgentPlatform.Demo;
+
+/// <summary>The jobs of the demo board. The companies are invented.</summary>
+internal static class JobCatalogue
+{
+    internal static readonly IReadOnlyList<Job> All =
+    [
+        new("J101", "Software Engineer", "Havelwerk", "Berlin, Germany", true, "€72,000-88,000", "developer backend c# .net postgres cloud", "Build the billing services of an energy marketplace."),
+        new("J102", "Senior Software Engineer", "Lumen Labs", "Berlin, Germany", false, "€85,000-105,000", "developer backend go kubernetes lead", "Lead the team behind a real-time imaging platform."),
+        new("J103", "Frontend Software Engineer", "Kiezmarkt", "Berlin, Germany", true, "€65,000-80,000", "developer web react typescript ui", "Own the shop pages of a neighbourhood marketplace."),
+        new("J104", "Data Engineer", "Spree Analytics", "Berlin, Germany", true, "€70,000-90,000", "developer python sql pipelines spark etl", "Move clickstreams of forty shops into one warehouse."),
+        new("J105", "Product Manager", "Havelwerk", "Berlin, Germany", false, "€75,000-95,000", "pm roadmap energy b2b", "Decide what energy traders see first in the morning."),
+        new("J106", "UX Designer", "Kiezmarkt", "Berlin, Germany", true, "€55,000-70,000", "design user experience figma research", "Design the buyer's way from search to doorstep."),
+        new("J107", "DevOps Engineer", "Nordkai Systems", "Hamburg, Germany", true, "€68,000-86,000", "developer sre platform terraform kubernetes azure", "Keep a port's container terminals online."),
+        new("J108", "Mechanical Engineer", "Alster Turbinen", "Hamburg, Germany", false, "€60,000-75,000", "cad engineering turbines manufacturing", "Design the bearings of offshore wind turbines."),
+        new("J109", "Nurse", "Klinikum Isarbogen", "Munich, Germany", false, "€42,000-52,000", "healthcare hospital care registered", "Join the cardiology ward, four days a week."),
+        new("J110", "Machine Learning Engineer", "Bergfunk", "Munich, Germany", true, "€82,000-110,000", "developer ai ml python pytorch data scientist", "Teach hearing aids to tell voices from noise."),
+        new("J111", "Embedded Software Engineer", "Isar Motion", "Munich, Germany", false, "€70,000-92,000", "developer c c++ firmware automotive", "Write the firmware of e-bike drives."),
+        new("J112", "Account Executive", "Lumen Labs", "Munich, Germany", false, "€60,000 + commission", "sales b2b medical", "Sell imaging systems to hospitals in Bavaria."),
+        new("J113", "Software Engineer", "Harbor & Pine", "San Francisco, USA", true, "$150,000-185,000", "developer backend full stack python postgres", "Build the booking engine of a ferry network."),
+        new("J114", "Staff Software Engineer", "Quietloop", "San Francisco, USA", true, "$210,000-260,000", "developer distributed systems rust lead", "Set the direction of an event streaming product."),
+        new("J115", "Data Scientist", "Fogline", "San Francisco, USA", false, "$155,000-190,000", "data machine learning statistics python ai", "Forecast demand for shared scooters, street by street."),
+        new("J116", "Product Designer", "Quietloop", "San Francisco, USA", true, "$140,000-170,000", "design ux ui figma", "Make log files a pleasure to read."),
+        new("J117", "Customer Success Manager", "Harbor & Pine", "San Francisco, USA", false, "$95,000-120,000", "support customers onboarding saas", "Look after the forty largest ferry operators."),
+        new("J118", "Backend Software Engineer", "Tallgrass", "New York, USA", true, "$145,000-180,000", "developer java payments fintech", "Settle card payments for farmers' markets."),
+        new("J119", "Financial Analyst", "Bowery Capital Works", "New York, USA", false, "$95,000-125,000", "finance excel modelling accounting", "Model the returns of small hydro plants."),
+        new("J120", "Marketing Manager", "Tallgrass", "New York, USA", true, "$105,000-130,000", "marketing growth brand content", "Tell farmers why card payments pay."),
+        new("J121", "Teacher", "Hudson Science School", "New York, USA", false, "$68,000-92,000", "education physics school", "Teach physics to grades nine to twelve."),
+        new("J122", "Project Manager", "Northgate Builders", "New York, USA", false, "$110,000-140,000", "construction planning pm", "Run the renovation of three subway stations."),
+        new("J123", "Software Engineer", "Cloudberry", "London, UK", true, "£70,000-90,000", "developer backend kotlin aws", "Work on a rail ticketing platform used by millions."),
+        new("J124", "Quantitative Analyst", "Greyfriars Trading", "London, UK", false, "£95,000-140,000", "finance quant python c++ statistics", "Price weather derivatives."),
+        new("J125", "Graphic Designer", "Papermill Studio", "London, UK", true, "£38,000-48,000", "design illustration print brand", "Design book covers for a small press."),
+        new("J126", "Chef", "The Copper Ladle", "London, UK", false, "£34,000-42,000", "cook kitchen restaurant hospitality", "Run the pastry section of a forty-seat restaurant."),
+        new("J127", "Security Engineer", "Cloudberry", "London, UK", true, "£80,000-105,000", "developer security appsec pentest cloud", "Keep ticket fraud below one in a million."),
+        new("J128", "Technical Writer", "Quietloop", "Remote", true, "$85,000-110,000", "documentation writer api docs", "Write the documentation of an event streaming product."),
+        new("J129", "Software Engineer", "Farhaven", "Remote", true, "$110,000-150,000", "developer full stack typescript node postgres", "Build scheduling software for rural clinics."),
+        new("J130", "Customer Support Specialist", "Farhaven", "Remote", true, "$48,000-60,000", "support customer service help desk", "Help clinics get their first week right."),
+        new("J131", "QA Engineer", "Spree Analytics", "Remote", true, "€50,000-65,000", "tester testing automation quality playwright", "Break dashboards before customers do."),
+        new("J132", "Recruiter", "Wayfield Talent", "Remote", true, "$65,000-85,000", "hr human resources talent hiring", "Find engineers for companies nobody has heard of yet."),
+        new("J133", "Site Reliability Engineer", "Polderlink", "Amsterdam, Netherlands", true, "€75,000-95,000", "developer devops sre linux kubernetes", "Keep the country's bike lockers open."),
+        new("J134", "Software Engineer", "Polderlink", "Amsterdam, Netherlands", false, "€65,000-85,000", "developer backend elixir iot", "Connect ten thousand bike lockers."),
+        new("J135", "Logistics Coordinator", "Tulip Freight", "Amsterdam, Netherlands", false, "€40,000-50,000", "supply chain warehouse transport", "Plan the night trucks to eleven cities."),
+        new("J136", "Data Analyst", "Maple & Rye", "Toronto, Canada", true, "C$75,000-95,000", "data sql dashboards bi excel", "Show bakeries what sells on a rainy Tuesday."),
+        new("J137", "iOS Developer", "Northlight", "Toronto, Canada", true, "C$110,000-140,000", "mobile swift engineer software app", "Build the app of a ski resort network."),
+        new("J138", "Electrician", "Lakeshore Power", "Toronto, Canada", false, "C$70,000-88,000", "trades electrical wiring apprentice", "Wire charging stations across the city."),
+        new("J139", "Solutions Architect", "Monsoon Cloud", "Bangalore, India", true, "₹35-48 lakh", "developer cloud azure aws consulting", "Move banks to the cloud without a lost weekend."),
+        new("J140", "Software Engineer", "Monsoon Cloud", "Bangalore, India", false, "₹22-32 lakh", "developer java spring backend", "Build the ledger of a lending platform."),
+        new("J141", "Android Developer", "Chai Point Labs", "Bangalore, India", true, "₹20-30 lakh", "mobile kotlin engineer software app", "Make ordering tea work on a two-bar connection."),
+        new("J142", "HR Manager", "Chai Point Labs", "Bangalore, India", false, "₹18-25 lakh", "human resources people operations", "Grow a team from sixty to two hundred."),
+    ];
+}
