@@ -45,5 +45,7 @@ public static class AgentPlatformModules
         v1.MapTenancy();
         v1.MapIdentity();
         v1.MapEvents();
+        v1.MapChannels();
+        v1.MapMessaging();
     }
 }

@@ -1,8 +1,11 @@
+using AgentPlatform.Channels.Intake;
 using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Channels.Custom;
 using AgentPlatform.Channels.Email;
+using AgentPlatform.Channels.Manage;
 using AgentPlatform.Channels.Twilio;
 
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -58,11 +61,19 @@ public static class ChannelsModule
         services.AddSingleton<ChannelDirectory>().AddSingleton<OutboundLog>().AddSingleton<DeliveryReports>().AddSingleton<WebhookAttempts>();
         services.AddProviders();
 
+        services.AddSingleton<ManageChannels>().AddSingleton<RotateChannel>().AddSingleton<VerifyChannel>().AddSingleton<MessageLists>();
         services.AddHostedService<KeyCheck>();
         return services;
     }
 
 
+
+    public static void MapChannels(this IEndpointRouteBuilder v1)
+    {
+        ChannelsApi.MapChannels(v1);
+        ChannelsApi.MapChannelActions(v1);
+        ChannelsApi.MapMessages(v1);
+    }
 
     private static void AddProviders(this IServiceCollection services)
     {

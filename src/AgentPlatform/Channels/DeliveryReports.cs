@@ -1,3 +1,4 @@
+using AgentPlatform.Channels.Intake;
 using AgentPlatform.Channels.Twilio;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;

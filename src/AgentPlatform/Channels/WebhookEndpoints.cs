@@ -1,3 +1,4 @@
+using AgentPlatform.Channels.Intake;
 using AgentPlatform.Api;
 using AgentPlatform.Channels.Custom;
 using AgentPlatform.Channels.Email;

@@ -1,3 +1,4 @@
+using AgentPlatform.Channels.Intake;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using AgentPlatform.Kernel;

@@ -19,6 +19,11 @@ internal sealed class Budgets(TimeProvider clock)
         return await tx.SingleAsync<Budget>(Sql.Load, [tx.TenantId, contactId, today, clock.GetUtcNow() - TimeSpan.FromHours(1)], ct);
     }
 
+    /// <summary>Today's row, or what it would be: reading leaves no trace.</summary>
+    internal async Task<Budget> LookAsync(Transaction tx, Guid contactId, DateOnly today, CancellationToken ct) =>
+        await tx.FindAsync<Budget>(Sql.Load, [tx.TenantId, contactId, today, clock.GetUtcNow() - TimeSpan.FromHours(1)], ct)
+        ?? await tx.SingleAsync<Budget>(Sql.WouldBe, [tx.TenantId, contactId, today], ct);
+
     internal void Spend(Transaction tx, Budget budget) => tx.Post(Sql.Spend, tx.TenantId, budget.Id, clock.GetUtcNow());
 
     /// <summary>The message never reached the person.</summary>
@@ -53,6 +58,16 @@ internal sealed class Budgets(TimeProvider clock)
                     WHERE q.tenant_id = $1 AND q.contact_id = $2 AND q.proactive AND q.approved_at > $4 AND q.status IN ('approved', 'sent')) AS oldest_in_last_hour
             FROM messaging.user_message_budget AS b
             WHERE b.tenant_id = $1 AND b.contact_id = $2 AND b.date = $3
+            """;
+
+        internal const string WouldBe =
+            """
+            SELECT '00000000-0000-0000-0000-000000000000'::uuid AS id, $3::date AS date, 0 AS messages_sent, NULL::timestamptz AS last_message_at,
+                   coalesce(l.daily_limit, 5) AS daily_limit, coalesce(l.hourly_limit, 2) AS hourly_limit, coalesce(l.quiet_hours_enabled, true) AS quiet_hours_enabled,
+                   0 AS in_last_hour, NULL::timestamptz AS oldest_in_last_hour
+            FROM (VALUES (1)) AS one
+            LEFT JOIN LATERAL (SELECT p.daily_limit, p.hourly_limit, p.quiet_hours_enabled FROM messaging.user_message_budget AS p
+                               WHERE p.tenant_id = $1 AND p.contact_id = $2 AND p.date < $3 ORDER BY p.date DESC LIMIT 1) AS l ON true
             """;
 
         internal const string Spend =

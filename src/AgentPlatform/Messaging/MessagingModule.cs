@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Contacts;
 using AgentPlatform.Work;
+using Microsoft.AspNetCore.Routing;
 
 using Microsoft.Extensions.DependencyInjection;
 
@@ -28,11 +29,15 @@ public static class MessagingModule
     public static IServiceCollection AddMessaging(this IServiceCollection services)
     {
         services.AddOptions<MessagingOptions>().BindConfiguration("Messaging").ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton<Outbox>().AddSingleton<Budgets>().AddSingleton<SendFacts>().AddSingleton<SendEffects>().AddSingleton<SettleSend>().AddSingleton<QueueActions>();
+        services.AddSingleton<Outbox>().AddSingleton<Budgets>().AddSingleton<SendFacts>().AddSingleton<SendEffects>().AddSingleton<SettleSend>().AddSingleton<QueueActions>().AddSingleton<ContactBudgets>();
         services.AddSingleton<IContactMergeParticipant, MergedContacts>();
         // The handler counts attempts itself, on the effect: waiting for a provider's answer is not an attempt.
         return services.AddWorkHandler<DispatchMessage>(DispatchKind, kind => kind.MaxAttempts = 200);
     }
 
-
+    public static void MapMessaging(this IEndpointRouteBuilder v1)
+    {
+        MessagingEndpoints.MapQueue(v1);
+        MessagingEndpoints.MapBudgets(v1);
+    }
 }

@@ -17,8 +17,8 @@ public sealed partial class ModuleMap
         ["Identity"] = ["Api", "Kernel", "Postgres"],
         ["Events"] = ["Kernel", "Postgres", "Work"],
         ["Tenancy"] = ["Api", "Events", "Identity", "Kernel", "Postgres"],
-        ["Channels"] = ["Api", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Work"],
-        ["Messaging"] = ["Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Work"],
+        ["Channels"] = ["Api", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
+        ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Work"],
         ["Demo"] = ["Kernel", "Postgres"],
     };
 

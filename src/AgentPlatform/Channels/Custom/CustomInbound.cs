@@ -1,3 +1,4 @@
+using AgentPlatform.Channels.Intake;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using AgentPlatform.Kernel;

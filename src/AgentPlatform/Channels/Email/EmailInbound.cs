@@ -1,3 +1,4 @@
+using AgentPlatform.Channels.Intake;
 using System.ComponentModel.DataAnnotations;
 using System.Net.Mail;
 using System.Security.Cryptography;

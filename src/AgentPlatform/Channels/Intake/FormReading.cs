@@ -1,7 +1,7 @@
 using System.Text;
 using AgentPlatform.Kernel;
 
-namespace AgentPlatform.Channels;
+namespace AgentPlatform.Channels.Intake;
 
 /// <summary>Reads <c>application/x-www-form-urlencoded</c> strictly: what is not UTF-8, or not a form, is refused rather than repaired.</summary>
 internal static class FormReading

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.Http;
 
-namespace AgentPlatform.Channels;
+namespace AgentPlatform.Channels.Intake;
 
 /// <summary>A provider's request, read to the end: what signatures are computed over.</summary>
 internal sealed record WebhookCall(string PublicUrl, IHeaderDictionary Headers, IQueryCollection Query, string? ContentType, byte[] Body)

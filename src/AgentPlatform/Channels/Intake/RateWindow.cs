@@ -1,4 +1,4 @@
-namespace AgentPlatform.Channels;
+namespace AgentPlatform.Channels.Intake;
 
 /// <summary>
 /// A sliding window over two buckets: what came in the current minute (or hour), plus the share of the one before that still lies

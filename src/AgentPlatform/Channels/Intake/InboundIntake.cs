@@ -8,7 +8,7 @@ using AgentPlatform.Work;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
-namespace AgentPlatform.Channels;
+namespace AgentPlatform.Channels.Intake;
 
 /// <summary>
 /// Takes a message in, whatever channel it comes over: who it is for, whether it is genuine, whether it is new, and then one

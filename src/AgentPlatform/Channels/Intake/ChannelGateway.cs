@@ -1,7 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Channels;
+namespace AgentPlatform.Channels.Intake;
 
 /// <summary>Finds the one channel whose token a caller presents. Row level security shows no other: the token itself is the key.</summary>
 public sealed class ChannelGateway(Database database, ChannelSecrets secrets)
