@@ -45,6 +45,7 @@ public static class AgentPlatformModules
         v1.MapTenancy();
         v1.MapIdentity();
         v1.MapEvents();
+        v1.MapWork();
         v1.MapChannels();
         v1.MapMessaging();
     }

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Azure.Storage.Queues;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -24,11 +25,14 @@ public sealed class WorkOptions
 
 public static class WorkModule
 {
+    public static void MapWork(this IEndpointRouteBuilder v1) => OperateWork.Map(v1);
+
     public static IServiceCollection AddWork(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddOptions<WorkOptions>().BindConfiguration("Work").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<WorkKinds>();
         services.AddSingleton<WorkQueue>();
+        services.AddSingleton<OperateWork>();
         services.AddSingleton<WorkLeases>();
         services.AddSingleton<WorkExecutor>();
         services.AddSingleton(p => new WorkRetention(p.GetRequiredService<WorkLeases>(), p.GetRequiredService<IOptions<WorkOptions>>()));

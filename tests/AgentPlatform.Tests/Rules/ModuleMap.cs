@@ -12,7 +12,7 @@ public sealed partial class ModuleMap
     {
         ["Kernel"] = [],
         ["Postgres"] = ["Kernel"],
-        ["Work"] = ["Kernel", "Postgres"],
+        ["Work"] = ["Api", "Kernel", "Postgres"],
         ["Api"] = ["Kernel", "Postgres"],
         ["Identity"] = ["Api", "Kernel", "Postgres"],
         ["Events"] = ["Kernel", "Postgres", "Work"],

@@ -35,6 +35,8 @@ CREATE INDEX items_owned ON work.items (owner) WHERE state = 'running';
 CREATE INDEX items_serial ON work.items (tenant_id, serial_key, id) WHERE serial_key IS NOT NULL AND state IN ('ready', 'running');
 -- Two claims that race past each other's snapshot still cannot run one serial key twice at a time.
 CREATE UNIQUE INDEX items_serial_runs_alone ON work.items (tenant_id, serial_key) WHERE serial_key IS NOT NULL AND state = 'running';
+-- An operator's list, newest first.
+CREATE INDEX items_listed ON work.items (tenant_id, id DESC);
 -- Retention, and the list of dead letters.
 CREATE INDEX items_finished ON work.items (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX items_dead ON work.items (tenant_id, id DESC) WHERE state = 'dead';

@@ -1,0 +1,101 @@
+using System.Buffers.Binary;
+using System.Text.Json;
+using AgentPlatform.Api;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace AgentPlatform.Work;
+
+/// <summary>An item as operators see it. State: ready, running, done, cancelled or dead.</summary>
+public sealed record WorkView(
+    long Id, string Kind, string Key, string? SerialKey, short Priority, string State, DateTimeOffset RunAt, int Attempts, int Interruptions, int MaxAttempts,
+    DateTimeOffset? LeaseUntil, JsonElement Payload, string? LastError, DateTimeOffset EnqueuedAt, DateTimeOffset? FinishedAt);
+
+/// <summary>How much of a kind is in a state, and how long its oldest item has been due or over.</summary>
+public sealed record WorkDepth(string Kind, string State, long Count, DateTimeOffset Oldest);
+
+/// <summary>What an operator may see and do: the tenant's items, their depth, and the revival of dead ones.</summary>
+internal sealed class OperateWork(Database database, IWorkNudge nudge)
+{
+    internal static void Map(IEndpointRouteBuilder v1)
+    {
+        var group = v1.MapGroup("/work").WithTags("Work");
+        group.MapGet("", async (HttpContext http, OperateWork work, string? state, string? kind, int? limit, string? cursor, CancellationToken ct) =>
+                await PageRequest.Parse(limit, cursor).ThenAsync(page => work.ListAsync(http.Actor(), state, kind, page, ct)).ToHttpAsync())
+            .RequireScope("work:read").Describe("listWork", "List work items, newest first.").Produces<Page<WorkView>>();
+        group.MapGet("/depth", async (HttpContext http, OperateWork work, CancellationToken ct) => TypedResults.Ok(await work.DepthAsync(http.Actor(), ct)))
+            .RequireScope("work:read").Describe("getWorkDepth", "Count work items by kind and state.").Produces<IReadOnlyList<WorkDepth>>();
+        group.MapPost("/{id:long}/redrive", async (HttpContext http, OperateWork work, long id, CancellationToken ct) =>
+                (await work.RedriveAsync(http.Actor(), id, ct)).ToHttp())
+            .RequireScope("work:write").Describe("redriveWork", "Give a dead item a fresh set of attempts.").Produces<WorkView>();
+    }
+
+    internal async Task<Page<WorkView>> ListAsync(Actor actor, string? state, string? kind, PageRequest page, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        var rows = await tx.QueryAsync<WorkView>(Sql.List, [actor.TenantId, state, kind, page.Before is { } before ? IdOf(before) : null, page.Fetch], ct);
+        return Page<WorkView>.Cut(rows, page, item => CursorOf(item.Id));
+    }
+
+    internal async Task<IReadOnlyList<WorkDepth>> DepthAsync(Actor actor, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return await tx.QueryAsync<WorkDepth>(Sql.Depth, [actor.TenantId], ct);
+    }
+
+    internal async Task<Result<WorkView>> RedriveAsync(Actor actor, long id, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        var revived = await tx.FindAsync<WorkView>(Sql.Redrive, [actor.TenantId, id], ct);
+        if (revived is null)
+        {
+            return await tx.FindAsync<long?>(Sql.Exists, [actor.TenantId, id], ct) is null
+                ? Problem.NotFound("work_item")
+                : Problem.Conflict("work_item_not_dead", "Only a dead item can be redriven.");
+        }
+
+        tx.AfterCommit(nudge.Nudge);
+        await tx.CommitAsync(ct);
+        return revived;
+    }
+
+    // Items have sequential ids; the API's cursors hold 128 bits.
+    private static Guid CursorOf(long id)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        bytes.Clear();
+        BinaryPrimitives.WriteInt64BigEndian(bytes[8..], id);
+        return new Guid(bytes, bigEndian: true);
+    }
+
+    private static long IdOf(Guid cursor) => BinaryPrimitives.ReadInt64BigEndian(cursor.ToByteArray(bigEndian: true).AsSpan(8));
+
+    private static class Sql
+    {
+        internal const string List =
+            """
+            SELECT id, kind, key, serial_key, priority, state, run_at, attempts, interruptions, max_attempts, lease_until, payload, last_error, enqueued_at, finished_at
+            FROM work.items
+            WHERE tenant_id = $1 AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR kind = $3) AND ($4::bigint IS NULL OR id < $4)
+            ORDER BY id DESC LIMIT $5
+            """;
+
+        internal const string Depth =
+            """
+            SELECT kind, state, count(*) AS count, min(coalesce(finished_at, run_at)) AS oldest
+            FROM work.items WHERE tenant_id = $1 GROUP BY kind, state ORDER BY kind, state
+            """;
+
+        internal const string Redrive =
+            """
+            UPDATE work.items SET state = 'ready', attempts = 0, interruptions = 0, run_at = now(), finished_at = NULL
+            WHERE tenant_id = $1 AND id = $2 AND state = 'dead'
+            RETURNING id, kind, key, serial_key, priority, state, run_at, attempts, interruptions, max_attempts, lease_until, payload, last_error, enqueued_at, finished_at
+            """;
+
+        internal const string Exists = "SELECT id FROM work.items WHERE tenant_id = $1 AND id = $2";
+    }
+}
