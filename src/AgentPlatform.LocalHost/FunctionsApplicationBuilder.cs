@@ -71,9 +71,9 @@ public sealed class FunctionsApplicationBuilder : IHostApplicationBuilder, IFunc
     }
 
     /// <summary>The app, ready to run.</summary>
-    public IHost Build() => FunctionsApplication.OrExit(() => Build(Console.Out, Console.Error));
+    public IHost Build() => FunctionsApplication.OrExit(() => Build(Terminal.OfProcess));
 
-    internal LocalApplication Build(TextWriter output, TextWriter errors)
+    internal LocalApplication Build(Terminal terminal)
     {
         if (_hasBuilt)
         {
@@ -91,7 +91,7 @@ public sealed class FunctionsApplicationBuilder : IHostApplicationBuilder, IFunc
         _web.AddRuntime(host, catalog);
         var app = _web.Build();
         app.MapRuntime(host, catalog);
-        return new LocalApplication(app, host, output, errors);
+        return new LocalApplication(app, host, terminal);
     }
 }
 

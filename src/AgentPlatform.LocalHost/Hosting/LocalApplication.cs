@@ -14,7 +14,7 @@ namespace AgentPlatform.LocalHost.Hosting;
 /// The built app. A start that fails for a reason the operator can mend ends in one line on standard error and exit code 1;
 /// anything else is a bug and keeps its stack.
 /// </summary>
-internal sealed class LocalApplication(WebApplication app, HostJson host, TextWriter output, TextWriter errors) : IHost, IAsyncDisposable
+internal sealed class LocalApplication(WebApplication app, HostJson host, Terminal terminal) : IHost, IAsyncDisposable
 {
     public IServiceProvider Services => app.Services;
 
@@ -26,12 +26,12 @@ internal sealed class LocalApplication(WebApplication app, HostJson host, TextWr
         try
         {
             await app.StartAsync(cancellationToken);
-            StartupTable.Write(output, app.Services.GetRequiredService<FunctionCatalog>(), Address, host.RoutePrefix);
+            StartupTable.Write(terminal.Output, app.Services.GetRequiredService<FunctionCatalog>(), Address, host.RoutePrefix);
         }
         catch (Exception e) when (Explain(e) is { } line)
         {
-            await errors.WriteLineAsync(line);
-            Environment.ExitCode = 1;
+            await terminal.Errors.WriteLineAsync(line);
+            terminal.Exit(1);
             app.Lifetime.StopApplication();
         }
     }
@@ -52,4 +52,10 @@ internal sealed class LocalApplication(WebApplication app, HostJson host, TextWr
         IOException { InnerException: AddressInUseException } => $"{e.Message.TrimEnd('.')}. Choose another port with --port.",
         _ => null,
     };
+}
+
+/// <summary>Where the host speaks to its operator, and the exit code it leaves.</summary>
+internal sealed record Terminal(TextWriter Output, TextWriter Errors, Action<int> Exit)
+{
+    internal static Terminal OfProcess { get; } = new(Console.Out, Console.Error, code => Environment.ExitCode = code);
 }

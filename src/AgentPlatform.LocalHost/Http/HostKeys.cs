@@ -24,6 +24,8 @@ internal sealed class HostKeys(NpgsqlDataSource source, FunctionCatalog catalog,
     internal async Task PrepareAsync(CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
+        // In one transaction: of two hosts the second waits at the first key, finds all of them, and writes no file.
+        await using var transaction = await connection.BeginTransactionAsync(ct);
         var created = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (scope, name) in Wanted())
         {
@@ -40,10 +42,12 @@ internal sealed class HostKeys(NpgsqlDataSource source, FunctionCatalog catalog,
 
         if (created.Count > 0)
         {
+            // Before the commit: keys that could not be written down are not made.
             file.Add(created);
             log.KeysCreated(created.Count, file.Path);
         }
 
+        await transaction.CommitAsync(ct);
         await LoadAsync(connection, ct);
     }
 
@@ -137,7 +141,12 @@ internal sealed record KeyFile(string Path)
             options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         }
 
-        using var stream = new FileStream(Path, options);
-        JsonSerializer.Serialize(stream, all, Indented);
+        var whole = $"{Path}.{Environment.ProcessId}";
+        using (var stream = new FileStream(whole, options))
+        {
+            JsonSerializer.Serialize(stream, all, Indented);
+        }
+
+        File.Move(whole, Path, overwrite: true);
     }
 }

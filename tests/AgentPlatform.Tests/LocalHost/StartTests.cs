@@ -1,0 +1,154 @@
+using System.Diagnostics;
+using AgentPlatform.LocalHost;
+using AgentPlatform.LocalHost.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Configuration;
+
+namespace AgentPlatform.Tests.LocalHost;
+
+public sealed class StartTests
+{
+    [Fact]
+    public async Task The_table_of_functions_is_printed_as_Core_Tools_print_it()
+    {
+        await using var app = await LocalHostApp.StartAsync(new(typeof(Everything)) { HostJson = "{}" });
+
+        var address = app.Client.BaseAddress!.ToString().Replace("127.0.0.1", "localhost").TrimEnd('/');
+        Assert.Equal(
+            $"""
+
+            Functions:
+
+            	All: {address}/api/All
+
+            	Web: [GET,POST] {address}/api/web/{"{*path}"}
+
+            	Queue: queueTrigger
+
+            	Timer: timerTrigger
+
+
+            """,
+            app.Output.ReplaceLineEndings("\n"));
+    }
+
+    [Fact]
+    public void Settings_come_from_local_settings_json_below_environment_and_command_line()
+    {
+        Environment.SetEnvironmentVariable("HOSTTEST__FROM__ENVIRONMENT", "environment");
+        var (builder, _) = LocalHostApp.Prepare(
+            new()
+            {
+                LocalSettings = new
+                {
+                    IsEncrypted = false,
+                    Values = new Dictionary<string, object>
+                    {
+                        ["HOSTTEST__FROM__FILE"] = "file", ["HOSTTEST__FROM__ENVIRONMENT"] = "file", ["HOSTTEST__FROM__LINE"] = "file", ["Number"] = 3,
+                    },
+                    ConnectionStrings = new { Reports = "Host=reports" },
+                    Host = new { LocalHttpPort = 7999 },
+                },
+                Settings = [("HOSTTEST:FROM:LINE", "line")],
+            },
+            "Host=nowhere");
+
+        var settings = builder.Configuration;
+        Assert.Equal("file", settings["HOSTTEST:FROM:FILE"]);
+        Assert.Equal("environment", settings["HOSTTEST:FROM:ENVIRONMENT"]);
+        Assert.Equal("line", settings["HOSTTEST:FROM:LINE"]);
+        Assert.Equal("3", settings["Number"]);
+        Assert.Equal("Host=reports", settings.GetConnectionString("Reports"));
+        Assert.Equal("7999", settings["Host:LocalHttpPort"]);
+    }
+
+    [Theory]
+    [InlineData("", "The setting ConnectionStrings__AgentPlatform is missing")]
+    [InlineData("Hst=x", "The setting ConnectionStrings__AgentPlatform is no Postgres connection string")]
+    [InlineData("Database=x", "The setting ConnectionStrings__AgentPlatform names no Host")]
+    public void A_bad_connection_string_is_one_line(string text, string line)
+    {
+        var (builder, _) = LocalHostApp.Prepare(new(), text);
+
+        var e = Assert.Throws<SettingException>(() => builder.Build(Quiet));
+
+        Assert.StartsWith(line, e.Message);
+        Assert.DoesNotContain('\n', e.Message);
+    }
+
+    [Theory]
+    [InlineData("""{ "extensions": { "queues": { "batchSize": 33 } } }""", "host.json: batchSize must be a whole number from 1 to 32, not '33'.")]
+    [InlineData("""{ "extensions": { "queues": { "visibilityTimeout": "soon" } } }""", "host.json: visibilityTimeout must be a time")]
+    [InlineData("""{ "extensions": { "queues": { "messageEncoding": "utf7" } } }""", "host.json: messageEncoding must be base64 or none")]
+    [InlineData("""{ "functionTimeout": "-00:00:01" }""", "host.json: functionTimeout must be a time")]
+    [InlineData("""{ "version": """, "")]
+    public void A_bad_host_json_is_one_line(string json, string line)
+    {
+        var (builder, _) = LocalHostApp.Prepare(new() { HostJson = json }, "Host=nowhere");
+
+        var e = Assert.Throws<SettingException>(() => builder.Build(Quiet));
+
+        Assert.StartsWith(line, e.Message);
+    }
+
+    [Fact]
+    public void Encrypted_local_settings_are_refused()
+    {
+        var e = Assert.Throws<SettingException>(() => LocalHostApp.Prepare(new() { LocalSettings = new { IsEncrypted = true } }, "Host=nowhere"));
+
+        Assert.Contains("is encrypted", e.Message);
+    }
+
+    [Fact]
+    public async Task An_unreachable_database_ends_the_start_with_one_line_and_code_1()
+    {
+        var (builder, _) = LocalHostApp.Prepare(new(), "Host=127.0.0.1;Port=1;Timeout=2");
+        var errors = new StringWriter();
+        var code = 0;
+        await using var app = builder.Build(new Terminal(TextWriter.Null, errors, c => code = c));
+
+        await app.StartAsync();
+
+        Assert.StartsWith("The database of ConnectionStrings__AgentPlatform cannot be reached", errors.ToString());
+        Assert.Single(errors.ToString().Trim().Split('\n'));
+        Assert.Equal(1, code);
+    }
+
+    [Fact]
+    public async Task A_process_without_a_connection_string_says_one_line_and_exits_with_1()
+    {
+        var start = new ProcessStartInfo("dotnet")
+        {
+            ArgumentList = { Path.Combine(AppContext.BaseDirectory, "AgentPlatform.Functions.dll"), "--port", "0" },
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+            WorkingDirectory = AppContext.BaseDirectory,
+        };
+        start.Environment["ConnectionStrings__AgentPlatform"] = "";
+
+        using var process = Process.Start(start)!;
+        var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        await process.WaitForExitAsync();
+
+        Assert.Equal(1, process.ExitCode);
+        Assert.Equal("The setting ConnectionStrings__AgentPlatform is missing: set it to a Postgres connection string.", (await errors).Trim());
+        Assert.Equal("", await output);
+    }
+
+    private static readonly Terminal Quiet = new(TextWriter.Null, TextWriter.Null, _ => { });
+
+    public sealed class Everything
+    {
+        [Function("Web")]
+        public string Web([HttpTrigger(AuthorizationLevel.Anonymous, "get", "post", Route = "web/{*path}")] HttpRequest request) => "";
+
+        [Function("All")]
+        public string All([HttpTrigger(AuthorizationLevel.Anonymous)] HttpRequest request) => "";
+
+        [Function("Queue")]
+        public void Queue([QueueTrigger("some-queue")] string message) => Assert.NotNull(message);
+
+        [Function("Timer")]
+        public void Timer([TimerTrigger("0 0 0 1 1 *")] TimerInfo timer) => Assert.NotNull(timer);
+    }
+}
