@@ -9,6 +9,8 @@ internal sealed class FakeClock(DateTimeOffset start) : TimeProvider
     private DateTimeOffset _now = start;
     private ImmutableList<FakeTimer> _timers = [];
 
+    internal static FakeClock AtNoon() => new(new DateTimeOffset(2026, 3, 2, 12, 0, 0, TimeSpan.Zero));
+
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
     public override DateTimeOffset GetUtcNow()

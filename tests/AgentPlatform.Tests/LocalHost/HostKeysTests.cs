@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.Versioning;
 using System.Text.Json;
 using AgentPlatform.LocalHost;
 using Microsoft.AspNetCore.Http;
@@ -45,6 +46,7 @@ public sealed class HostKeysTests : IAsyncLifetime
     }
 
     [Fact]
+    [UnsupportedOSPlatform("windows")]
     public async Task The_database_holds_hashes_and_only_the_owner_may_read_the_file()
     {
         var keys = _app.Keys().Values.ToArray();
