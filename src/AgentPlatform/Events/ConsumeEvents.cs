@@ -61,10 +61,10 @@ internal sealed class ConsumeEvents(
     private async Task<(ConsumerState State, IReadOnlyList<QueuedEvent> Batch, bool Waiting)> ReadAsync(Actor actor, EventConsumer consumer, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
-        tx.Post(Sql.Register, actor.TenantId, consumer.Name);
+        tx.Post(Sql.Register, actor.TenantId, consumer.Name, consumer.EventTypes.Order(StringComparer.Ordinal).ToArray());
         var state = await tx.SingleAsync<ConsumerState>(Sql.State, [actor.TenantId, consumer.Name], ct);
-        var batch = await tx.QueryAsync<QueuedEvent>(Sql.Batch, [actor.TenantId, consumer.Name, consumer.EventTypes.ToArray(), BatchSize], ct);
-        var waiting = await tx.SingleAsync<bool>(Sql.Waiting, [actor.TenantId, consumer.Name, consumer.EventTypes.ToArray()], ct);
+        var batch = await tx.QueryAsync<QueuedEvent>(Sql.Batch, [actor.TenantId, consumer.Name, BatchSize], ct);
+        var waiting = await tx.SingleAsync<bool>(Sql.Waiting, [actor.TenantId, consumer.Name], ct);
         await tx.CommitAsync(ct);
         return (state, batch, waiting);
     }
@@ -125,7 +125,11 @@ internal sealed class ConsumeEvents(
 
     private static class Sql
     {
-        internal const string Register = "INSERT INTO events.consumers (tenant_id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        internal const string Register = 
+            """
+            INSERT INTO events.consumers AS c (tenant_id, name, event_types) VALUES ($1, $2, $3)
+            ON CONFLICT (tenant_id, name) DO UPDATE SET event_types = excluded.event_types WHERE c.event_types <> excluded.event_types
+            """;
 
         internal const string State = "SELECT status, retry_at FROM events.consumers WHERE tenant_id = $1 AND name = $2";
 
@@ -136,18 +140,18 @@ internal sealed class ConsumeEvents(
             FROM events.consumers c
             JOIN events.events e ON e.tenant_id = c.tenant_id AND (e.transaction_id, e.position) > (c.cursor_transaction, c.cursor_position)
             WHERE c.tenant_id = $1 AND c.name = $2 AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-              AND (cardinality($3::text[]) = 0 OR e.event_type = ANY ($3))
+              AND (cardinality(c.event_types) = 0 OR e.event_type = ANY (c.event_types))
             ORDER BY e.transaction_id, e.position
-            LIMIT $4
+            LIMIT $3
             """;
 
         internal const string Waiting =
             """
             SELECT EXISTS (
-                SELECT FROM events.events e
-                WHERE e.tenant_id = $1 AND e.transaction_id >= pg_snapshot_xmin(pg_current_snapshot())
-                  AND (cardinality($3::text[]) = 0 OR e.event_type = ANY ($3))
-                  AND (e.transaction_id, e.position) > (SELECT c.cursor_transaction, c.cursor_position FROM events.consumers c WHERE c.tenant_id = $1 AND c.name = $2))
+                SELECT FROM events.consumers c
+                JOIN events.events e ON e.tenant_id = c.tenant_id AND (e.transaction_id, e.position) > (c.cursor_transaction, c.cursor_position)
+                WHERE c.tenant_id = $1 AND c.name = $2 AND e.transaction_id >= pg_snapshot_xmin(pg_current_snapshot())
+                  AND (cardinality(c.event_types) = 0 OR e.event_type = ANY (c.event_types)))
             """;
 
         internal const string Advance =

@@ -4,17 +4,35 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Events;
 
+public sealed class EventsOptions
+{
+    /// <summary>Between signs of life on a silent stream. Default 15 seconds.</summary>
+    public TimeSpan Heartbeat { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Between looks for events although none was announced. Default 5 seconds.</summary>
+    public TimeSpan Poll { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>A stream older than this ends, and its client comes back with its key. Default 15 minutes.</summary>
+    public TimeSpan MaxStreamAge { get; set; } = TimeSpan.FromMinutes(15);
+}
+
 public static class EventsModule
 {
     public static IServiceCollection AddEvents(this IServiceCollection services)
     {
+        services.AddOptions<EventsOptions>().BindConfiguration("Events")
+            .Validate(o => o.Heartbeat > TimeSpan.Zero && o.Poll > TimeSpan.Zero && o.MaxStreamAge > TimeSpan.Zero, "Durations of Events must be positive.")
+            .ValidateOnStart();
         services.AddSingleton<EventConsumers>();
         services.AddSingleton<EventStore>();
+        services.AddSingleton<EventArchive>();
+        services.AddSingleton<EventListener>();
+        services.AddSingleton<ReadEvents>();
+        services.AddSingleton<ManageConsumers>();
+        services.AddSingleton<StreamEvents>();
         services.AddWorkHandler<ConsumeEvents>(ConsumeEvents.Kind, kind => kind.MaxAttempts = 1000);
         return services;
     }
 
-    public static void MapEvents(this IEndpointRouteBuilder v1)
-    {
-    }
+    public static void MapEvents(this IEndpointRouteBuilder v1) => EventsApi.Map(v1);
 }

@@ -13,6 +13,9 @@ public static class IdentityModule
         services.AddSingleton<KeyRing>();
         services.AddSingleton<Authenticator>();
         services.AddSingleton<IdempotencyStore>();
+        services.AddSingleton<ManageKeys>();
+        services.AddSingleton<ManageAccount>();
+        services.AddSingleton<IdentityRetention>();
         services.AddSingleton<RequestLog>();
         services.AddHostedService(provider => provider.GetRequiredService<RequestLog>());
         return services;
@@ -28,5 +31,7 @@ public static class IdentityModule
 
     public static void MapIdentity(this IEndpointRouteBuilder v1)
     {
+        IdentityApi.MapKeys(v1);
+        IdentityApi.MapAccount(v1);
     }
 }

@@ -15,7 +15,7 @@ public sealed partial class ModuleMap
         ["Work"] = ["Api", "Kernel", "Postgres"],
         ["Api"] = ["Kernel", "Postgres"],
         ["Identity"] = ["Api", "Kernel", "Postgres"],
-        ["Events"] = ["Kernel", "Postgres", "Work"],
+        ["Events"] = ["Api", "Kernel", "Postgres", "Work"],
         ["Tenancy"] = ["Api", "Events", "Identity", "Kernel", "Postgres"],
         ["Channels"] = ["Api", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
         ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Work"],

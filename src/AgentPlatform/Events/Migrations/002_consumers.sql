@@ -3,6 +3,8 @@
 CREATE TABLE events.consumers (
     tenant_id         uuid NOT NULL REFERENCES tenancy.tenants (id) ON DELETE CASCADE,
     name              text NOT NULL,
+    -- Which events it wants; none named means all.
+    event_types       text[] NOT NULL DEFAULT '{}',
     status            text NOT NULL DEFAULT 'active',
     cursor_transaction xid8 NOT NULL DEFAULT '0',
     cursor_position   bigint NOT NULL DEFAULT 0,

@@ -21,13 +21,20 @@ CREATE TABLE identity.api_request_logs (
 CREATE INDEX idx_api_request_logs_key ON identity.api_request_logs (tenant_id, api_key_id, id DESC);
 CREATE INDEX idx_api_request_logs_created_at ON identity.api_request_logs USING brin (created_at);
 
-SELECT kernel.protect('identity.api_request_logs');
+ALTER TABLE identity.api_request_logs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE identity.api_request_logs FORCE ROW LEVEL SECURITY;
+-- A user's requests are that user's own; owners and admins of the tenant see all of them.
+CREATE POLICY own_or_managed ON identity.api_request_logs FOR SELECT TO agentplatform_app
+    USING (tenant_id = kernel.current_tenant_id() AND (user_id = kernel.current_user_id() OR tenancy.may_manage()));
+CREATE POLICY logs_insert ON identity.api_request_logs FOR INSERT TO agentplatform_app
+    WITH CHECK (tenant_id = kernel.current_tenant_id() AND kernel.may_write());
+GRANT SELECT, INSERT ON identity.api_request_logs TO agentplatform_app;
+
 -- A log: never changed, and deleted only past its thirty days (a cascade from the tenant runs one trigger deeper).
 CREATE TRIGGER refuse_update BEFORE UPDATE ON identity.api_request_logs
     FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION kernel.refuse_change();
 CREATE TRIGGER refuse_early_delete BEFORE DELETE ON identity.api_request_logs
     FOR EACH ROW WHEN (pg_trigger_depth() = 0 AND OLD.created_at > now() - interval '30 days') EXECUTE FUNCTION kernel.refuse_change();
-REVOKE UPDATE, DELETE ON identity.api_request_logs FROM agentplatform_app;
 
 CREATE TABLE identity.idempotency_keys (
     tenant_id    uuid NOT NULL REFERENCES tenancy.tenants (id) ON DELETE CASCADE,

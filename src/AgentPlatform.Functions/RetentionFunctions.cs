@@ -1,0 +1,14 @@
+using AgentPlatform.Events;
+using AgentPlatform.Identity;
+
+namespace AgentPlatform.Functions;
+
+/// <summary>Old events go to the archive; old request logs, answers and rate windows go.</summary>
+public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity)
+{
+    [Function("EventArchive")]
+    public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
+
+    [Function("IdentityRetention")]
+    public Task PruneIdentity([TimerTrigger("0 5 * * * *")] TimerInfo timer, CancellationToken ct) => identity.PruneAsync(ct);
+}

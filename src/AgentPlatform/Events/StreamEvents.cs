@@ -1,0 +1,183 @@
+using System.Globalization;
+using System.Text;
+using AgentPlatform.Api;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+
+namespace AgentPlatform.Events;
+
+/// <summary>
+/// Live updates as server-sent events. A stream begins now, or after the event named by Last-Event-ID (a browser sends it when it
+/// reconnects) or by <c>?after=</c>, and loses none in between. It ends when the client leaves, the host stops, or after a while, so
+/// that a revoked key does not listen for ever.
+/// </summary>
+internal sealed class StreamEvents(
+    Database database, EventListener listener, IOptions<EventsOptions> options, TimeProvider clock, IHostApplicationLifetime? host = null)
+{
+    private const int BatchSize = 100;
+
+    /// <summary>An announced event may not be safe to read yet, while an older transaction runs: so many looks, so far apart.</summary>
+    private const int LooksAfterWaking = 5;
+    private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Between looks when no notifications arrive.</summary>
+    private static readonly TimeSpan Unheard = TimeSpan.FromSeconds(1);
+
+    /// <summary>One aggregate in version order: its versions have no gaps, so the last one seen is all there is to remember.</summary>
+    internal async Task<IResult> AggregateAsync(HttpContext http, string aggregateType, Guid aggregateId, CancellationToken ct)
+    {
+        var actor = http.Actor();
+        var version = await CurrentVersionAsync(actor, aggregateType, aggregateId, ct);
+        if (version is null)
+        {
+            return Problem.NotFound(aggregateType).ToHttp();
+        }
+
+        var after = ResumePoint(http) is { } given
+            ? int.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var seen) ? seen : -1
+            : version.Value;
+        return after < 0
+            ? Problem.Invalid("after", "Is not an id this stream gave out.").ToHttp()
+            : new Stream(this, actor, aggregateId, after.ToString(CultureInfo.InvariantCulture), (tx, cursor, token) => tx.QueryAsync<StreamedEvent>(
+                Sql.OfAggregate, [actor.TenantId, aggregateType, aggregateId, int.Parse(cursor, CultureInfo.InvariantCulture), BatchSize], token));
+    }
+
+    /// <summary>Everything that happens in the tenant, or only events whose type begins with one of the given words.</summary>
+    internal async Task<IResult> TenantAsync(HttpContext http, string[] types, CancellationToken ct)
+    {
+        var actor = http.Actor();
+        var after = ResumePoint(http) ?? await NowAsync(actor, ct);
+        return IsPosition(after)
+            ? new Stream(this, actor, null, after, (tx, cursor, token) =>
+                tx.QueryAsync<StreamedEvent>(Sql.OfTenant, [actor.TenantId, cursor, types, BatchSize], token))
+            : Problem.Invalid("after", "Is not an id this stream gave out.").ToHttp();
+    }
+
+    private static string? ResumePoint(HttpContext http) =>
+        http.Request.Headers["Last-Event-ID"].FirstOrDefault() is { Length: > 0 } last ? last : http.Request.Query["after"].FirstOrDefault();
+
+    /// <summary>A place in the order of reading: "transaction.position".</summary>
+    private static bool IsPosition(string text) =>
+        text.Split('.') is [var transaction, var position] && ulong.TryParse(transaction, NumberStyles.None, CultureInfo.InvariantCulture, out _)
+        && long.TryParse(position, NumberStyles.None, CultureInfo.InvariantCulture, out _);
+
+    private async Task<int?> CurrentVersionAsync(Actor actor, string aggregateType, Guid aggregateId, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return await tx.FindAsync<int?>(Sql.CurrentVersion, [actor.TenantId, aggregateType, aggregateId], ct);
+    }
+
+    private async Task<string> NowAsync(Actor actor, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return await tx.SingleAsync<string>(Sql.Now, [], ct);
+    }
+
+    private async Task RunAsync(HttpContext http, Actor actor, Guid? aggregateId, string cursor, Reader read)
+    {
+        var settings = options.Value;
+        using var lifetime = new CancellationTokenSource(settings.MaxStreamAge, clock);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(
+            http.RequestAborted, lifetime.Token, host?.ApplicationStopping ?? CancellationToken.None);
+        using var subscription = listener.Subscribe(actor.TenantId, aggregateId);
+        http.Response.ContentType = "text/event-stream";
+        http.Response.Headers.CacheControl = "no-store";
+        http.Response.Headers["X-Accel-Buffering"] = "no";
+        http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
+        try
+        {
+            await WriteAsync(http, $"retry: 2000\nid: {cursor}\n\n", ended.Token);
+            await FollowAsync(http, actor, cursor, read, subscription, ended.Token);
+        }
+        catch (OperationCanceledException) when (ended.IsCancellationRequested)
+        {
+            // The client left, or is told to come back: it resumes where it was.
+        }
+    }
+
+    private async Task FollowAsync(HttpContext http, Actor actor, string cursor, Reader read, EventListener.Subscription subscription, CancellationToken ct)
+    {
+        var silentSince = clock.GetTimestamp();
+        var (wait, looks) = (TimeSpan.Zero, 0);
+        while (true)
+        {
+            looks = await subscription.WaitAsync(wait, clock, ct) ? LooksAfterWaking : looks - 1;
+            var batch = await ReadAsync(actor, cursor, read, ct);
+            if (batch.Count > 0)
+            {
+                await WriteAsync(http, string.Concat(batch.Select(Format)), ct);
+                (cursor, silentSince) = (batch[^1].Cursor, clock.GetTimestamp());
+            }
+            else if (clock.GetElapsedTime(silentSince) >= options.Value.Heartbeat)
+            {
+                await WriteAsync(http, ": heartbeat\n\n", ct);
+                silentSince = clock.GetTimestamp();
+            }
+
+            wait = batch.Count == BatchSize ? TimeSpan.Zero
+                : batch.Count == 0 && looks > 0 ? Soon
+                : listener.IsListening ? options.Value.Poll
+                : Unheard;
+        }
+    }
+
+    private async Task<IReadOnlyList<StreamedEvent>> ReadAsync(Actor actor, string cursor, Reader read, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return await read(tx, cursor, ct);
+    }
+
+    private static string Format(StreamedEvent e) =>
+        $"id: {e.Cursor}\nevent: {e.EventType.ReplaceLineEndings(" ")}\ndata: {Json.Text(e.Stored)}\n\n";
+
+    private static async Task WriteAsync(HttpContext http, string text, CancellationToken ct)
+    {
+        await http.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(text), ct);
+        await http.Response.Body.FlushAsync(ct);
+    }
+
+    private delegate Task<IReadOnlyList<StreamedEvent>> Reader(Transaction tx, string cursor, CancellationToken ct);
+
+    private sealed class Stream(StreamEvents streams, Actor actor, Guid? aggregateId, string cursor, Reader read) : IResult
+    {
+        public Task ExecuteAsync(HttpContext httpContext) => streams.RunAsync(httpContext, actor, aggregateId, cursor, read);
+    }
+
+    private sealed record StreamedEvent(
+        string Cursor, Guid Id, string EventType, string AggregateType, Guid AggregateId, int Version, System.Text.Json.JsonElement Payload,
+        System.Text.Json.JsonElement? Metadata, Guid? UserId, string? CreatedBy, DateTimeOffset CreatedAt)
+    {
+        internal StoredEvent Stored => new(Id, EventType, AggregateType, AggregateId, Version, Payload, Metadata, UserId, CreatedBy, CreatedAt);
+    }
+
+    private static class Sql
+    {
+        internal const string CurrentVersion =
+            "SELECT version FROM events.aggregates WHERE tenant_id = $1 AND aggregate_type = $2 AND aggregate_id = $3";
+
+        internal const string OfAggregate =
+            """
+            SELECT version::text AS cursor, id, event_type, aggregate_type, aggregate_id, version, payload, metadata, user_id, created_by, created_at
+            FROM events.events
+            WHERE tenant_id = $1 AND aggregate_type = $2 AND aggregate_id = $3 AND version > $4
+            ORDER BY version LIMIT $5
+            """;
+
+        // Transactions that are running now may still store events: the stream begins before them.
+        internal const string Now = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text || '.0'";
+
+        internal const string OfTenant =
+            """
+            SELECT transaction_id::text || '.' || position AS cursor, id, event_type, aggregate_type, aggregate_id, version, payload, metadata,
+                   user_id, created_by, created_at
+            FROM events.events
+            WHERE tenant_id = $1 AND (transaction_id, position) > (split_part($2, '.', 1)::xid8, split_part($2, '.', 2)::bigint) AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+              AND (cardinality($3::text[]) = 0 OR EXISTS (SELECT FROM unnest($3::text[]) AS wanted (prefix) WHERE starts_with(event_type, wanted.prefix)))
+            ORDER BY transaction_id, position LIMIT $4
+            """;
+    }
+}

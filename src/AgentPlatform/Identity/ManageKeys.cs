@@ -1,0 +1,79 @@
+using AgentPlatform.Api;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using Npgsql;
+
+namespace AgentPlatform.Identity;
+
+/// <summary>A key to make: for the caller unless an owner or admin names another member; with the caller's role and scopes unless less is asked for.</summary>
+public sealed record CreateKey(string? Name, Guid? UserId, string? Role, string[]? Scopes, DateTimeOffset? ExpiresAt);
+
+/// <summary>A key just made. The secret is shown this once; only its hash is stored.</summary>
+public sealed record CreatedKey(
+    Guid Id, Guid UserId, string Name, string Prefix, string Role, string[] Scopes, DateTimeOffset? ExpiresAt, DateTimeOffset CreatedAt, string Secret);
+
+/// <summary>API keys: nobody can make one that does more than the key it is made with.</summary>
+internal sealed class ManageKeys(Database database, KeyRing keys, TimeProvider clock)
+{
+    internal async Task<Result<CreatedKey>> CreateAsync(Caller caller, CreateKey request, CancellationToken ct)
+    {
+        var (actor, userId, role, scopes) = (caller.Actor, request.UserId ?? caller.Actor.UserId, request.Role ?? caller.Actor.Role, request.Scopes ?? [.. caller.Scopes]);
+        if ((Check(request, role, scopes) ?? Refuse(caller, userId, role, scopes)) is { } problem)
+        {
+            return problem;
+        }
+
+        await using var tx = database.Begin(actor);
+        try
+        {
+            var issued = await keys.IssueAsync(tx, userId, new NewApiKey(request.Name!, role) { Scopes = scopes, ExpiresAt = request.ExpiresAt }, ct);
+            await tx.CommitAsync(ct);
+            var key = issued.Key;
+            return new CreatedKey(key.Id, key.UserId, key.Name, key.Prefix, key.Role, key.Scopes, key.ExpiresAt, key.CreatedAt, issued.Secret);
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ForeignKeyViolation)
+        {
+            return Problem.Invalid("user_id", "Is not a member of the tenant.");
+        }
+    }
+
+    internal async Task<Page<ApiKey>> ListAsync(Actor actor, PageRequest page, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return await keys.ListAsync(tx, page, ct);
+    }
+
+    internal async Task<Result<ApiKey>> FindAsync(Actor actor, Guid id, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return (await keys.FindAsync(tx, id, ct)).OrNotFound("key");
+    }
+
+    internal async Task<Result<ApiKey>> RevokeAsync(Actor actor, Guid id, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        var revoked = await keys.RevokeAsync(tx, id, ct);
+        await tx.CommitAsync(ct);
+        return revoked.OrNotFound("key");
+    }
+
+    internal async Task<Page<ApiRequest>> RequestsAsync(Actor actor, Guid? keyId, PageRequest page, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return await RequestLog.ListAsync(tx, keyId, page, ct);
+    }
+
+    private Problem? Check(CreateKey request, string role, string[] scopes) =>
+        new Validation()
+            .Text("name", request.Name, 100, required: true)
+            .Check("role", Roles.IsValid(role), "Must be one of owner, admin, member, viewer.")
+            .Check("scopes", scopes is { Length: > 0 and <= 50 } && scopes.All(s => s is not null && Scopes.IsValid(s)), "Must be 1 to 50 of resource:read, resource:write or *.")
+            .Check("expires_at", request.ExpiresAt is null || request.ExpiresAt > clock.GetUtcNow(), "Must be in the future.")
+            .Problem;
+
+    private static Problem? Refuse(Caller caller, Guid userId, string role, string[] scopes) =>
+        userId != caller.Actor.UserId && !Roles.AtLeast(caller.Actor.Role, "admin") ? Problem.Forbidden("managers_only", "Only owners and admins make keys for others.")
+        : !Roles.AtLeast(caller.Actor.Role, role) ? Problem.Forbidden("role_too_high", "A key cannot have a higher role than the one it is made with.")
+        : !scopes.All(scope => Scopes.Allow(caller.Scopes, scope)) ? Problem.Forbidden("scope_too_wide", "A key cannot have scopes that the one it is made with lacks.")
+        : null;
+}
