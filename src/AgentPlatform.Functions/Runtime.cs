@@ -6,6 +6,7 @@ global using Microsoft.Extensions.Hosting;
 #if AZURE_FUNCTIONS
 global using Microsoft.Azure.Functions.Worker;
 global using Microsoft.Azure.Functions.Worker.Builder;
+global using Microsoft.Azure.Functions.Worker.Middleware;
 #else
 global using AgentPlatform.LocalHost;
 #endif

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace AgentPlatform.LocalHost;
 
-/// <summary>What the official packages offer as extensions of <see cref="FunctionContext"/>.</summary>
+/// <summary>The request of an execution.</summary>
 public static class FunctionContextExtensions
 {
     internal const string HttpContextKey = "HttpRequestContext";
@@ -13,15 +13,23 @@ public static class FunctionContextExtensions
     /// <summary>The request of an HTTP-triggered execution, or null.</summary>
     public static HttpContext? GetHttpContext(this FunctionContext context) =>
         context.Items.TryGetValue(HttpContextKey, out var value) ? value as HttpContext : null;
+}
 
+/// <summary>Loggers of an execution.</summary>
+public static class FunctionContextLoggerExtensions
+{
     /// <summary>A logger named for the type.</summary>
     public static ILogger<T> GetLogger<T>(this FunctionContext context) =>
         context.InstanceServices.GetRequiredService<ILogger<T>>();
 
-    /// <summary>A logger of the category <c>Function.{categoryName}</c>.</summary>
+    /// <summary>A logger of the category <c>Function.{categoryName}.User</c>.</summary>
     public static ILogger GetLogger(this FunctionContext context, string categoryName) =>
-        context.InstanceServices.GetRequiredService<ILoggerFactory>().CreateLogger($"Function.{categoryName}");
+        context.InstanceServices.GetRequiredService<ILoggerFactory>().CreateLogger($"Function.{categoryName}.User");
+}
 
+/// <summary>The result of an execution.</summary>
+public static class FunctionContextBindingFeatureExtensions
+{
     /// <summary>What the function returned; middleware may replace it after <c>await next(context)</c>.</summary>
     public static InvocationResult GetInvocationResult(this FunctionContext context) => new(((LocalFunctionContext)context).Result);
 }

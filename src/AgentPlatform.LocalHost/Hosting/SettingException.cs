@@ -1,4 +1,4 @@
 namespace AgentPlatform.LocalHost.Hosting;
 
 /// <summary>A missing or bad setting. The message is the one line the operator sees.</summary>
-public sealed class SettingException(string message) : Exception(message);
+internal sealed class SettingException(string message) : Exception(message);

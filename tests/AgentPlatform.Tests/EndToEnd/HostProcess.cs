@@ -78,6 +78,16 @@ internal sealed class HostProcess : IAsyncDisposable
         _process.WaitForExit();
     }
 
+    /// <summary>SIGTERM, as a service manager stops it.</summary>
+    internal void Terminate() => Process.Start("kill", ["-TERM", $"{_process.Id}"]).Dispose();
+
+    /// <summary>Its exit code, once it has ended by itself.</summary>
+    internal async Task<int> ExitAsync()
+    {
+        await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        return _process.ExitCode;
+    }
+
     public async ValueTask DisposeAsync()
     {
         Kill();
