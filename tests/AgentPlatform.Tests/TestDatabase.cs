@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using AgentPlatform.LocalHost.Hosting;
 using AgentPlatform.Postgres;
 using Npgsql;
 
@@ -21,7 +22,7 @@ public sealed class TestDatabase : IAsyncDisposable
     public string ConnectionString { get; }
 
     /// <summary>The migrations of everything the local host runs.</summary>
-    public static MigrationSet Migrations { get; } = MigrationSet.FromResources(AgentPlatformModules.Schemas);
+    public static MigrationSet Migrations { get; } = MigrationSet.FromResources([.. AgentPlatformModules.Schemas, .. HostStartup.Schema]);
 
     public static async Task<TestDatabase> CreateAsync()
     {

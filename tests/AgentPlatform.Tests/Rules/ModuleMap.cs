@@ -6,7 +6,7 @@ namespace AgentPlatform.Tests.Rules;
 /// <summary>Who may call whom. An edge that is not in this dictionary fails; an edge nobody uses any more does too.</summary>
 public sealed partial class ModuleMap
 {
-    internal static readonly Assembly[] Assemblies = [typeof(AgentPlatformModules).Assembly];
+    internal static readonly Assembly[] Assemblies = [typeof(AgentPlatformModules).Assembly, typeof(AgentPlatform.LocalHost.FunctionsApplication).Assembly];
 
     private static readonly Dictionary<string, string[]> Allowed = new(StringComparer.Ordinal)
     {
