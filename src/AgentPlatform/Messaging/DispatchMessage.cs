@@ -119,6 +119,7 @@ internal sealed class DispatchMessage(
         // A delivery report that named the message has answered the question already.
         if (await outbound.ExternalIdAsync(tx, effect.OutboundMessageId, ct) is { } reported)
         {
+            await tx.CommitAsync(ct);
             return await settle.SettleAsync(item, message, effect, route, new SendOutcome.Accepted(reported, Json.Of(new { known_from = "delivery_report" })), ct);
         }
 
