@@ -1,14 +1,18 @@
+using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
 
 namespace AgentPlatform.Functions;
 
-/// <summary>Old events go to the archive; old request logs, answers and rate windows go.</summary>
-public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity)
+/// <summary>Old events go to the archive; old request logs, answers and rate windows go; the coming months get their partitions.</summary>
+public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
 
     [Function("IdentityRetention")]
     public Task PruneIdentity([TimerTrigger("0 5 * * * *")] TimerInfo timer, CancellationToken ct) => identity.PruneAsync(ct);
+
+    [Function("MessagePartitions")]
+    public Task MakePartitions([TimerTrigger("0 20 3 * * *")] TimerInfo timer, CancellationToken ct) => partitions.EnsureAsync(ct);
 }

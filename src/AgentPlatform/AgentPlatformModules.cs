@@ -48,5 +48,8 @@ public static class AgentPlatformModules
         v1.MapWork();
         v1.MapChannels();
         v1.MapMessaging();
+        v1.MapContacts();
+        v1.MapConversations();
+        v1.MapSchedules();
     }
 }

@@ -28,7 +28,7 @@ internal sealed class Consents(EventStore events)
         internal const string Record =
             """
             INSERT INTO contacts.channel_consents (tenant_id, profile_id, channel, opted_out, source)
-            SELECT kernel.current_tenant_id(), $1, $2, $3, $4
+            SELECT kernel.current_tenant_id(), $1::uuid, $2::text, $3::boolean, $4::text
             WHERE $3 IS DISTINCT FROM coalesce((SELECT c.opted_out FROM contacts.channel_consents c
                                                 WHERE c.profile_id = $1 AND c.channel = $2 ORDER BY c.id DESC LIMIT 1), false)
             """;

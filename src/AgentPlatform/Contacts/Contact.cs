@@ -81,8 +81,8 @@ public sealed record Contact
     /// <summary>The profile this one was merged into; null for a living profile.</summary>
     public Guid? MergedIntoId { get; init; }
 
-    /// <summary>Rises with every edit (not with activity); the ETag of the contact.</summary>
-    public int Revision { get; init; }
+    /// <summary>The last edit (activity is none); the ETag of the contact.</summary>
+    public DateTimeOffset ChangedAt { get; init; }
 
     public DateTimeOffset CreatedAt { get; init; }
 

@@ -122,12 +122,20 @@ public sealed class ContactDirectory
                 UNION ALL
                 SELECT p.id, p.merged_into_id, depth + 1 FROM contacts.customer_profiles p JOIN chain c ON p.id = c.merged_into_id WHERE depth < 100
             )
-            SELECT p.* FROM contacts.customer_profiles p JOIN chain c ON c.id = p.id WHERE c.merged_into_id IS NULL
+            SELECT p.id, p.external_id, p.phone_number, p.email, p.display_name, p.first_name, p.last_name, p.company, p.title, p.linkedin_url, p.verified,
+                   p.innovator, p.expert_connector, p.expertise, p.poc_agent_id, p.poc_agent_type, p.quiet_hours_start, p.quiet_hours_end, p.timezone,
+                   p.response_pattern, p.credit_balance, p.status_level, p.phone_number_history, p.merged_into_id, p.changed_at, p.created_at, p.updated_at,
+                   p.last_active_at
+            FROM contacts.customer_profiles p JOIN chain c ON c.id = p.id WHERE c.merged_into_id IS NULL
             """;
 
         internal const string FindByAddress =
             """
-            SELECT p.* FROM contacts.customer_profiles p JOIN contacts.channel_identities i ON i.tenant_id = p.tenant_id AND i.profile_id = p.id
+            SELECT p.id, p.external_id, p.phone_number, p.email, p.display_name, p.first_name, p.last_name, p.company, p.title, p.linkedin_url, p.verified,
+                   p.innovator, p.expert_connector, p.expertise, p.poc_agent_id, p.poc_agent_type, p.quiet_hours_start, p.quiet_hours_end, p.timezone,
+                   p.response_pattern, p.credit_balance, p.status_level, p.phone_number_history, p.merged_into_id, p.changed_at, p.created_at, p.updated_at,
+                   p.last_active_at
+            FROM contacts.customer_profiles p JOIN contacts.channel_identities i ON i.tenant_id = p.tenant_id AND i.profile_id = p.id
             WHERE i.channel = $1 AND i.channel_user_id = $2
             """;
 

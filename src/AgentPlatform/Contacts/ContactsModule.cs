@@ -1,4 +1,4 @@
-using AgentPlatform.Events;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Contacts;
@@ -12,6 +12,13 @@ public static class ContactsModule
         services.AddSingleton<Priorities>();
         services.AddSingleton(p => new ContactDirectory(
             p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ProfileFields>(), p.GetRequiredService<Consents>(), p.GetRequiredService<Priorities>()));
+        services.AddSingleton<ReadContacts>();
+        services.AddSingleton<EditContact>();
+        services.AddSingleton<MergeContacts>();
+        services.AddSingleton<Belongings>();
         return services;
     }
+
+    /// <summary>Under <c>/api/v1</c>: contacts and what belongs to them.</summary>
+    public static IEndpointRouteBuilder MapContacts(this IEndpointRouteBuilder v1) => ContactEndpoints.MapContacts(v1);
 }

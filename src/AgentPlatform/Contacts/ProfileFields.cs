@@ -170,9 +170,10 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
             tx.Post(Sql.ShowInProfile, contactId, write.FieldName, write.FieldValue);
         }
 
-        if (write is { FieldName: "phone_number", FieldValue: { } number })
+        // An address that only was claimed is no way in; one that an operator entered or that was verified is.
+        if (write is { FieldName: "phone_number" or "email", FieldValue: { } address } && (write.Verified || write.Source == FieldWrite.SystemSource))
         {
-            tx.Post(ContactDirectory.Sql.AddIdentity, clock.NewId(), contactId, ChannelAddress.Sms, number);
+            tx.Post(ContactDirectory.Sql.AddIdentity, clock.NewId(), contactId, write.FieldName == "email" ? ChannelAddress.Email : ChannelAddress.Sms, address);
         }
 
         Announce(tx, "contact.field_set", contactId, write.ConversationId, new
@@ -231,14 +232,14 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
                 linkedin_url = CASE $2 WHEN 'linkedin_url' THEN $3 ELSE linkedin_url END,
                 phone_number = CASE $2 WHEN 'phone_number' THEN $3 ELSE phone_number END,
                 timezone = CASE $2 WHEN 'timezone' THEN $3 ELSE timezone END,
-                revision = revision + 1
+                changed_at = clock_timestamp()
             WHERE id = $1
             """;
 
         internal const string MarkVerified =
             """
             UPDATE contacts.customer_profiles
-            SET verified = true, poc_agent_type = CASE WHEN innovator THEN 'innovator' ELSE 'concierge' END, revision = revision + 1
+            SET verified = true, poc_agent_type = CASE WHEN innovator THEN 'innovator' ELSE 'concierge' END, changed_at = clock_timestamp()
             WHERE id = $1 AND merged_into_id IS NULL AND NOT verified
             RETURNING poc_agent_type
             """;

@@ -71,8 +71,8 @@ public sealed record Conversation
 
     public DateTimeOffset? ResolvedAt { get; init; }
 
-    /// <summary>Rises with every change by an operator or agent (not with messages); the ETag of the conversation.</summary>
-    public int Revision { get; init; }
+    /// <summary>The last change by an operator, an agent or the platform (a message is none); the ETag of the conversation.</summary>
+    public DateTimeOffset ChangedAt { get; init; }
 
     public DateTimeOffset CreatedAt { get; init; }
 
@@ -156,3 +156,26 @@ public sealed record Message
 /// <summary>What an agent is given: the summary, the messages after it (at most the last 20, newest first), the contact and its top five priorities.</summary>
 public sealed record ConversationContext(
     Conversation Conversation, string? Summary, IReadOnlyList<Message> Messages, Contact? Contact, IReadOnlyList<ContactPriority> Priorities);
+
+/// <summary>News of a message from its provider. Status: queued_for_send, sent, delivered or failed.</summary>
+public sealed record DeliveryUpdate(string Status, DateTimeOffset At)
+{
+    public string? ProviderMessageId { get; init; }
+
+    public string? ErrorCode { get; init; }
+
+    public string? ErrorMessage { get; init; }
+}
+
+/// <summary>
+/// Delivery goes one way: queued, pending, queued_for_send, sent, failed, delivered. News that arrive late change nothing, and only
+/// a confirmed delivery corrects a failure. The SQL function <c>conversations.delivery_rank</c> is the same order.
+/// </summary>
+public static class Delivery
+{
+    private static readonly string[] Order = ["queued", "pending", "queued_for_send", "sent", "failed", "delivered"];
+
+    public static IReadOnlyList<string> Statuses => Order;
+
+    public static bool MayMove(string? from, string to) => Array.IndexOf(Order, to) is >= 0 and var rank && rank > Array.IndexOf(Order, from);
+}

@@ -76,10 +76,20 @@ public sealed class ConversationLog(ContactDirectory contacts, TimeProvider cloc
             VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT (tenant_id, contact_id, channel, participant_identifier, agent_id) WHERE status IN ('active', 'paused')
             DO UPDATE SET webhook_id = coalesce(excluded.webhook_id, c.webhook_id)
-            RETURNING *
+            RETURNING c.id, c.conversation_uuid, c.contact_id, c.agent_id, c.user_id, c.shared, c.webhook_id, c.channel, c.participant_identifier, c.phone_number,
+                      c.status, c.handled_by, c.assigned_user_id, c.title, c.topic, c.data, c.conversation_summary, c.last_summary_message_id,
+                      c.messages_since_summary, c.context_memory, c.ai_personality, c.auto_create_tasks, c.require_confirmation, c.message_count, c.tasks_created,
+                      c.last_message_at, c.started_at, c.resolved_at, c.changed_at, c.created_at, c.updated_at
             """;
 
-        internal const string Find = "SELECT * FROM conversations.conversations WHERE id = $1";
+        internal const string Find =
+            """
+            SELECT id, conversation_uuid, contact_id, agent_id, user_id, shared, webhook_id, channel, participant_identifier, phone_number, status, handled_by,
+                   assigned_user_id, title, topic, data, conversation_summary, last_summary_message_id, messages_since_summary, context_memory, ai_personality,
+                   auto_create_tasks, require_confirmation, message_count, tasks_created, last_message_at, started_at, resolved_at, changed_at, created_at,
+                   updated_at
+            FROM conversations.conversations WHERE id = $1
+            """;
 
         internal const string Append =
             """
@@ -89,7 +99,12 @@ public sealed class ConversationLog(ContactDirectory contacts, TimeProvider cloc
             """;
 
         internal const string Window =
-            "SELECT * FROM conversations.messages WHERE conversation_id = $1 AND id > $2 ORDER BY created_at DESC, id DESC LIMIT $3";
+            
+            """
+            SELECT id, conversation_id, contact_id, session_id, turn_number, role, direction, content, attachments, status, twilio_message_sid,
+                   inbound_message_id, author_user_id, error_code, error_message, created_at, sent_at, delivered_at, failed_at
+            FROM conversations.messages WHERE conversation_id = $1 AND id > $2 ORDER BY created_at DESC, id DESC LIMIT $3
+            """;
 
         internal const string UpdateDelivery =
             """
@@ -104,7 +119,12 @@ public sealed class ConversationLog(ContactDirectory contacts, TimeProvider cloc
             WHERE id = $1 AND direction = 'outbound' AND conversations.delivery_rank($2) > conversations.delivery_rank(status)
             """;
 
-        internal const string FindByProviderId = "SELECT * FROM conversations.messages WHERE twilio_message_sid = $1 ORDER BY id DESC LIMIT 1";
+        internal const string FindByProviderId =
+            """
+            SELECT id, conversation_id, contact_id, session_id, turn_number, role, direction, content, attachments, status, twilio_message_sid,
+                   inbound_message_id, author_user_id, error_code, error_message, created_at, sent_at, delivered_at, failed_at
+            FROM conversations.messages WHERE twilio_message_sid = $1 ORDER BY id DESC LIMIT 1
+            """;
 
         internal const string SetTurn = "UPDATE conversations.messages SET session_id = $2, turn_number = $3 WHERE id = ANY ($1)";
 

@@ -1,4 +1,7 @@
 using System.ComponentModel.DataAnnotations;
+using AgentPlatform.Contacts;
+using AgentPlatform.Schedules;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Conversations;
@@ -27,6 +30,15 @@ public static class ConversationsModule
         services.AddSingleton<SessionStore>();
         services.AddSingleton<TurnLog>();
         services.AddSingleton<ConversationLog>();
+        services.AddSingleton<MessagePartitions>();
+        services.AddSingleton<ReadConversations>();
+        services.AddSingleton<ChangeConversation>();
+        services.AddSingleton<SessionApi>();
+        services.AddSingleton<IContactMergeParticipant, MoveConversations>();
+        services.AddScoped<IAgentTaskHandler, SummarizeConversation>();
         return services;
     }
+
+    /// <summary>Under <c>/api/v1</c>: conversations, messages, sessions, audit events.</summary>
+    public static IEndpointRouteBuilder MapConversations(this IEndpointRouteBuilder v1) => ConversationEndpoints.MapConversations(v1);
 }

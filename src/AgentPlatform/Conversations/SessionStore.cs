@@ -6,75 +6,6 @@ using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Conversations;
 
-/// <summary>Where a row was found: hot within half an hour of its last use, persisted for a week after its last save.</summary>
-public enum SessionTier
-{
-    Hot,
-    Persisted,
-}
-
-/// <summary>
-/// One sitting of a conversation: the seeds' session (002) with the agent's working memory (000). Change it with <c>with</c> and save
-/// it; <see cref="LastTurnNumber"/> is kept by <see cref="TurnLog"/>.
-/// </summary>
-public sealed record ConversationSession
-{
-    public required Guid SessionId { get; init; }
-
-    public required Guid ConversationId { get; init; }
-
-    public required Guid AgentId { get; init; }
-
-    public required Guid CustomerProfileId { get; init; }
-
-    public required string Channel { get; init; }
-
-    public required string UserChannelId { get; init; }
-
-    /// <summary>ACTIVE or ENDED.</summary>
-    public string Status { get; init; } = "ACTIVE";
-
-    public SessionState State { get; init; } = new();
-
-    public IReadOnlyDictionary<string, JsonElement> Variables { get; init; } = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
-
-    public Guid? ActiveScenarioId { get; init; }
-
-    /// <summary>The version the session began its scenario with; a newer live version does not change it.</summary>
-    public int? ActiveScenarioVersion { get; init; }
-
-    public Guid? CurrentStepId { get; init; }
-
-    public IReadOnlyList<SessionStep> StepHistory { get; init; } = [];
-
-    public JsonElement? PendingMigration { get; init; }
-
-    public int LastTurnNumber { get; init; }
-
-    /// <summary>The number of the turn that comes now.</summary>
-    public int NextTurnNumber => LastTurnNumber + 1;
-
-    /// <summary>Guards a save: two writers cannot both save what they read.</summary>
-    public int Version { get; init; }
-
-    public SessionTier Tier { get; init; }
-
-    public DateTimeOffset HotUntil { get; init; }
-
-    public DateTimeOffset PersistUntil { get; init; }
-
-    public DateTimeOffset CreatedAt { get; init; }
-
-    public DateTimeOffset LastActivityAt { get; init; }
-
-    /// <summary>Goes to another step of the scenario, and remembers the way.</summary>
-    public ConversationSession MoveTo(Guid stepId, DateTimeOffset at, string? reason = null) =>
-        this with { CurrentStepId = stepId, StepHistory = [.. StepHistory, new SessionStep(stepId, at, reason)], LastActivityAt = at };
-}
-
-/// <summary>A step that was entered, when, and by what.</summary>
-public sealed record SessionStep(Guid StepId, DateTimeOffset EnteredAt, string? Reason);
-
 /// <summary>Somebody else saved the session since it was read; read it again.</summary>
 public sealed class SessionMovedException(Guid sessionId) : Exception($"Session {sessionId} was changed since it was read.");
 
@@ -111,12 +42,19 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
         return ReadAsync(tx, Sql.TouchById, [sessionId, Hot(now), now], ct);
     }
 
+    /// <summary>By id, without keeping it hot: for looking on.</summary>
+    public Task<ConversationSession?> PeekAsync(Transaction tx, Guid sessionId, CancellationToken ct) => ReadAsync(tx, Sql.Peek, [sessionId, clock.GetUtcNow()], ct);
+
     /// <summary>The current session of an address, kept hot.</summary>
     public Task<ConversationSession?> FindByChannelAsync(Transaction tx, ChannelAddress address, CancellationToken ct)
     {
         var now = clock.GetUtcNow();
         return ReadAsync(tx, Sql.TouchByChannel, [address.Channel, address.Address, Hot(now), now], ct);
     }
+
+    /// <summary>The current session of an address, without keeping it hot.</summary>
+    public Task<ConversationSession?> PeekByChannelAsync(Transaction tx, ChannelAddress address, CancellationToken ct) =>
+        ReadAsync(tx, Sql.PeekByChannel, [address.Channel, address.Address, clock.GetUtcNow()], ct);
 
     /// <summary>The living sessions of an agent, the latest used first. Listing keeps nothing hot.</summary>
     public async Task<IReadOnlyList<ConversationSession>> ListByAgentAsync(Transaction tx, Guid agentId, CancellationToken ct) =>
@@ -154,6 +92,15 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
 
         audit.Append(tx, new AuditEvent("session.ended", new { reason }) { SessionId = sessionId });
         return true;
+    }
+
+    /// <summary>Ends whatever session a conversation has: it is over.</summary>
+    public async Task EndOfAsync(Transaction tx, Guid conversationId, string reason, CancellationToken ct)
+    {
+        foreach (var ended in await tx.QueryAsync<Guid>(Sql.EndOf, [conversationId, reason, clock.GetUtcNow()], ct))
+        {
+            audit.Append(tx, new AuditEvent("session.ended", new { reason }) { SessionId = ended });
+        }
     }
 
     /// <summary>Removes the row, and with it every way to find it. Turn records and audit events stay.</summary>
@@ -215,6 +162,13 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
                       current_step_id, step_history, pending_migration, last_turn_number, version, was_hot, s.hot_until, persist_until, created_at, last_activity_at
             """;
 
+        internal const string Peek =
+            """
+            SELECT id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
+                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until, created_at, last_activity_at
+            FROM conversations.sessions WHERE id = $1 AND status = 'ACTIVE' AND persist_until > $2
+            """;
+
         internal const string TouchByChannel =
             """
             UPDATE conversations.sessions s SET hot_until = least($3, s.persist_until)
@@ -223,6 +177,14 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             WHERE s.id = old.id
             RETURNING s.id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
                       current_step_id, step_history, pending_migration, last_turn_number, version, was_hot, s.hot_until, persist_until, created_at, last_activity_at
+            """;
+
+        internal const string PeekByChannel =
+            """
+            SELECT id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
+                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $3 AS was_hot, hot_until, persist_until, created_at, last_activity_at
+            FROM conversations.sessions
+            WHERE channel = $1 AND user_channel_id = $2 AND status = 'ACTIVE' AND persist_until > $3 ORDER BY last_activity_at DESC, id DESC LIMIT 1
             """;
 
         // Also a session of an earlier, closed conversation with the same address: an address has one session with an agent.
@@ -266,6 +228,12 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
 
         internal const string End =
             "UPDATE conversations.sessions SET status = 'ENDED', ended_at = $3, end_reason = left($2, 100) WHERE id = $1 AND status = 'ACTIVE'";
+
+        internal const string EndOf =
+            """
+            UPDATE conversations.sessions SET status = 'ENDED', ended_at = $3, end_reason = left($2, 100) WHERE conversation_id = $1 AND status = 'ACTIVE'
+            RETURNING id
+            """;
 
         internal const string Delete = "DELETE FROM conversations.sessions WHERE id = $1";
     }

@@ -88,7 +88,7 @@ internal sealed class DispatchMessage(
             route.Channel.Id, conversation.ParticipantIdentifier, Name(known), known.Text.Text, Subject(known, thread), thread?.ExternalMessageId,
             thread?.References ?? [], known.Budget?.Date);
         var effect = effects.Begin(tx, message.Id, what);
-        conversations.Append(tx, new NewMessage(effect.MessageId, conversation.Id, known.Contact!.Id, message.AgentId, "outbound", what.Text) { Status = "pending" });
+        conversations.Append(tx, new NewMessage(effect.MessageId, conversation.Id, known.Contact!.Id, message.AgentId, "outbound", what.Text) { Status = "pending", AuthorUserId = known.Text.AuthorUserId });
         outbound.Post(tx, new NewOutbound(effect.OutboundMessageId, route.Channel.Id, route.AgentId, route.Channel.ChannelType, what.To, what.Text)
         {
             ContactId = known.Contact.Id,
@@ -164,7 +164,7 @@ internal sealed class DispatchMessage(
     private async Task<WorkOutcome> ShowAsync(Transaction tx, WorkItem item, QueuedMessage message, Facts known, CancellationToken ct)
     {
         var (id, now) = (clock.NewId(), clock.GetUtcNow());
-        conversations.Append(tx, new NewMessage(id, message.ConversationContextId, known.Contact!.Id, message.AgentId, "outbound", known.Text.Text) { Status = "queued" });
+        conversations.Append(tx, new NewMessage(id, message.ConversationContextId, known.Contact!.Id, message.AgentId, "outbound", known.Text.Text) { Status = "queued", AuthorUserId = known.Text.AuthorUserId });
         await conversations.UpdateDeliveryAsync(tx, id, new DeliveryUpdate("delivered", now), ct);
         tx.Post(QueueActions.Sql.Approve, tx.TenantId, message.Id, known.Text.Text, now);
         tx.Post(QueueActions.Sql.Sent, tx.TenantId, message.Id, id, now);

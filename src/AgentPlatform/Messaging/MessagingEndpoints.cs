@@ -23,6 +23,11 @@ internal static class MessagingEndpoints
             .RequireScope("messages:write").Describe("releaseQueuedMessage", "Have a held message decided on again at once.").Produces<QueuedMessage>();
     }
 
+    internal static void MapReplies(IEndpointRouteBuilder v1) =>
+        v1.MapPost("/conversations/{id:guid}/replies", async (HttpContext http, ReplyAsHuman reply, Guid id, ReplyBody body, CancellationToken ct) =>
+                (await reply.HandleAsync(http.Actor(), id, body, http.IdempotencyKey(), ct)).ToAccepted())
+            .WithTags("Conversations").RequireScope("conversations:write").Describe("replyAsHuman", "Say something to the contact yourself.").Produces<Reply>(202);
+
     internal static void MapBudgets(IEndpointRouteBuilder v1)
     {
         var group = v1.MapGroup("/contacts/{contactId:guid}/message-budget").WithTags("Contacts");

@@ -29,7 +29,7 @@ public static class MessagingModule
     public static IServiceCollection AddMessaging(this IServiceCollection services)
     {
         services.AddOptions<MessagingOptions>().BindConfiguration("Messaging").ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton<Outbox>().AddSingleton<Budgets>().AddSingleton<SendFacts>().AddSingleton<SendEffects>().AddSingleton<SettleSend>().AddSingleton<QueueActions>().AddSingleton<ContactBudgets>();
+        services.AddSingleton<Outbox>().AddSingleton<Budgets>().AddSingleton<SendFacts>().AddSingleton<SendEffects>().AddSingleton<SettleSend>().AddSingleton<QueueActions>().AddSingleton<ReplyAsHuman>().AddSingleton<ContactBudgets>();
         services.AddSingleton<IContactMergeParticipant, MergedContacts>();
         // The handler counts attempts itself, on the effect: waiting for a provider's answer is not an attempt.
         return services.AddWorkHandler<DispatchMessage>(DispatchKind, kind => kind.MaxAttempts = 200);
@@ -38,6 +38,7 @@ public static class MessagingModule
     public static void MapMessaging(this IEndpointRouteBuilder v1)
     {
         MessagingEndpoints.MapQueue(v1);
+        MessagingEndpoints.MapReplies(v1);
         MessagingEndpoints.MapBudgets(v1);
     }
 }

@@ -38,6 +38,9 @@ public sealed record OutgoingMessage(Guid ContactId, Guid ConversationId, string
     /// <summary>The subject, if it leaves as an e-mail that starts a thread.</summary>
     public string? Subject { get; init; }
 
+    /// <summary>The operator who wrote it, for role <c>human</c>.</summary>
+    public Guid? AuthorUserId { get; init; }
+
     /// <summary>The one confirmation that may follow an opt-out, and the answer to HELP.</summary>
     public bool EvenIfOptedOut { get; init; }
 }
@@ -50,7 +53,7 @@ public sealed class Outbox(WorkQueue work, EventStore events, TimeProvider clock
     {
         var (id, now) = (clock.NewId(), clock.GetUtcNow());
         var due = message.ScheduledFor is { } at && at > now ? at.ToUniversalTime() : now;
-        var data = new QueuedText(message.Text, message.Subject, message.EvenIfOptedOut);
+        var data = new QueuedText(message.Text, message.Subject, message.EvenIfOptedOut, message.AuthorUserId);
         tx.Post(
             Sql.Queue,
             tx.TenantId, id, message.ContactId, message.AgentRole, message.ConversationId, message.InReplyToInboundId, Json.Param(data), due, message.Priority,
@@ -113,7 +116,7 @@ public sealed class Outbox(WorkQueue work, EventStore events, TimeProvider clock
 internal sealed record DispatchPayload(Guid QueueId);
 
 /// <summary>What <c>message_data</c> holds.</summary>
-internal sealed record QueuedText(string Text, string? Subject, bool EvenIfOptedOut);
+internal sealed record QueuedText(string Text, string? Subject, bool EvenIfOptedOut, Guid? AuthorUserId = null);
 
 /// <summary>A row of <c>message_queue</c>.</summary>
 internal sealed record QueuedMessage

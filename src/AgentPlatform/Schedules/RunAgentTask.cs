@@ -21,29 +21,53 @@ internal sealed class RunAgentTask(Database database, TimeProvider clock, IEnume
             }
         }
 
-        await using var tx = database.Begin(Actor.System(item.TenantId));
-        var task = await tx.SingleAsync<AgentTask>(Sql.Lock, [id], ct);
-        var handler = handlers.FirstOrDefault(h => h.TaskType == task.TaskType);
-        AgentTaskOutcome outcome = handler is null
-            ? new AgentTaskOutcome.Failed($"No handler knows tasks of type '{task.TaskType}'.")
-            : await handler.RunAsync(task, tx, ct);
-        if (outcome is not AgentTaskOutcome.Completed completed)
+        return await RunAsync(item, id, ct) switch
         {
             // Nothing of a failed run is kept; the refusal goes through the engine, which tells OnDeadAsync when it gives up.
-            return outcome is AgentTaskOutcome.Failed failed ? new WorkOutcome.Dead(failed.Error) : await RetryAsync(item, id, ((AgentTaskOutcome.Retry)outcome).Error, ct);
-        }
-
-        tx.Post(Sql.Complete, id, Kernel.Json.Param(completed.Result), clock.GetUtcNow());
-        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
-        await tx.CommitAsync(ct);
-        log.TaskCompleted(id, task.TaskType);
-        return WorkOutcome.Settled;
+            AgentTaskOutcome.Failed failed => new WorkOutcome.Dead(failed.Error),
+            AgentTaskOutcome.Retry retry => await RetryAsync(item, id, retry.Error, ct),
+            _ => WorkOutcome.Settled,
+        };
     }
 
     public Task OnDeadAsync(WorkItem item, string error, Transaction tx, CancellationToken ct)
     {
         tx.Post(Sql.Fail, item.Read<Payload>().TaskId, error, clock.GetUtcNow());
         return Task.CompletedTask;
+    }
+
+    private async Task<AgentTaskOutcome> RunAsync(WorkItem item, Guid id, CancellationToken ct)
+    {
+        await using var tx = database.Begin(Actor.System(item.TenantId));
+        var task = await tx.SingleAsync<AgentTask>(Sql.Lock, [id], ct);
+        if (handlers.FirstOrDefault(h => h.TaskType == task.TaskType) is not { } handler)
+        {
+            return new AgentTaskOutcome.Failed($"No handler knows tasks of type '{task.TaskType}'.");
+        }
+
+        var outcome = await RunAsync(handler, task, tx, ct);
+        if (outcome is AgentTaskOutcome.Completed completed)
+        {
+            tx.Post(Sql.Complete, id, Kernel.Json.Param(completed.Result), clock.GetUtcNow());
+            await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+            await tx.CommitAsync(ct);
+            log.TaskCompleted(id, task.TaskType);
+        }
+
+        return outcome;
+    }
+
+    private static async Task<AgentTaskOutcome> RunAsync(IAgentTaskHandler handler, AgentTask task, Transaction tx, CancellationToken ct)
+    {
+        try
+        {
+            return await handler.RunAsync(task, tx, ct);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // A handler's failure is an attempt like any other: its words are kept with the task.
+            return new AgentTaskOutcome.Retry($"{e.GetType().Name}: {e.Message}");
+        }
     }
 
     private async Task<WorkOutcome> RetryAsync(WorkItem item, Guid id, string error, CancellationToken ct)

@@ -1,4 +1,10 @@
+using AgentPlatform.Api;
+using AgentPlatform.Contacts;
+using AgentPlatform.Kernel;
 using AgentPlatform.Work;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Schedules;
@@ -9,7 +15,38 @@ public static class SchedulesModule
     public static IServiceCollection AddSchedules(this IServiceCollection services)
     {
         services.AddSingleton<TaskQueue>();
+        services.AddSingleton<TaskDesk>();
+        services.AddSingleton<IContactMergeParticipant, MoveTasks>();
         services.AddWorkHandler<RunAgentTask>(TaskQueue.WorkKind, o => o.MaxAttempts = 4);
         return services;
+    }
+
+    /// <summary>Under <c>/api/v1</c>: tasks.</summary>
+    public static IEndpointRouteBuilder MapSchedules(this IEndpointRouteBuilder v1)
+    {
+        var tasks = v1.MapGroup("/tasks").WithTags("Tasks");
+        tasks.MapGet("", async (
+            HttpContext http, TaskDesk desk, string? status, string? task_type, string? agent_type, Guid? contact_id, string? context_type, Guid? context_id, int? limit, string? cursor,
+            CancellationToken ct) =>
+        {
+            var page = PageRequest.Parse(limit, cursor);
+            var filter = new TaskFilter(status, task_type, agent_type, contact_id, context_type, context_id);
+            return page.IsOk ? ((Result<Page<AgentTask>>)await desk.ListAsync(http.Actor(), filter, page.Value, ct)).ToHttp() : page.Problem.ToHttp();
+        }).RequireScope("tasks:read").Describe("listTasks", "Background tasks of agents, newest first").Produces<Page<AgentTask>>();
+
+        tasks.MapGet("/pending-count", async (HttpContext http, TaskDesk desk, CancellationToken ct) =>
+            ((Result<Page<PendingCount>>)await desk.PendingAsync(http.Actor(), ct)).ToHttp())
+            .RequireScope("tasks:read").Describe("countPendingTasks", "How many tasks wait, by priority").Produces<Page<PendingCount>>();
+
+        tasks.MapPost("", async (HttpContext http, TaskDesk desk, TaskBody body, CancellationToken ct) =>
+            (await desk.CreateAsync(http.Actor(), body, ct)).ToCreated(t => $"/api/v1/tasks/{t.Id}"))
+            .RequireScope("tasks:write").Describe("createTask", "Schedule a task").Produces<AgentTask>(201);
+
+        tasks.MapGet("/{id:guid}", async (HttpContext http, TaskDesk desk, Guid id, CancellationToken ct) => (await desk.ReadAsync(http.Actor(), id, ct)).ToHttp())
+            .RequireScope("tasks:read").Describe("readTask", "One task with its result or errors").Produces<AgentTask>();
+
+        tasks.MapPost("/{id:guid}/cancel", async (HttpContext http, TaskDesk desk, Guid id, CancellationToken ct) => (await desk.CancelAsync(http.Actor(), id, ct)).ToHttp())
+            .RequireScope("tasks:write").Describe("cancelTask", "Cancel a task that has not begun").Produces<AgentTask>();
+        return v1;
     }
 }

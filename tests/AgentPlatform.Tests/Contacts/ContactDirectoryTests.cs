@@ -18,7 +18,8 @@ public sealed class ContactDirectoryTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _platform.DisposeAsync();
 
-    [Fact, Behaviour("yp-sms-find-or-create-user")]
+    [Fact]
+    [Behaviour("yp-sms-find-or-create-user")]
     public async Task The_first_text_message_makes_an_unverified_contact_with_the_bouncer_and_the_second_finds_it()
     {
         var first = await SmsAsync("+1 (415) 555-0100");
@@ -32,7 +33,8 @@ public sealed class ContactDirectoryTests : IAsyncLifetime
         Assert.Equal("Ann", first.DisplayName);
     }
 
-    [Theory, Behaviour("ps-profile-get-or-create")]
+    [Theory]
+    [Behaviour("ps-profile-get-or-create")]
     [InlineData("sms", "+14155550100")]
     [InlineData("email", "Ann@Example.com")]
     [InlineData("webhook", "customer-7")]
@@ -43,6 +45,36 @@ public sealed class ContactDirectoryTests : IAsyncLifetime
         Assert.Single(all.Select(c => c.Id).Distinct());
         Assert.Equal(1, await CountAsync("SELECT count(*) FROM contacts.customer_profiles"));
         Assert.Equal(1, await CountAsync("SELECT count(*) FROM contacts.channel_identities"));
+    }
+
+    [Fact]
+    [Behaviour("ps-channel-identity-unique")]
+    public async Task An_address_belongs_to_one_contact()
+    {
+        var first = await SmsAsync("+14155550100");
+        var second = await SmsAsync("+14155550111");
+        var belongings = _platform.Get<Belongings>();
+
+        Assert.Equal("identity_taken", (await belongings.AddIdentityAsync(_tenant, second.Id, new NewIdentity("sms", "+14155550100", true), default)).Problem!.Code);
+        Assert.True((await belongings.AddIdentityAsync(_tenant, first.Id, new NewIdentity("sms", "+14155550100", true), default)).Value.Verified);
+        var doubled = await Assert.ThrowsAsync<Npgsql.PostgresException>(() => CountAsync(
+            """
+            WITH copy AS (INSERT INTO contacts.channel_identities (tenant_id, id, profile_id, channel, channel_user_id)
+                          SELECT tenant_id, gen_random_uuid(), profile_id, channel, channel_user_id FROM contacts.channel_identities RETURNING 1)
+            SELECT count(*) FROM copy
+            """));
+        Assert.Equal("uq_channel_identity", doubled.ConstraintName);
+    }
+
+    [Fact]
+    public async Task What_cannot_be_an_address_of_its_channel_makes_no_contact()
+    {
+        foreach (var address in new[] { new ChannelAddress("sms", "call me"), new ChannelAddress("email", "ann"), new ChannelAddress("pigeon", "x"), new ChannelAddress("webhook", " ") })
+        {
+            await Assert.ThrowsAsync<ArgumentException>(() => GetAsync(address));
+        }
+
+        Assert.Equal(0, await CountAsync("SELECT count(*) FROM contacts.customer_profiles"));
     }
 
     private Task<Contact> SmsAsync(string number) => GetAsync(new ChannelAddress("sms", number));

@@ -26,7 +26,7 @@ CREATE TABLE contacts.customer_profiles (
     status_level         varchar(50)  NOT NULL DEFAULT 'member',
     phone_number_history jsonb        NOT NULL DEFAULT '[]',
     merged_into_id       uuid,
-    revision             integer      NOT NULL DEFAULT 1,
+    changed_at           timestamptz  NOT NULL DEFAULT clock_timestamp(),
     created_at           timestamptz  NOT NULL DEFAULT now(),
     updated_at           timestamptz  NOT NULL DEFAULT now(),
     last_active_at       timestamptz,
@@ -47,6 +47,8 @@ CREATE UNIQUE INDEX idx_users_phone ON contacts.customer_profiles (tenant_id, ph
 CREATE UNIQUE INDEX uq_profiles_external ON contacts.customer_profiles (tenant_id, external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX idx_profiles_tenant ON contacts.customer_profiles (tenant_id, id DESC) WHERE merged_into_id IS NULL;
 CREATE INDEX idx_profiles_merged ON contacts.customer_profiles (tenant_id, merged_into_id) WHERE merged_into_id IS NOT NULL;
+CREATE INDEX idx_profiles_poc_agent_id ON contacts.customer_profiles (tenant_id, poc_agent_id) WHERE poc_agent_id IS NOT NULL;
+CREATE INDEX idx_users_expertise ON contacts.customer_profiles USING gin (expertise);
 CREATE INDEX idx_users_email ON contacts.customer_profiles (tenant_id, lower(email)) WHERE email IS NOT NULL;
 CREATE INDEX idx_users_verified ON contacts.customer_profiles (tenant_id, verified);
 CREATE INDEX idx_users_poc_agent ON contacts.customer_profiles (tenant_id, poc_agent_type, verified);

@@ -30,7 +30,7 @@ CREATE TABLE conversations.conversations (
     last_message_at         timestamptz,
     started_at              timestamptz  NOT NULL DEFAULT now(),
     resolved_at             timestamptz,
-    revision                integer      NOT NULL DEFAULT 1,
+    changed_at              timestamptz  NOT NULL DEFAULT clock_timestamp(),
     created_at              timestamptz  NOT NULL DEFAULT now(),
     updated_at              timestamptz  NOT NULL DEFAULT now(),
 
@@ -53,6 +53,8 @@ CREATE INDEX bot_conversations_webhook_id_idx ON conversations.conversations (te
 CREATE INDEX bot_conversations_participant_idx ON conversations.conversations (tenant_id, participant_identifier);
 CREATE INDEX idx_conversations_user ON conversations.conversations (tenant_id, contact_id);
 CREATE INDEX idx_conversations_owner ON conversations.conversations (tenant_id, user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX idx_conversations_agent ON conversations.conversations (tenant_id, agent_id) WHERE agent_id IS NOT NULL;
+CREATE INDEX idx_conversations_assigned ON conversations.conversations (assigned_user_id) WHERE assigned_user_id IS NOT NULL;
 CREATE INDEX idx_conversations_phone ON conversations.conversations (tenant_id, phone_number) WHERE phone_number IS NOT NULL;
 CREATE INDEX idx_conversations_status ON conversations.conversations (tenant_id, status, updated_at DESC);
 CREATE INDEX idx_conversations_updated ON conversations.conversations (tenant_id, updated_at DESC, id DESC);
@@ -62,10 +64,10 @@ SELECT kernel.protect('conversations.conversations');
 CREATE POLICY user_isolation_policy ON conversations.conversations AS RESTRICTIVE TO agentplatform_app
     USING (shared OR user_id = kernel.current_user_id() OR kernel.is_system());
 
--- Published for Contacts: who takes over a released number must not find the old talk.
-CREATE FUNCTION conversations.close_for_number(p_tenant_id uuid, p_contact_id uuid, p_number text) RETURNS void LANGUAGE sql AS $$
-    UPDATE conversations.conversations SET status = 'closed', revision = revision + 1
-    WHERE tenant_id = p_tenant_id AND contact_id = p_contact_id AND phone_number = p_number AND status IN ('active', 'paused');
+-- What belongs to a conversation is seen with it. A function, because a subquery in the policy would be hashed: all conversations
+-- of the tenant would be read to show twenty messages of one.
+CREATE FUNCTION conversations.is_visible(p_tenant_id uuid, p_conversation_id uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM conversations.conversations c WHERE c.tenant_id = p_tenant_id AND c.id = p_conversation_id);
 $$;
 
 -- Published for Schedules: a conversation counts the tasks it gave rise to.

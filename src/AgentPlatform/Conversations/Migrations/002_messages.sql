@@ -35,11 +35,12 @@ CREATE INDEX idx_messages_user ON conversations.messages (tenant_id, contact_id,
 CREATE INDEX idx_messages_twilio ON conversations.messages (tenant_id, twilio_message_sid) WHERE twilio_message_sid IS NOT NULL;
 CREATE INDEX idx_messages_status ON conversations.messages (tenant_id, status) WHERE status IN ('queued', 'pending', 'queued_for_send', 'failed');
 CREATE INDEX idx_messages_session ON conversations.messages (tenant_id, session_id, turn_number) WHERE session_id IS NOT NULL;
+CREATE INDEX idx_messages_author ON conversations.messages (author_user_id) WHERE author_user_id IS NOT NULL;
 CREATE INDEX idx_messages_attachments ON conversations.messages USING gin (attachments jsonb_path_ops) WHERE attachments <> '[]';
 SELECT kernel.protect('conversations.messages');
 
 CREATE POLICY user_isolation_policy ON conversations.messages AS RESTRICTIVE TO agentplatform_app
-    USING (kernel.is_system() OR EXISTS (SELECT FROM conversations.conversations c WHERE c.tenant_id = messages.tenant_id AND c.id = messages.conversation_id));
+    USING (kernel.is_system() OR conversations.is_visible(tenant_id, conversation_id));
 
 -- A UUIDv7 begins with its Unix milliseconds, so the first instant of a month is also the first id of it.
 CREATE FUNCTION conversations.first_message_id(p_from timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -69,6 +70,10 @@ BEGIN
     END LOOP;
     RETURN made;
 END $$;
+
+REVOKE EXECUTE ON FUNCTION conversations.create_message_partitions(date, integer) FROM PUBLIC;
+GRANT USAGE ON SCHEMA conversations TO agentplatform_worker;
+GRANT EXECUTE ON FUNCTION conversations.create_message_partitions(date, integer) TO agentplatform_worker;
 
 -- No clock error and no missed maintenance may ever refuse a message.
 CREATE TABLE conversations.messages_default PARTITION OF conversations.messages DEFAULT;

@@ -41,6 +41,16 @@ CREATE UNIQUE INDEX idx_sessions_channel ON conversations.sessions (tenant_id, c
 CREATE INDEX idx_sessions_agent ON conversations.sessions (tenant_id, agent_id, last_activity_at DESC) WHERE status = 'ACTIVE';
 CREATE INDEX idx_sessions_customer ON conversations.sessions (tenant_id, contact_id, last_activity_at DESC) WHERE status = 'ACTIVE';
 SELECT kernel.protect('conversations.sessions');
+CREATE POLICY user_isolation_policy ON conversations.sessions AS RESTRICTIVE TO agentplatform_app
+    USING (kernel.is_system() OR conversations.is_visible(tenant_id, conversation_id));
+
+-- Published for Contacts: who takes over a released number must find neither the old talk nor what was going on in it.
+CREATE FUNCTION conversations.close_for_number(p_tenant_id uuid, p_contact_id uuid, p_number text) RETURNS void LANGUAGE sql AS $$
+    UPDATE conversations.conversations SET status = 'closed', changed_at = clock_timestamp()
+    WHERE tenant_id = p_tenant_id AND contact_id = p_contact_id AND phone_number = p_number AND status IN ('active', 'paused');
+    UPDATE conversations.sessions SET status = 'ENDED', ended_at = clock_timestamp(), end_reason = 'phone_change'
+    WHERE tenant_id = p_tenant_id AND contact_id = p_contact_id AND channel = 'sms' AND user_channel_id = p_number AND status = 'ACTIVE';
+$$;
 
 -- No foreign key to sessions: what was said and decided outlives the session.
 CREATE TABLE conversations.turn_records (
@@ -68,6 +78,8 @@ CREATE INDEX idx_turn_records_conversation ON conversations.turn_records (tenant
 CREATE INDEX idx_turn_records_created ON conversations.turn_records (tenant_id, created_at DESC);
 SELECT kernel.protect('conversations.turn_records');
 SELECT kernel.append_only('conversations.turn_records');
+CREATE POLICY user_isolation_policy ON conversations.turn_records AS RESTRICTIVE TO agentplatform_app
+    USING (kernel.is_system() OR conversations.is_visible(tenant_id, conversation_id));
 
 -- Numbers come from the session's row, so they are given once, in order, and a rolled back turn gives its number back.
 CREATE FUNCTION conversations.take_turn_number(p_tenant_id uuid, p_session_id uuid, p_number integer) RETURNS integer LANGUAGE plpgsql AS $$

@@ -1,0 +1,167 @@
+using System.Buffers.Binary;
+using System.Buffers.Text;
+using AgentPlatform.Events;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Conversations;
+
+internal sealed record ConversationFilter(string? Search, string? Status, string? Channel, string? HandledBy, Guid? ContactId, Guid? AgentId);
+
+internal sealed record MessageFilter(Guid? ConversationId, Guid? ContactId, string? Status, string? Direction);
+
+/// <summary>One line of a time line: a message, or an event that happened around it.</summary>
+internal sealed record TimelineEntry(Guid Id, DateTimeOffset At, string Type, Message? Message, StoredEvent? Event);
+
+internal sealed class ReadConversations(Database database, ConversationLog log, EventStore events)
+{
+    /// <summary>The latest updated first.</summary>
+    internal async Task<Result<Page<Conversation>>> ListAsync(Actor actor, ConversationFilter filter, int? limit, string? cursor, CancellationToken ct)
+    {
+        var size = PageRequest.Parse(limit, null);
+        if (!size.IsOk)
+        {
+            return size.Problem;
+        }
+
+        if (!UpdatedCursor.TryDecode(cursor, out var after))
+        {
+            return Problem.Invalid("cursor", "Is not a cursor this API gave out.");
+        }
+
+        await using var tx = database.Begin(actor);
+        var rows = await tx.QueryAsync<Conversation>(
+            Sql.List,
+            [
+                string.IsNullOrWhiteSpace(filter.Search) ? null : filter.Search.Trim(), filter.Status, filter.Channel, filter.HandledBy, filter.ContactId, filter.AgentId,
+                after?.UpdatedAt, after?.Id, size.Value.Fetch,
+            ],
+            ct);
+        return rows.Count > size.Value.Limit
+            ? new Page<Conversation>([.. rows.Take(size.Value.Limit)], UpdatedCursor.Encode(rows[size.Value.Limit - 1]))
+            : new Page<Conversation>(rows, null);
+    }
+
+    internal async Task<Result<Conversation>> FindAsync(Actor actor, Guid id, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return await log.FindAsync(tx, id, ct) is { } conversation ? conversation : Problem.NotFound("conversation");
+    }
+
+    internal async Task<Result<Page<Message>>> MessagesAsync(Actor actor, MessageFilter filter, PageRequest page, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        if (filter.ConversationId is { } conversation && await log.FindAsync(tx, conversation, ct) is null)
+        {
+            return Problem.NotFound("conversation");
+        }
+
+        return Page<Message>.Cut(await MessagesAsync(tx, filter, page, ct), page, m => m.Id);
+    }
+
+    internal async Task<Result<Message>> MessageAsync(Actor actor, Guid id, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return await tx.FindAsync<Message>(Sql.Message, [id], ct) is { } message ? message : Problem.NotFound("message");
+    }
+
+    /// <summary>Messages and events together, newest first.</summary>
+    internal async Task<Result<Page<TimelineEntry>>> TimelineAsync(Actor actor, Guid id, PageRequest page, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        if (await log.FindAsync(tx, id, ct) is null)
+        {
+            return Problem.NotFound("conversation");
+        }
+
+        var messages = await MessagesAsync(tx, new MessageFilter(id, null, null, null), page, ct);
+        var happened = (await events.ReplayAsync(tx, "conversation", id, ct)).Where(e => page.Before is null || Compare(e.Id, page.Before.Value) < 0);
+        var entries = messages.Select(m => new TimelineEntry(m.Id, m.CreatedAt, $"message.{m.Direction}", m, null))
+            .Concat(happened.Select(e => new TimelineEntry(e.Id, e.CreatedAt, e.EventType, null, e)))
+            .OrderDescending(Comparer<TimelineEntry>.Create((a, b) => Compare(a.Id, b.Id)))
+            .Take(page.Fetch)
+            .ToList();
+        return Page<TimelineEntry>.Cut(entries, page, e => e.Id);
+    }
+
+    private static Task<IReadOnlyList<Message>> MessagesAsync(Transaction tx, MessageFilter filter, PageRequest page, CancellationToken ct) =>
+        tx.QueryAsync<Message>(Sql.Messages, [filter.ConversationId, filter.ContactId, filter.Status, filter.Direction, page.Before, page.Fetch], ct);
+
+    /// <summary>Byte by byte from the left, as Postgres orders them, and so by time.</summary>
+    private static int Compare(Guid a, Guid b) => a.CompareTo(b);
+
+    /// <summary>A place in a list ordered by (updated_at, id).</summary>
+    internal sealed record UpdatedCursor(DateTimeOffset UpdatedAt, Guid Id)
+    {
+        internal static string Encode(Conversation c)
+        {
+            Span<byte> bytes = stackalloc byte[24];
+            BinaryPrimitives.WriteInt64BigEndian(bytes, c.UpdatedAt.UtcTicks);
+            c.Id.TryWriteBytes(bytes[8..], bigEndian: true, out _);
+            return Base64Url.EncodeToString(bytes);
+        }
+
+        internal static bool TryDecode(string? text, out UpdatedCursor? cursor)
+        {
+            cursor = null;
+            if (text is null)
+            {
+                return true;
+            }
+
+            Span<byte> bytes = stackalloc byte[24];
+            if (text.Length != 32 || !Base64Url.TryDecodeFromChars(text, bytes, out var written) || written != 24)
+            {
+                return false;
+            }
+
+            var ticks = BinaryPrimitives.ReadInt64BigEndian(bytes);
+            if (ticks < 0 || ticks > DateTimeOffset.MaxValue.Ticks)
+            {
+                return false;
+            }
+
+            cursor = new(new DateTimeOffset(ticks, TimeSpan.Zero), new Guid(bytes[8..], bigEndian: true));
+            return true;
+        }
+    }
+
+    private static class Sql
+    {
+        internal const string List =
+            """
+            SELECT id, conversation_uuid, contact_id, agent_id, user_id, shared, webhook_id, channel, participant_identifier, phone_number, status, handled_by,
+                   assigned_user_id, title, topic, data, conversation_summary, last_summary_message_id, messages_since_summary, context_memory, ai_personality,
+                   auto_create_tasks, require_confirmation, message_count, tasks_created, last_message_at, started_at, resolved_at, changed_at, created_at, updated_at
+            FROM conversations.conversations
+            WHERE ($1::text IS NULL OR position(lower($1) IN lower(concat_ws(' ', title, topic, participant_identifier))) > 0)
+              AND ($2::text IS NULL OR status = $2)
+              AND ($3::text IS NULL OR channel = $3)
+              AND ($4::text IS NULL OR handled_by = $4)
+              AND ($5::uuid IS NULL OR contact_id = $5)
+              AND ($6::uuid IS NULL OR agent_id = $6)
+              AND ($7::timestamptz IS NULL OR (updated_at, id) < ($7, $8::uuid))
+            ORDER BY updated_at DESC, id DESC LIMIT $9
+            """;
+
+        internal const string Messages =
+            """
+            SELECT id, conversation_id, contact_id, session_id, turn_number, role, direction, content, attachments, status, twilio_message_sid,
+                   inbound_message_id, author_user_id, error_code, error_message, created_at, sent_at, delivered_at, failed_at
+            FROM conversations.messages
+            WHERE ($1::uuid IS NULL OR conversation_id = $1)
+              AND ($2::uuid IS NULL OR contact_id = $2)
+              AND ($3::text IS NULL OR status = $3)
+              AND ($4::text IS NULL OR direction = $4)
+              AND ($5::uuid IS NULL OR id < $5)
+            ORDER BY id DESC LIMIT $6
+            """;
+
+        internal const string Message =
+            """
+            SELECT id, conversation_id, contact_id, session_id, turn_number, role, direction, content, attachments, status, twilio_message_sid,
+                   inbound_message_id, author_user_id, error_code, error_message, created_at, sent_at, delivered_at, failed_at
+            FROM conversations.messages WHERE id = $1
+            """;
+    }
+}
