@@ -3,6 +3,7 @@ using AgentPlatform.Api;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
+using AgentPlatform.Credits;
 using AgentPlatform.Demo;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
@@ -34,7 +35,7 @@ public static class AgentPlatformModules
         services.AddSingleton(MigrationSet.FromResources(Schemas));
         services.AddKernel().AddPostgres().AddWork(configuration).AddApi(IdentityModule.UseIdentity, MapAgentPlatform);
         services.AddTenancy().AddIdentity().AddEvents();
-        services.AddContacts().AddConversations().AddSchedules().AddChannels().AddMessaging();
+        services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
         services.AddDemo();
         return services;
     }
@@ -45,6 +46,7 @@ public static class AgentPlatformModules
         v1.MapTenancy();
         v1.MapIdentity();
         v1.MapEvents();
+        v1.MapCredits();
         v1.MapWork();
         v1.MapChannels();
         v1.MapMessaging();

@@ -20,6 +20,7 @@ public sealed partial class ModuleMap
         ["Contacts"] = ["Api", "Events", "Kernel", "Postgres"],
         ["Schedules"] = ["Api", "Contacts", "Kernel", "Postgres", "Work"],
         ["Conversations"] = ["Api", "Contacts", "Events", "Kernel", "Postgres", "Schedules", "Tenancy"],
+        ["Credits"] = ["Api", "Contacts", "Events", "Identity", "Kernel", "Postgres"],
         ["Channels"] = ["Api", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
         ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Work"],
         ["Demo"] = ["Kernel", "Postgres"],

@@ -1,0 +1,125 @@
+using AgentPlatform.Contacts;
+using AgentPlatform.Events;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using Npgsql;
+
+namespace AgentPlatform.Credits;
+
+/// <summary>An entry of the ledger. Kinds: award (positive), spend (negative), adjustment (either). Only processed entries count.</summary>
+public sealed record CreditEvent(
+    Guid Id, Guid ContactId, int Amount, string Kind, string Cause, string? Description, bool Processed, DateTimeOffset? ProcessedAt, string? CreatedBy, DateTimeOffset CreatedAt);
+
+/// <summary>What a contact has: the sum of its processed entries.</summary>
+public sealed record CreditBalance(Guid ContactId, int Balance, int Events, DateTimeOffset? ChangedAt);
+
+/// <summary>
+/// Credits of contacts. Each cause counts once per contact and kind: saying it again answers the entry that is there. A merged
+/// contact's credits go to the contact it was merged into.
+/// </summary>
+public sealed class CreditLedger(ContactDirectory contacts, EventStore events, TimeProvider clock)
+{
+    /// <summary>Gives <paramref name="amount"/> (above zero) credits for a cause such as <c>intro:{id}</c>.</summary>
+    public Task<Result<CreditEvent>> AwardAsync(Transaction tx, Guid contactId, int amount, string cause, string? description, CancellationToken ct) =>
+        WriteAsync(tx, new Entry(contactId, Math.Abs(amount), "award", cause, description, Processed: true), ct);
+
+    /// <summary>Takes <paramref name="amount"/> (above zero) credits, or is refused when the contact has fewer.</summary>
+    public Task<Result<CreditEvent>> SpendAsync(Transaction tx, Guid contactId, int amount, string cause, string? description, CancellationToken ct) =>
+        WriteAsync(tx, new Entry(contactId, -Math.Abs(amount), "spend", cause, description, Processed: true), ct);
+
+    public async Task<CreditBalance> BalanceAsync(Transaction tx, Guid contactId, CancellationToken ct) =>
+        await tx.FindAsync<CreditBalance>(Sql.Balance, [tx.TenantId, contactId], ct) ?? new CreditBalance(contactId, 0, 0, null);
+
+    /// <summary>Writes an entry. A refusal ends the transaction: nothing more can be done in it.</summary>
+    internal async Task<Result<CreditEvent>> WriteAsync(Transaction tx, Entry entry, CancellationToken ct)
+    {
+        if (await contacts.FindAsync(tx, entry.ContactId, ct) is not { } contact)
+        {
+            return Problem.NotFound("contact");
+        }
+
+        var id = clock.NewId();
+        try
+        {
+            var written = await tx.ExecuteAsync(
+                Sql.Write,
+                [tx.TenantId, id, contact.Id, entry.Amount, entry.Kind, entry.Cause, entry.Description, entry.Processed, entry.Processed ? clock.GetUtcNow() : null, tx.Actor!.Role],
+                ct);
+            if (written == 1 && entry.Processed)
+            {
+                Announce(tx, contact.Id, entry.Kind, entry.Amount, entry.Cause);
+            }
+        }
+        catch (PostgresException e) when (e.ConstraintName == "credit_balance_stays_positive")
+        {
+            return TooFew;
+        }
+
+        return await tx.SingleAsync<CreditEvent>(Sql.OfCause, [tx.TenantId, contact.Id, entry.Kind, entry.Cause], ct);
+    }
+
+    /// <summary>Makes a pending entry count. Doing so twice changes nothing.</summary>
+    internal async Task<Result<CreditEvent>> ProcessAsync(Transaction tx, Guid id, CancellationToken ct)
+    {
+        try
+        {
+            if (await tx.ExecuteAsync(Sql.Process, [tx.TenantId, id, clock.GetUtcNow()], ct) == 0)
+            {
+                return await tx.FindAsync<CreditEvent>(Sql.Find, [tx.TenantId, id], ct) is { } earlier ? earlier : Problem.NotFound("credit_event");
+            }
+        }
+        catch (PostgresException e) when (e.ConstraintName == "credit_balance_stays_positive")
+        {
+            return TooFew;
+        }
+
+        var processed = await tx.SingleAsync<CreditEvent>(Sql.Find, [tx.TenantId, id], ct);
+        Announce(tx, processed.ContactId, processed.Kind, processed.Amount, processed.Cause);
+        return processed;
+    }
+
+    internal async Task<Page<CreditEvent>> ListAsync(Transaction tx, Guid? contactId, PageRequest page, CancellationToken ct) =>
+        Page<CreditEvent>.Cut(await tx.QueryAsync<CreditEvent>(Sql.List, [tx.TenantId, contactId, page.Before, page.Fetch], ct), page, e => e.Id);
+
+    private static Problem TooFew => Problem.Conflict("insufficient_credits", "The contact has fewer credits than that.");
+
+    private void Announce(Transaction tx, Guid contactId, string kind, int amount, string cause) =>
+        events.Append(tx, new NewEvent($"credits.{kind}", "contact", contactId, new { amount, cause }));
+
+    internal sealed record Entry(Guid ContactId, int Amount, string Kind, string Cause, string? Description, bool Processed);
+
+    private static class Sql
+    {
+        internal const string Write =
+            """
+            INSERT INTO credits.credit_events (tenant_id, id, contact_id, amount, kind, cause, description, processed, processed_at, created_by)
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+            WHERE NOT EXISTS (SELECT FROM credits.credit_events WHERE tenant_id = $1 AND contact_id = $3 AND kind = $5 AND cause = $6)
+            ON CONFLICT ON CONSTRAINT credit_cause_counts_once DO NOTHING
+            """;
+
+        internal const string OfCause =
+            """
+            SELECT id, contact_id, amount, kind, cause, description, processed, processed_at, created_by, created_at
+            FROM credits.credit_events WHERE tenant_id = $1 AND contact_id = $2 AND kind = $3 AND cause = $4
+            """;
+
+        internal const string Process = "UPDATE credits.credit_events SET processed = true, processed_at = $3 WHERE tenant_id = $1 AND id = $2 AND NOT processed";
+
+        internal const string Find =
+            """
+            SELECT id, contact_id, amount, kind, cause, description, processed, processed_at, created_by, created_at
+            FROM credits.credit_events WHERE tenant_id = $1 AND id = $2
+            """;
+
+        internal const string List =
+            """
+            SELECT id, contact_id, amount, kind, cause, description, processed, processed_at, created_by, created_at
+            FROM credits.credit_events
+            WHERE tenant_id = $1 AND ($2::uuid IS NULL OR contact_id = $2) AND ($3::uuid IS NULL OR id < $3)
+            ORDER BY id DESC LIMIT $4
+            """;
+
+        internal const string Balance = "SELECT contact_id, balance, events, changed_at FROM credits.user_credit_balances WHERE tenant_id = $1 AND contact_id = $2";
+    }
+}

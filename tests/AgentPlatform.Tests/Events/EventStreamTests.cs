@@ -1,0 +1,177 @@
+using System.Net.Http.Headers;
+using AgentPlatform.Events;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using AgentPlatform.Tests.Api;
+
+namespace AgentPlatform.Tests.Events;
+
+public sealed class EventStreamTests : IAsyncLifetime
+{
+    private readonly Guid _conversation = TimeProvider.System.NewId();
+    private TestApi _api = null!;
+
+    private Actor Tenant => Actor.System(_api.Tenant.TenantId);
+
+    public async Task InitializeAsync() => _api = await TestApi.StartAsync(settings: [("Events:Heartbeat", "00:00:00.3")]);
+
+    public async Task DisposeAsync() => await _api.DisposeAsync();
+
+    [Fact]
+    [Behaviour("mk-event-stream", "yp-event-listener")]
+    public async Task A_conversations_stream_brings_each_event_as_it_is_stored()
+    {
+        await AppendAsync("before");
+        await using var stream = await OpenAsync($"/api/v1/conversations/{_conversation}/stream");
+        await AppendAsync("message.received", new { text = "line one\nline two" });
+        await AppendAsync("elsewhere", aggregate: TimeProvider.System.NewId());
+        await AppendAsync("turn.started");
+
+        var (first, second) = (await stream.NextAsync(), await stream.NextAsync());
+
+        Assert.Equal(("2", "message.received"), (first.Id, first.Event));
+        Assert.Equal("line one\nline two", Json.Of(System.Text.Json.JsonDocument.Parse(first.Data).RootElement).GetProperty("payload").GetProperty("text").GetString());
+        Assert.Equal(("3", "turn.started"), (second.Id, second.Event));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_stream_resumes_after_the_last_event_its_client_saw(bool byHeader)
+    {
+        foreach (var i in Enumerable.Range(1, 4))
+        {
+            await AppendAsync($"e.{i}");
+        }
+
+        await using var stream = byHeader
+            ? await OpenAsync($"/api/v1/conversations/{_conversation}/stream", ("Last-Event-ID", "2"))
+            : await OpenAsync($"/api/v1/conversations/{_conversation}/stream?after=2");
+
+        Assert.Equal(["e.3", "e.4"], [(await stream.NextAsync()).Event, (await stream.NextAsync()).Event]);
+    }
+
+    [Fact]
+    public async Task The_tenants_stream_loses_no_event_of_a_transaction_that_commits_late()
+    {
+        await using var stream = await OpenAsync("/api/v1/events/stream?types=e.&types=late");
+        await using var late = _api.Platform.Database.Begin(Tenant);
+        _api.Platform.Get<EventStore>().Append(late, new NewEvent("late", "other", TimeProvider.System.NewId(), new { }));
+        await late.ExecuteAsync("SELECT 1", [], CancellationToken.None);
+        await AppendAsync("e.1");
+        await AppendAsync("unwanted");
+        await late.CommitAsync(CancellationToken.None);
+
+        var seen = new[] { await stream.NextAsync(), await stream.NextAsync() };
+
+        Assert.Equal(["late", "e.1"], seen.Select(e => e.Event));
+        await using var again = await OpenAsync("/api/v1/events/stream?types=e.&types=late", ("Last-Event-ID", seen[0].Id));
+        Assert.Equal("e.1", (await again.NextAsync()).Event);
+    }
+
+    [Fact]
+    public async Task Another_tenants_events_are_not_on_the_stream_and_its_conversation_is_not_found()
+    {
+        var other = await _api.Platform.ProvisionAsync("Other");
+        await AppendAsync("mine");
+        await using var stream = await OpenAsync("/api/v1/events/stream?types=e.");
+        await AppendAsync("e.theirs", aggregate: other.AgentId, actor: Actor.System(other.TenantId));
+        await AppendAsync("e.mine");
+
+        Assert.Equal("e.mine", (await stream.NextAsync()).Event);
+        Assert.Equal(404, (await _api.GetAsync($"/api/v1/conversations/{_conversation}/stream", other.ApiKey)).Status);
+    }
+
+    [Fact]
+    public async Task A_silent_stream_shows_signs_of_life()
+    {
+        await AppendAsync("before");
+        await using var stream = await OpenAsync($"/api/v1/conversations/{_conversation}/stream");
+
+        Assert.Equal(": heartbeat", await stream.NextCommentAsync());
+    }
+
+    [Fact]
+    public async Task A_stream_ends_after_its_time_so_that_the_client_shows_its_key_again()
+    {
+        await using var api = await TestApi.StartAsync(settings: [("Events:MaxStreamAge", "00:00:00.5")]);
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/api/v1/events/stream");
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", api.Tenant.ApiKey);
+        using var response = await api.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+
+        Assert.StartsWith("retry: 2000\nid: ", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("/api/v1/events/stream?after=yesterday")]
+    [InlineData("/api/v1/events/stream?after=1.2.3")]
+    public async Task A_place_that_no_stream_gave_out_is_a_400(string path) => Assert.Equal("validation_failed", (await _api.GetAsync(path)).Code);
+
+    private Task AppendAsync(string type, object? payload = null, Guid? aggregate = null, Actor? actor = null) =>
+        _api.Platform.AsAsync(actor ?? Tenant, tx =>
+        {
+            _api.Platform.Get<EventStore>().Append(tx, new NewEvent(type, "conversation", aggregate ?? _conversation, payload ?? new { }));
+            return Task.CompletedTask;
+        });
+
+    private async Task<SseReader> OpenAsync(string path, params (string Name, string Value)[] headers)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Get, path);
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _api.Tenant.ApiKey);
+        foreach (var (name, value) in headers)
+        {
+            request.Headers.Add(name, value);
+        }
+
+        var response = await _api.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
+        var reader = new SseReader(response, new StreamReader(await response.Content.ReadAsStreamAsync()));
+        await reader.NextBlockAsync(); // the retry hint: from here on the stream is live
+        return reader;
+    }
+
+    private sealed record Sse(string Id, string Event, string Data);
+
+    private sealed class SseReader(HttpResponseMessage response, StreamReader reader) : IAsyncDisposable
+    {
+        internal async Task<Sse> NextAsync()
+        {
+            while (true)
+            {
+                var lines = await NextBlockAsync();
+                if (lines.Any(l => l.StartsWith("data: ", StringComparison.Ordinal)))
+                {
+                    return new Sse(Field(lines, "id: "), Field(lines, "event: "), Field(lines, "data: "));
+                }
+            }
+        }
+
+        internal async Task<string> NextCommentAsync() => (await NextBlockAsync()).Single();
+
+        internal async Task<List<string>> NextBlockAsync()
+        {
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            var lines = new List<string>();
+            while (await reader.ReadLineAsync(patience.Token) is { } line)
+            {
+                if (line.Length == 0)
+                {
+                    return lines;
+                }
+
+                lines.Add(line);
+            }
+
+            throw new InvalidOperationException("The stream ended.");
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            reader.Dispose();
+            response.Dispose();
+            return ValueTask.CompletedTask;
+        }
+
+        private static string Field(List<string> lines, string name) => lines.Single(l => l.StartsWith(name, StringComparison.Ordinal))[name.Length..];
+    }
+}
