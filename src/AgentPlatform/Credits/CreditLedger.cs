@@ -93,7 +93,7 @@ public sealed class CreditLedger(ContactDirectory contacts, EventStore events, T
         internal const string Write =
             """
             INSERT INTO credits.credit_events (tenant_id, id, contact_id, amount, kind, cause, description, processed, processed_at, created_by)
-            SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+            SELECT $1::uuid, $2::uuid, $3::uuid, $4::int, $5::text, $6::text, $7::text, $8::boolean, $9::timestamptz, $10::text
             WHERE NOT EXISTS (SELECT FROM credits.credit_events WHERE tenant_id = $1 AND contact_id = $3 AND kind = $5 AND cause = $6)
             ON CONFLICT ON CONSTRAINT credit_cause_counts_once DO NOTHING
             """;

@@ -165,7 +165,7 @@ internal sealed partial class ManageAccount(Database database, UserDirectory use
             """
             INSERT INTO identity.user_profiles
                 (user_id, company_name, industry, monthly_revenue, employee_count, website, phone, goals, current_tools, referral_source, notes)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, '[]'), coalesce($9, '[]'), $10, $11)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8::jsonb, '[]'::jsonb), coalesce($9::jsonb, '[]'::jsonb), $10, $11)
             ON CONFLICT (user_id) DO UPDATE
             SET company_name = excluded.company_name, industry = excluded.industry, monthly_revenue = excluded.monthly_revenue,
                 employee_count = excluded.employee_count, website = excluded.website, phone = excluded.phone, goals = excluded.goals,
