@@ -1,5 +1,7 @@
 using System.Reflection;
+using AgentPlatform.Actions;
 using AgentPlatform.Api;
+using AgentPlatform.Brain;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
@@ -36,6 +38,8 @@ public static class AgentPlatformModules
         services.AddKernel().AddPostgres().AddWork(configuration).AddApi(IdentityModule.UseIdentity, MapAgentPlatform);
         services.AddTenancy().AddIdentity().AddEvents();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
+        services.AddContacts().AddConversations().AddSchedules().AddChannels().AddMessaging();
+        services.AddActions().AddBrain();
         services.AddDemo();
         return services;
     }
@@ -53,5 +57,7 @@ public static class AgentPlatformModules
         v1.MapContacts();
         v1.MapConversations();
         v1.MapSchedules();
+        v1.MapActions();
+        v1.MapBrain();
     }
 }

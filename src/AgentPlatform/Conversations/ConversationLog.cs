@@ -1,11 +1,12 @@
 using AgentPlatform.Contacts;
+using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Conversations;
 
 /// <summary>The threads and what was said in them. Every method joins the caller's transaction.</summary>
-public sealed class ConversationLog(ContactDirectory contacts, TimeProvider clock)
+public sealed class ConversationLog(ContactDirectory contacts, EventStore events, TimeProvider clock)
 {
     /// <summary>The agent's window on the messages.</summary>
     public const int HistoryWindow = 20;
@@ -60,6 +61,22 @@ public sealed class ConversationLog(ContactDirectory contacts, TimeProvider cloc
     public Task<Message?> FindByProviderIdAsync(Transaction tx, string providerMessageId, CancellationToken ct) =>
         tx.FindAsync<Message>(Sql.FindByProviderId, [providerMessageId], ct);
 
+    /// <summary>What the contact said from that message on and no turn has read yet, oldest first.</summary>
+    public Task<IReadOnlyList<Message>> UnreadAsync(Transaction tx, Guid conversationId, Guid fromMessageId, CancellationToken ct) =>
+        tx.QueryAsync<Message>(Sql.Unread, [conversationId, fromMessageId], ct);
+
+    /// <summary>The bot steps back and a human is to answer. False when that is so already, or the conversation is over.</summary>
+    public async Task<bool> HandOverAsync(Transaction tx, Guid conversationId, string reason, CancellationToken ct)
+    {
+        if (await tx.ExecuteAsync(Sql.HandOver, [conversationId], ct) == 0)
+        {
+            return false;
+        }
+
+        events.Append(tx, new NewEvent("conversation.status_changed", "conversation", conversationId, new { handled_by = "human", reason }));
+        return true;
+    }
+
     /// <summary>Links what a turn has read or said to the turn: the number that its intents carry too.</summary>
     public void SetTurn(Transaction tx, Guid sessionId, int turnNumber, params Guid[] messageIds) => tx.Post(Sql.SetTurn, messageIds, sessionId, turnNumber);
 
@@ -104,6 +121,16 @@ public sealed class ConversationLog(ContactDirectory contacts, TimeProvider cloc
             SELECT id, conversation_id, contact_id, session_id, turn_number, role, direction, content, attachments, status, twilio_message_sid,
                    inbound_message_id, author_user_id, error_code, error_message, created_at, sent_at, delivered_at, failed_at
             FROM conversations.messages WHERE conversation_id = $1 AND id > $2 ORDER BY created_at DESC, id DESC LIMIT $3
+            """;
+
+        internal const string HandOver =
+            "UPDATE conversations.conversations SET handled_by = 'human', changed_at = clock_timestamp() WHERE id = $1 AND handled_by = 'bot' AND status IN ('active', 'paused')";
+
+        internal const string Unread =
+            """
+            SELECT * FROM conversations.messages
+            WHERE conversation_id = $1 AND id >= $2 AND direction = 'inbound' AND turn_number IS NULL
+            ORDER BY created_at, id
             """;
 
         internal const string UpdateDelivery =

@@ -23,6 +23,8 @@ public sealed partial class ModuleMap
         ["Credits"] = ["Api", "Contacts", "Events", "Identity", "Kernel", "Postgres"],
         ["Channels"] = ["Api", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
         ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Work"],
+        ["Actions"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
+        ["Brain"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Tenancy", "Work"],
         ["Demo"] = ["Kernel", "Postgres"],
     };
 

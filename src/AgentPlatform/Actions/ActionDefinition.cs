@@ -1,0 +1,121 @@
+using System.Text.Json;
+using AgentPlatform.Kernel;
+
+namespace AgentPlatform.Actions;
+
+/// <summary>One action of an agent: a row of <c>action_registry</c>, as stored and as the API shows it.</summary>
+public sealed record ActionDefinition
+{
+    public Guid Id { get; init; }
+    public string ActionId { get; init; } = "";
+    public Guid AgentId { get; init; }
+    public string ActionName { get; init; } = "";
+    public string? DisplayName { get; init; }
+    public string? Description { get; init; }
+    public string? Category { get; init; }
+
+    /// <summary>Phrases that also name the action.</summary>
+    public JsonElement Synonyms { get; init; } = Empty.List;
+
+    /// <summary>Names, asked for in this order while they are missing.</summary>
+    public JsonElement ParamsRequired { get; init; } = Empty.List;
+    public JsonElement ParamsOptional { get; init; } = Empty.List;
+
+    /// <summary>Per name: a <see cref="ParameterRule"/>.</summary>
+    public JsonElement ParamValidation { get; init; } = Empty.Object;
+
+    /// <summary><c>{"user_tier": [...], "requires_auth": true, "schema_dependencies": {"profile": {"required_keys": [...], "all_must_be": "complete"}}}</c></summary>
+    public JsonElement EligibilityCriteria { get; init; } = Empty.Object;
+
+    /// <summary>A list of <see cref="Blocker"/>.</summary>
+    public JsonElement Blockers { get; init; } = Empty.List;
+
+    /// <summary>Action ids that the contact must have completed before.</summary>
+    public JsonElement Dependencies { get; init; } = Empty.List;
+
+    /// <summary>Action ids whose waiting requests this action cancels, and the other way round.</summary>
+    public JsonElement Opposites { get; init; } = Empty.List;
+
+    public int TimeoutSeconds { get; init; } = 30;
+
+    /// <summary>A <see cref="Actions.RetryPolicy"/>; what it leaves out is 3 tries, exponential from 2 s to 60 s, transient errors only.</summary>
+    public JsonElement RetryPolicy { get; init; } = Empty.Object;
+    public bool RollbackPossible { get; init; }
+    public string? RollbackActionId { get; init; }
+    public bool RequiresUserAcknowledgement { get; init; }
+    public int AcknowledgementTimeoutSeconds { get; init; } = 300;
+    public int? EstimatedDurationSeconds { get; init; }
+
+    /// <summary><c>http</c>, <c>reply</c>, <c>set_field</c> or <c>handoff</c>.</summary>
+    public string ExecutionType { get; init; } = "reply";
+
+    /// <summary>An http(s) URL; parameters in path and query are Handlebars expressions, the host is literal.</summary>
+    public string? ApiEndpoint { get; init; }
+    public string? ApiMethod { get; init; }
+
+    /// <summary><c>none</c>, <c>bearer</c>, <c>basic</c> or <c>api_key</c>.</summary>
+    public string ApiAuthType { get; init; } = "none";
+
+    /// <summary><c>{"secret": "name in settings", "header_name": "X-Api-Key"}</c>; never the secret itself.</summary>
+    public JsonElement ApiAuth { get; init; } = Empty.Object;
+    public JsonElement ApiHeaders { get; init; } = Empty.Object;
+
+    /// <summary>The JSON body; every string in it is a Handlebars template, and one that is a single expression keeps the value's type.</summary>
+    public JsonElement? ApiBody { get; init; }
+
+    /// <summary><c>text</c>, <c>list</c> (a numbered list that the contact can pick from) or <c>none</c>.</summary>
+    public string ResponseType { get; init; } = "text";
+
+    /// <summary>Handlebars over <c>params</c>, <c>result</c> and <c>contact</c>. For a list it is the head line.</summary>
+    public string? ResponseTemplate { get; init; }
+    public string? WorkflowId { get; init; }
+    public int? SequenceId { get; init; }
+    public bool TriggersWorkflow { get; init; }
+    public JsonElement? SuccessCriteria { get; init; }
+    public JsonElement? FailureCriteria { get; init; }
+
+    /// <summary><c>low</c>, <c>normal</c>, <c>high</c> or <c>critical</c>; see <see cref="QueuePriority"/>.</summary>
+    public string Priority { get; init; } = "normal";
+    public bool IsActive { get; init; } = true;
+    public DateTimeOffset CreatedAt { get; init; }
+    public DateTimeOffset UpdatedAt { get; init; }
+
+    internal string Title => DisplayName ?? ActionName;
+
+    internal IReadOnlyList<string> Required => Strings(ParamsRequired);
+
+    internal IReadOnlyList<string> Optional => Strings(ParamsOptional);
+
+    internal IReadOnlyList<string> SynonymPhrases => Strings(Synonyms);
+
+    internal IReadOnlyList<string> DependsOn => Strings(Dependencies);
+
+    internal IReadOnlyList<string> OppositeOf => Strings(Opposites);
+
+    internal ParameterRule Rule(string name) =>
+        ParamValidation.ValueKind == JsonValueKind.Object && ParamValidation.TryGetProperty(name, out var rule)
+            ? Json.Read<ParameterRule>(rule)
+            : ParameterRule.Anything;
+
+    internal RetryPolicy Policy => Json.Read<RetryPolicyJson>(RetryPolicy).Whole;
+
+    private static string[] Strings(JsonElement list) => list.ValueKind == JsonValueKind.Array ? Json.Read<string[]>(list) : [];
+
+    internal static class Empty
+    {
+        internal static readonly JsonElement List = JsonDocument.Parse("[]").RootElement;
+        internal static readonly JsonElement Object = JsonDocument.Parse("{}").RootElement;
+    }
+}
+
+/// <summary>A retry policy as written, where every part may be left out.</summary>
+internal sealed record RetryPolicyJson(
+    int? MaxRetries, BackoffStrategy? BackoffStrategy, int? InitialDelaySeconds, int? MaxDelaySeconds, string[]? RetryOnErrors)
+{
+    internal RetryPolicy Whole => new(
+        MaxRetries ?? RetryPolicy.Default.MaxRetries,
+        BackoffStrategy ?? RetryPolicy.Default.BackoffStrategy,
+        InitialDelaySeconds ?? RetryPolicy.Default.InitialDelaySeconds,
+        MaxDelaySeconds ?? RetryPolicy.Default.MaxDelaySeconds,
+        RetryOnErrors ?? RetryPolicy.Default.RetryOnErrors);
+}

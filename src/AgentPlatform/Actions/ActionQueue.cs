@@ -1,0 +1,273 @@
+using System.Text.Json;
+using AgentPlatform.Contacts;
+using AgentPlatform.Events;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using AgentPlatform.Work;
+using Microsoft.Extensions.Options;
+
+namespace AgentPlatform.Actions;
+
+/// <summary>Requests actions, completes their parameters, cancels them. What becomes ready is driven by the work engine.</summary>
+public sealed class ActionQueue
+{
+    private readonly WorkQueue _work;
+    private readonly EventStore _events;
+    private readonly ActionRegistry _registry;
+    private readonly ActionListeners _listeners;
+    private readonly IOptions<ActionsOptions> _options;
+    private readonly TimeProvider _clock;
+
+    internal ActionQueue(WorkQueue work, EventStore events, ActionRegistry registry, ActionListeners listeners, IOptions<ActionsOptions> options, TimeProvider clock) =>
+        (_work, _events, _registry, _listeners, _options, _clock) = (work, events, registry, listeners, options, clock);
+
+    /// <summary>
+    /// Queues the action once per idempotency key; a repeated request gets the first one back. Waiting requests of its opposites are cancelled.
+    /// </summary>
+    public async Task<QueuedAction> EnqueueAsync(Transaction tx, ActionRequest request, CancellationToken ct)
+    {
+        var action = request.Action;
+        var state = await StateAsync(tx, action, request.ContactId, request.Context, Parameters.Merge(action, Parameters.None, request.Params), ct);
+        var id = _clock.NewId();
+        var policy = action.Policy;
+        var inserted = await tx.FindAsync<QueuedAction>(Sql.Insert,
+        [
+            tx.TenantId, id, $"act_{id:n}", action.ActionId, action.ActionName, request.SessionId, request.ContactId, action.AgentId, request.ConversationId,
+            request.IntentId, request.TurnNumber, request.TraceId, request.RequestId, Text(state.Status), QueuePriority.Of(action.Priority), state.Params,
+            Json.Param(state.Check.Missing), Json.Param(state.Check.Errors), policy.MaxRetries, Text(policy.BackoffStrategy), policy.InitialDelaySeconds,
+            policy.MaxDelaySeconds, policy.RetryOnErrors, state.Blocked?.Reason, Json.Param(state.Blocked?.Stored), request.IdempotencyKey, _clock.GetUtcNow(),
+        ], ct);
+        if (inserted is null)
+        {
+            return await tx.SingleAsync<QueuedAction>(Sql.ByIdempotencyKey, [request.IdempotencyKey], ct);
+        }
+
+        await CancelOppositesAsync(tx, action, inserted, ct);
+        Announce(tx, inserted);
+        return inserted;
+    }
+
+    /// <summary>Adds values to a waiting request. Null when it no longer waits.</summary>
+    public async Task<QueuedAction?> SupplyAsync(Transaction tx, Guid id, JsonElement values, EligibilityContext who, CancellationToken ct)
+    {
+        var item = await tx.FindAsync<QueuedAction>(Sql.LockWaiting, [id], ct);
+        if (item is null || await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is not { } action)
+        {
+            return null;
+        }
+
+        return await MoveAsync(tx, item, await StateAsync(tx, action, item.ContactId, who, Parameters.Merge(action, item.ParamsCollected, values), ct), ct);
+    }
+
+    /// <summary>
+    /// Looks again at what keeps the contact's blocked requests waiting, because something about them has changed. Those that waited too long are cancelled.
+    /// </summary>
+    public async Task<IReadOnlyList<QueuedAction>> ReevaluateAsync(Transaction tx, Guid contactId, EligibilityContext who, CancellationToken ct)
+    {
+        var freed = new List<QueuedAction>();
+        foreach (var item in await tx.QueryAsync<QueuedAction>(Sql.LockBlocked, [contactId], ct))
+        {
+            if (item.AddedAt < _clock.GetUtcNow().AddHours(-_options.Value.BlockedHours))
+            {
+                await CancelAsync(tx, item.Id, "waited_too_long", ct);
+            }
+            else if (await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { } action
+                && await StateAsync(tx, action, contactId, who, item.ParamsCollected, ct) is { Blocked: null } state)
+            {
+                freed.Add(await MoveAsync(tx, item, state, ct));
+            }
+        }
+
+        return freed;
+    }
+
+    public Task<bool> HasBlockedAsync(Transaction tx, Guid contactId, CancellationToken ct) => tx.SingleAsync<bool>(Sql.HasBlocked, [contactId], ct);
+
+    /// <summary>Stops what has not begun. Problem <c>not_cancellable</c> when it runs or is over.</summary>
+    public async Task<Result<QueuedAction>> CancelAsync(Transaction tx, Guid id, string reason, CancellationToken ct)
+    {
+        if (await tx.FindAsync<QueuedAction>(Sql.Cancel, [id, _clock.GetUtcNow()], ct) is not { } cancelled)
+        {
+            return await FindAsync(tx, id, ct) is null
+                ? Problem.NotFound("queued_action")
+                : Problem.Conflict("not_cancellable", "The action is being executed or is over.");
+        }
+
+        await _work.CancelAsync(tx, ActionsModule.WorkKind, cancelled.Id.ToString(), reason, ct);
+        await TellAsync(tx, cancelled, ct);
+        return cancelled;
+    }
+
+    /// <summary>Cancels all waiting requests of an intent.</summary>
+    public async Task CancelIntentAsync(Transaction tx, string intentId, string reason, CancellationToken ct)
+    {
+        foreach (var id in await tx.QueryAsync<Guid>(Sql.OfIntent, [intentId], ct))
+        {
+            await CancelAsync(tx, id, reason, ct);
+        }
+    }
+
+    public Task<QueuedAction?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<QueuedAction>(Sql.ById, [id], ct);
+
+    /// <summary>The session's requests that are not over, and those that ended in the last hour: what the session's state mirrors.</summary>
+    public Task<IReadOnlyList<QueuedAction>> OfSessionAsync(Transaction tx, Guid sessionId, CancellationToken ct) =>
+        tx.QueryAsync<QueuedAction>(Sql.OfSession, [sessionId, _clock.GetUtcNow().AddHours(-1)], ct);
+
+    internal async Task<Page<QueuedAction>> ListAsync(Transaction tx, QueueFilter filter, PageRequest page, CancellationToken ct) =>
+        Page<QueuedAction>.Cut(
+            await tx.QueryAsync<QueuedAction>(Sql.List, [filter.Status, filter.AgentId, filter.SessionId, page.Before, page.Fetch], ct),
+            page, row => row.Id);
+
+    /// <summary>What runs next: highest priority first, then the oldest.</summary>
+    internal Task<IReadOnlyList<QueuedAction>> NextAsync(Transaction tx, int limit, CancellationToken ct) =>
+        tx.QueryAsync<QueuedAction>(Sql.Next, [limit], ct);
+
+    internal static string[] Statuses { get; } = [.. Enum.GetValues<QueueStatus>().Select(Text)];
+
+    internal static string Text<TEnum>(TEnum value)
+        where TEnum : struct, Enum => value.ToString().ToLowerInvariant();
+
+    private async Task<RequestState> StateAsync(Transaction tx, ActionDefinition action, Guid contactId, EligibilityContext who, JsonElement values, CancellationToken ct)
+    {
+        var completed = action.DependsOn.Count == 0 ? []
+            : await tx.QueryAsync<string>(Sql.CompletedOf, [contactId, action.DependsOn.ToArray()], ct);
+        return RequestState.Decide(Parameters.Check(action, values), Eligibility.Decide(action, who, completed), values);
+    }
+
+    private async Task<QueuedAction> MoveAsync(Transaction tx, QueuedAction item, RequestState state, CancellationToken ct)
+    {
+        var moved = await tx.SingleAsync<QueuedAction>(Sql.Move,
+        [
+            item.Id, Text(state.Status), state.Params, Json.Param(state.Check.Missing), Json.Param(state.Check.Errors), state.Blocked?.Reason, Json.Param(state.Blocked?.Stored),
+        ], ct);
+        Announce(tx, moved);
+        await TellAsync(tx, moved, ct);
+        return moved;
+    }
+
+    private async Task CancelOppositesAsync(Transaction tx, ActionDefinition action, QueuedAction item, CancellationToken ct)
+    {
+        var pending = await tx.QueryAsync<Guid>(Sql.WaitingOpposites, [item.ContactId, item.AgentId, action.OppositeOf.ToArray(), Json.Param(new[] { action.ActionId }), item.Id], ct);
+        foreach (var id in pending)
+        {
+            await CancelAsync(tx, id, $"superseded by {item.QueueId}", ct);
+        }
+    }
+
+    private void Announce(Transaction tx, QueuedAction item)
+    {
+        _events.Append(tx, ActionEvents.Of("action.queued", item, new { status = item.Status, item.ParamsMissing, item.BlockerReason }));
+        if (item.Status == QueueStatus.Ready)
+        {
+            // Answers come back in the order in which the conversation asked; a retry delays only what was asked after it.
+            _work.Enqueue(tx, new NewWork(ActionsModule.WorkKind, item.Id.ToString(), new ActionWork(item.Id))
+            {
+                SerialKey = $"actions:{item.ConversationId}",
+                Priority = QueuePriority.ForWork(item.Priority),
+            });
+        }
+    }
+
+    private Task TellAsync(Transaction tx, QueuedAction item, CancellationToken ct) => _listeners.TellAsync(tx, new ActionChange(item, null), ct);
+
+    private static class Sql
+    {
+        internal const string Insert =
+            """
+            INSERT INTO actions.action_queue (tenant_id, id, queue_id, action_id, action_name, session_id, contact_id, agent_id, conversation_id,
+                intent_id, turn_number, trace_id, request_id, status, priority, params_collected, params_missing, params_validation_errors, max_retries,
+                backoff_strategy, initial_delay_seconds, max_delay_seconds, retry_on_errors, blocker_reason, blocker_details, idempotency_key, added_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
+            ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
+            RETURNING *
+            """;
+
+        internal const string ByIdempotencyKey = "SELECT * FROM actions.action_queue WHERE idempotency_key = $1";
+
+        internal const string ById = "SELECT * FROM actions.action_queue WHERE id = $1";
+
+        internal const string LockWaiting = "SELECT * FROM actions.action_queue WHERE id = $1 AND status IN ('pending', 'blocked') FOR UPDATE";
+
+        internal const string LockBlocked = "SELECT * FROM actions.action_queue WHERE contact_id = $1 AND status = 'blocked' ORDER BY added_at FOR UPDATE";
+
+        internal const string HasBlocked = "SELECT EXISTS (SELECT FROM actions.action_queue WHERE contact_id = $1 AND status = 'blocked')";
+
+        internal const string Move =
+            """
+            UPDATE actions.action_queue
+            SET status = $2, params_collected = $3, params_missing = $4, params_validation_errors = $5, blocker_reason = $6, blocker_details = $7
+            WHERE id = $1
+            RETURNING *
+            """;
+
+        internal const string Cancel =
+            """
+            UPDATE actions.action_queue SET status = 'cancelled', completed_at = $2, blocker_reason = NULL, blocker_details = NULL
+            WHERE id = $1 AND status IN ('pending', 'ready', 'retrying', 'blocked')
+            RETURNING *
+            """;
+
+        internal const string OfIntent =
+            "SELECT id FROM actions.action_queue WHERE intent_id = $1 AND status IN ('pending', 'ready', 'retrying', 'blocked') ORDER BY id";
+
+        internal const string OfSession =
+            """
+            SELECT * FROM actions.action_queue
+            WHERE session_id = $1 AND (completed_at IS NULL OR completed_at > $2)
+            ORDER BY id DESC LIMIT 50
+            """;
+
+        internal const string CompletedOf =
+            "SELECT DISTINCT action_id FROM actions.action_queue WHERE contact_id = $1 AND action_id = ANY ($2) AND status = 'completed'";
+
+        // Either side may declare the pair.
+        internal const string WaitingOpposites =
+            """
+            SELECT q.id FROM actions.action_queue q
+            WHERE q.contact_id = $1 AND q.agent_id = $2 AND q.id <> $5 AND q.status IN ('pending', 'ready', 'retrying', 'blocked')
+              AND (q.action_id = ANY ($3)
+                   OR EXISTS (SELECT FROM actions.action_registry r WHERE r.agent_id = q.agent_id AND r.action_id = q.action_id AND r.opposites @> $4))
+            ORDER BY q.id
+            FOR UPDATE OF q
+            """;
+
+        internal const string List =
+            """
+            SELECT * FROM actions.action_queue
+            WHERE ($1::text IS NULL OR status = $1) AND ($2::uuid IS NULL OR agent_id = $2) AND ($3::uuid IS NULL OR session_id = $3)
+              AND ($4::uuid IS NULL OR id < $4)
+            ORDER BY id DESC LIMIT $5
+            """;
+
+        internal const string Next =
+            "SELECT * FROM actions.action_queue WHERE status = 'ready' ORDER BY priority DESC, added_at LIMIT $1";
+    }
+}
+
+/// <summary>A merged contact's unfinished requests go on as the other's; what is over stays as it was.</summary>
+internal sealed class MergedRequests : IContactMergeParticipant
+{
+    public Task MoveAsync(Transaction tx, Guid from, Guid into, CancellationToken ct) => tx.ExecuteAsync(Sql.Move, [from, into], ct);
+
+    private static class Sql
+    {
+        internal const string Move = "UPDATE actions.action_queue SET contact_id = $2 WHERE contact_id = $1 AND status NOT IN ('completed', 'failed', 'cancelled')";
+    }
+}
+
+internal sealed record QueueFilter(string? Status, Guid? AgentId, Guid? SessionId);
+
+internal sealed record ActionWork(Guid Id);
+
+/// <summary>What parameters and eligibility make of a request: blocked before pending, pending before ready.</summary>
+internal sealed record RequestState(QueueStatus Status, ParameterCheck Check, Blocked? Blocked, JsonElement Params)
+{
+    internal static RequestState Decide(ParameterCheck check, Blocked? blocked, JsonElement values) => new(
+        blocked is not null ? QueueStatus.Blocked : check.IsComplete ? QueueStatus.Ready : QueueStatus.Pending, check, blocked, values);
+}
+
+internal static class ActionEvents
+{
+    internal static NewEvent Of(string type, QueuedAction item, object details) => new(type, "conversation", item.ConversationId,
+        new { queue_id = item.QueueId, action_id = item.ActionId, intent_id = item.IntentId, turn_number = item.TurnNumber, details }) { CreatedBy = "actions" };
+}

@@ -1,0 +1,76 @@
+using System.ComponentModel.DataAnnotations;
+using AgentPlatform.Channels.Custom;
+using AgentPlatform.Contacts;
+using AgentPlatform.Events;
+using AgentPlatform.Work;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace AgentPlatform.Actions;
+
+public sealed class ActionsOptions
+{
+    /// <summary>Secrets that registry entries refer to by name. Default none.</summary>
+    public Dictionary<string, ActionSecret> Secrets { get; set; } = new(StringComparer.Ordinal);
+
+    /// <summary>Whether endpoints may lie on loopback and private networks. Default false; the demo sets it for its own endpoints.</summary>
+    public bool AllowPrivateTargets { get; set; }
+
+    /// <summary>Hours after which a blocked request is given up instead of being taken up again. Default 24.</summary>
+    [Range(1, 24 * 30)]
+    public int BlockedHours { get; set; } = 24;
+
+    /// <summary>
+    /// The secret's value, only for a tenant and a host it was made for: an entry that points elsewhere must not carry it away.
+    /// </summary>
+    internal string Reveal(Guid tenantId, string name, string host) =>
+        Secrets.TryGetValue(name, out var secret)
+        && (secret.Tenant is null || secret.Tenant == tenantId)
+        && secret.Hosts.Contains(host, StringComparer.OrdinalIgnoreCase)
+            ? secret.Value
+            : throw new SecretException($"No secret '{name}' is set for this tenant and the host {host}.");
+}
+
+/// <summary>A secret of the settings.</summary>
+public sealed class ActionSecret
+{
+    /// <summary>A token, a key, or <c>user:password</c> for basic authentication.</summary>
+    [Required]
+    public string Value { get; set; } = "";
+
+    /// <summary>The only hosts it is sent to. Default none.</summary>
+    public string[] Hosts { get; set; } = [];
+
+    /// <summary>The only tenant that may use it; every tenant when null.</summary>
+    public Guid? Tenant { get; set; }
+}
+
+/// <summary>A registry entry names a secret that is not there for it.</summary>
+internal sealed class SecretException(string message) : Exception(message);
+
+public static class ActionsModule
+{
+    public const string WorkKind = "actions.execute";
+
+    public static IServiceCollection AddActions(this IServiceCollection services)
+    {
+        services.AddOptions<ActionsOptions>().BindConfiguration("Actions").ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<ActionRegistry>().AddSingleton<ActionListeners>().AddSingleton<LocalActions>().AddSingleton<IContactMergeParticipant, MergedRequests>()
+            .AddSingleton(p => new ActionQueue(
+                p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventStore>(), p.GetRequiredService<ActionRegistry>(),
+                p.GetRequiredService<ActionListeners>(), p.GetRequiredService<IOptions<ActionsOptions>>(), p.GetRequiredService<TimeProvider>()))
+           .AddSingleton<ExecutionLog>().AddSingleton<DeadLetters>().AddSingleton<HttpAction>();
+        services.AddHttpClient(HttpAction.ClientName).ConfigurePrimaryHttpMessageHandler(p =>
+            PublicTargets.Handler(p.GetRequiredService<IOptions<ActionsOptions>>().Value.AllowPrivateTargets));
+        // A failed call is retried by the row's own policy; the engine's attempts count crashes of our side only. An action may
+        // take five minutes.
+        return services.AddWorkHandler<ExecuteAction>(WorkKind, kind =>
+        {
+            kind.MaxAttempts = 25;
+            kind.Timeout = TimeSpan.FromMinutes(6);
+        });
+    }
+
+    public static IEndpointRouteBuilder MapActions(this IEndpointRouteBuilder routes) => ActionsApi.Map(routes);
+}

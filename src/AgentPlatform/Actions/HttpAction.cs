@@ -1,0 +1,174 @@
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using AgentPlatform.Channels.Custom;
+using AgentPlatform.Kernel;
+using Microsoft.Extensions.Options;
+
+namespace AgentPlatform.Actions;
+
+/// <summary>What an attempt brought: a value, or why there is none.</summary>
+internal sealed record ActionResult(JsonElement Value)
+{
+    internal int? ResponseStatus { get; init; }
+    internal JsonElement? ResponseBody { get; init; }
+    internal ActionFailure? Failure { get; init; }
+
+    internal static ActionResult Failed(ActionFailure failure) => new(Parameters.None) { Failure = failure };
+}
+
+/// <summary>
+/// How a response is judged: every condition given must hold. Without <c>status_codes</c> a success criterion asks for 2xx;
+/// <c>body</c> lists paths with <c>equals</c>, <c>one_of</c> or <c>exists</c>.
+/// </summary>
+internal sealed record ResponseCriteria(int[]? StatusCodes, BodyCondition[]? Body)
+{
+    internal bool Hold(int status, JsonElement body) =>
+        (StatusCodes is null || StatusCodes.Contains(status)) && (Body ?? []).All(condition => condition.Holds(body));
+}
+
+internal sealed record BodyCondition(string Path, JsonElement? EqualTo, JsonElement[]? OneOf, bool? Exists)
+{
+    [System.Text.Json.Serialization.JsonPropertyName("equals")]
+    public JsonElement? EqualTo { get; init; } = EqualTo;
+
+    internal bool Holds(JsonElement body)
+    {
+        var found = JsonPath.Find(body, Path);
+        return (Exists is not { } exists || exists == found is { ValueKind: not JsonValueKind.Null })
+            && (EqualTo is not { } wanted || (found is { } value && JsonElement.DeepEquals(value, wanted)))
+            && (OneOf is not { } allowed || (found is { } one && allowed.Any(option => JsonElement.DeepEquals(one, option))));
+    }
+}
+
+/// <summary>Calls an action's endpoint once, with the item's idempotency key, and judges the response.</summary>
+internal sealed class HttpAction(IHttpClientFactory clients, IOptions<ActionsOptions> options)
+{
+    internal const string ClientName = "AgentPlatform.Actions";
+
+    /// <summary>More of a response than this is not read: results are shown to people and stored in a row.</summary>
+    private const int MaxResponseBytes = 256 * 1024;
+
+    private static readonly string[] Forbidden = ["host", "content-length", "transfer-encoding", "connection", "idempotency-key"];
+
+    internal async Task<ActionResult> CallAsync(Guid tenantId, ActionDefinition action, QueuedAction item, JsonElement data, CancellationToken ct)
+    {
+        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(action.TimeoutSeconds));
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
+        try
+        {
+            using var request = Request(tenantId, action, item, data);
+            using var client = clients.CreateClient(ClientName);
+            client.Timeout = Timeout.InfiniteTimeSpan;
+            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, both.Token);
+            return Judge(action, (int)response.StatusCode, await ReadAsync(response, both.Token));
+        }
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !ct.IsCancellationRequested)
+        {
+            return ActionResult.Failed(new(ErrorKind.Timeout, $"No answer within {action.TimeoutSeconds} s."));
+        }
+        catch (Exception e) when (e is TemplateException or SecretException)
+        {
+            return ActionResult.Failed(new(ErrorKind.Configuration, e.Message) { StackTrace = e.StackTrace });
+        }
+        catch (HttpRequestException e) when (e.InnerException is ForbiddenTargetException)
+        {
+            return ActionResult.Failed(new(ErrorKind.Configuration, e.InnerException.Message));
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            return ActionResult.Failed(new(ErrorKind.NetworkError, e.Message) { Code = (e as HttpRequestException)?.HttpRequestError.ToString(), StackTrace = e.StackTrace });
+        }
+    }
+
+    /// <summary>failure_criteria speak first, then success_criteria, then the status alone.</summary>
+    internal static ActionResult Judge(ActionDefinition action, int status, JsonElement body)
+    {
+        ActionResult Fail(string kind, string message) => ActionResult.Failed(
+            new(kind, message) { Code = status.ToString(System.Globalization.CultureInfo.InvariantCulture), ResponseStatus = status, ResponseBody = body });
+
+        var ok = status is >= 200 and < 300;
+        if (Criteria(action.FailureCriteria)?.Hold(status, body) == true)
+        {
+            return Fail(ErrorKind.CriteriaFailed, "The response matches failure_criteria.");
+        }
+
+        var criteria = Criteria(action.SuccessCriteria);
+        if (criteria is null ? ok : criteria.Hold(status, body) && (ok || criteria.StatusCodes is not null))
+        {
+            return new(body) { ResponseStatus = status, ResponseBody = body };
+        }
+
+        return ok ? Fail(ErrorKind.CriteriaFailed, "The response does not meet success_criteria.")
+            : status is 408 or 425 or 429 or >= 500 ? Fail(ErrorKind.ApiError, $"The endpoint answered {status}.")
+            : Fail(ErrorKind.ApiRejected, $"The endpoint refused the request with {status}.");
+    }
+
+    private static ResponseCriteria? Criteria(JsonElement? criteria) =>
+        criteria is { ValueKind: JsonValueKind.Object } value ? Json.Read<ResponseCriteria>(value) : null;
+
+    private HttpRequestMessage Request(Guid tenantId, ActionDefinition action, QueuedAction item, JsonElement data)
+    {
+        var url = new Uri(Templates.Url(action.ApiEndpoint!, data));
+        var request = new HttpRequestMessage(new HttpMethod(action.ApiMethod!), url);
+        request.Headers.TryAddWithoutValidation("Idempotency-Key", item.IdempotencyKey);
+        if (item.TraceId is { } trace)
+        {
+            request.Headers.TryAddWithoutValidation("X-Trace-Id", trace);
+        }
+
+        foreach (var header in Json.Read<Dictionary<string, string>>(action.ApiHeaders))
+        {
+            if (!Forbidden.Contains(header.Key, StringComparer.OrdinalIgnoreCase))
+            {
+                request.Headers.TryAddWithoutValidation(header.Key, Templates.Header(header.Value, data));
+            }
+        }
+
+        Authorize(tenantId, action, request);
+        if (action.ApiMethod is not "GET" and not "DELETE")
+        {
+            var body = action.ApiBody is { ValueKind: not JsonValueKind.Null } template ? Templates.Body(template, data)?.ToJsonString(Json.Options) : item.ParamsCollected.GetRawText();
+            request.Content = new StringContent(body ?? "null", Encoding.UTF8, "application/json");
+        }
+
+        return request;
+    }
+
+    private void Authorize(Guid tenantId, ActionDefinition action, HttpRequestMessage request)
+    {
+        if (action.ApiAuthType == "none")
+        {
+            return;
+        }
+
+        var secret = options.Value.Reveal(tenantId, JsonPath.Find(action.ApiAuth, "secret")?.GetString() ?? "", request.RequestUri!.Host);
+        if (action.ApiAuthType == "api_key")
+        {
+            var header = JsonPath.Find(action.ApiAuth, "header_name")?.GetString() ?? "X-Api-Key";
+            request.Headers.Remove(header);
+            request.Headers.TryAddWithoutValidation(header, secret);
+            return;
+        }
+
+        request.Headers.Authorization = action.ApiAuthType == "basic"
+            ? new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(secret)))
+            : new AuthenticationHeaderValue("Bearer", secret);
+    }
+
+    /// <summary>JSON as it is; anything else as <c>{"text": …}</c>.</summary>
+    private static async Task<JsonElement> ReadAsync(HttpResponseMessage response, CancellationToken ct)
+    {
+        await using var stream = await response.Content.ReadAsStreamAsync(ct);
+        var buffer = new byte[MaxResponseBytes];
+        var read = await stream.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, ct);
+        try
+        {
+            return JsonSerializer.Deserialize<JsonElement>(buffer.AsSpan(0, read));
+        }
+        catch (JsonException)
+        {
+            return Json.Of(new { text = Encoding.UTF8.GetString(buffer, 0, read) });
+        }
+    }
+}

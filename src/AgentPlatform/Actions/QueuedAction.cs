@@ -1,0 +1,189 @@
+using System.Text.Json;
+using AgentPlatform.Postgres;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AgentPlatform.Actions;
+
+public enum QueueStatus
+{
+    Pending,
+    Ready,
+    Executing,
+    Completed,
+    Failed,
+    Retrying,
+    Blocked,
+    Cancelled,
+}
+
+/// <summary>
+/// A requested action: a row of <c>action_queue</c> as the API shows it. <c>pending</c> waits for parameters, <c>blocked</c> for
+/// its eligibility or another action; <c>ready</c>, <c>executing</c> and <c>retrying</c> are driven by the work engine.
+/// </summary>
+public sealed record QueuedAction
+{
+    public Guid Id { get; init; }
+    public string QueueId { get; init; } = "";
+    public string ActionId { get; init; } = "";
+    public string? ActionName { get; init; }
+    public Guid SessionId { get; init; }
+    public Guid ContactId { get; init; }
+    public Guid AgentId { get; init; }
+    public Guid ConversationId { get; init; }
+    public string? IntentId { get; init; }
+    public int? TurnNumber { get; init; }
+    public string? WorkflowInstanceId { get; init; }
+    public string? TraceId { get; init; }
+    public string? RequestId { get; init; }
+    public QueueStatus Status { get; init; }
+
+    /// <summary>1 (lowest) to 10; see <see cref="QueuePriority"/>.</summary>
+    public short Priority { get; init; }
+    public JsonElement ParamsCollected { get; init; }
+    public JsonElement ParamsMissing { get; init; }
+    public JsonElement ParamsValidationErrors { get; init; }
+    public int RetryCount { get; init; }
+    public int MaxRetries { get; init; }
+    public DateTimeOffset? LastRetryAt { get; init; }
+    public DateTimeOffset? NextRetryAt { get; init; }
+    public JsonElement RetryErrors { get; init; }
+    public BackoffStrategy BackoffStrategy { get; init; }
+    public int InitialDelaySeconds { get; init; }
+    public int MaxDelaySeconds { get; init; }
+    public string[] RetryOnErrors { get; init; } = [];
+    public string? BlockerReason { get; init; }
+    public JsonElement? BlockerDetails { get; init; }
+    public string IdempotencyKey { get; init; } = "";
+    public string? ExecutionId { get; init; }
+    public JsonElement? Result { get; init; }
+    public bool PersistedToDb { get; init; }
+    public string? CheckpointId { get; init; }
+    public DateTimeOffset? LastCheckpointAt { get; init; }
+    public DateTimeOffset AddedAt { get; init; }
+    public DateTimeOffset? StartedAt { get; init; }
+    public DateTimeOffset? CompletedAt { get; init; }
+    public DateTimeOffset CreatedAt { get; init; }
+    public DateTimeOffset UpdatedAt { get; init; }
+
+    internal RetryPolicy Policy => new(MaxRetries, BackoffStrategy, InitialDelaySeconds, MaxDelaySeconds, RetryOnErrors);
+
+    internal IReadOnlyList<string> Missing => ParamsMissing.Deserialize<string[]>() ?? [];
+}
+
+/// <summary>What the queue is asked to do. The same <see cref="IdempotencyKey"/> asks once, however often it is said.</summary>
+public sealed record ActionRequest(ActionDefinition Action, Guid SessionId, Guid ContactId, Guid ConversationId, string IdempotencyKey)
+{
+    public required EligibilityContext Context { get; init; }
+    public JsonElement Params { get; init; } = Parameters.None;
+    public string? IntentId { get; init; }
+    public int? TurnNumber { get; init; }
+    public string? TraceId { get; init; }
+    public string? RequestId { get; init; }
+}
+
+/// <summary>A requested action changed: what another module may want to know in the same transaction.</summary>
+public sealed record ActionChange(QueuedAction Item, ActionDefinition? Definition, ActionFailure? Failure = null);
+
+/// <summary>
+/// Told of every step of a queued action, inside the transaction that makes it: the turn (intents, replies) and whoever else
+/// waits for an action. An exception undoes the step.
+/// </summary>
+public interface IActionListener
+{
+    Task ChangedAsync(Transaction tx, ActionChange change, CancellationToken ct);
+}
+
+/// <summary>The listeners, found when something happens: they may themselves need the queue.</summary>
+internal sealed class ActionListeners(IServiceProvider services)
+{
+    internal async Task TellAsync(Transaction tx, ActionChange change, CancellationToken ct)
+    {
+        foreach (var listener in services.GetServices<IActionListener>())
+        {
+            await listener.ChangedAsync(tx, change, ct);
+        }
+    }
+}
+
+/// <summary>The registry's words and the queue's numbers: low 2, normal 5, high 8, critical 10.</summary>
+public static class QueuePriority
+{
+    public static short Of(string registryPriority) => registryPriority switch
+    {
+        "low" => 2,
+        "normal" => 5,
+        "high" => 8,
+        "critical" => 10,
+        _ => throw new ArgumentOutOfRangeException(nameof(registryPriority), registryPriority, "Not a registry priority."),
+    };
+
+    /// <summary>The work engine counts from 0 (most urgent) to 100.</summary>
+    internal static short ForWork(short queuePriority) => (short)((10 - queuePriority) * 10);
+}
+
+public enum BackoffStrategy
+{
+    None,
+    Fixed,
+    Linear,
+    Exponential,
+}
+
+/// <summary>How often and how late a failed action is tried again, and after which kinds of error at all.</summary>
+public sealed record RetryPolicy(int MaxRetries, BackoffStrategy BackoffStrategy, int InitialDelaySeconds, int MaxDelaySeconds, string[] RetryOnErrors)
+{
+    public static readonly RetryPolicy Default = new(3, BackoffStrategy.Exponential, 2, 60, ErrorKind.Transient);
+
+    /// <summary>After the <paramref name="failures"/>th failure: when to try again, or null when it was the last try.</summary>
+    public DateTimeOffset? Next(int failures, string errorKind, DateTimeOffset now) =>
+        failures >= MaxRetries || !RetryOnErrors.Contains(errorKind, StringComparer.Ordinal) ? null : now + Delay(failures);
+
+    internal TimeSpan Delay(int failures) => TimeSpan.FromSeconds(BackoffStrategy switch
+    {
+        BackoffStrategy.None => 0,
+        BackoffStrategy.Fixed => Math.Min(InitialDelaySeconds, MaxDelaySeconds),
+        BackoffStrategy.Linear => Math.Min((long)InitialDelaySeconds * failures, MaxDelaySeconds),
+        _ => Math.Min(InitialDelaySeconds * Math.Pow(2, Math.Min(failures, 31) - 1), MaxDelaySeconds),
+    });
+}
+
+/// <summary>Why an attempt failed. Only the kinds a policy lists are tried again.</summary>
+public static class ErrorKind
+{
+    public const string Timeout = "timeout";
+    public const string ApiError = "api_error";
+    public const string NetworkError = "network_error";
+
+    /// <summary>The endpoint refused the request (4xx but 408, 425 and 429): the same request would be refused again.</summary>
+    public const string ApiRejected = "api_rejected";
+
+    /// <summary>The response came, and success_criteria or failure_criteria call it a failure.</summary>
+    public const string CriteriaFailed = "criteria_failed";
+
+    /// <summary>The registry entry cannot be executed as written: a template, a secret or a target that is not allowed.</summary>
+    public const string Configuration = "configuration";
+
+    /// <summary>The worker went away in mid-attempt; the next attempt carries the same idempotency key.</summary>
+    public const string Interrupted = "interrupted";
+
+    public static readonly string[] Transient = [Timeout, ApiError, NetworkError];
+
+    public static readonly string[] All = [Timeout, ApiError, NetworkError, ApiRejected, CriteriaFailed, Configuration];
+
+    internal static string Intervention(string kind) => kind switch
+    {
+        ApiRejected => "fix_parameters",
+        Configuration => "fix_configuration",
+        Timeout or ApiError or NetworkError => "check_provider",
+        _ => "investigate",
+    };
+}
+
+/// <summary>One failed attempt, in the words of the execution log.</summary>
+public sealed record ActionFailure(string Kind, string Message)
+{
+    public string? Code { get; init; }
+    public string? StackTrace { get; init; }
+    public int? ResponseStatus { get; init; }
+    public JsonElement? ResponseBody { get; init; }
+}

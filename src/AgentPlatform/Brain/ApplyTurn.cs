@@ -1,0 +1,246 @@
+using System.Text.Json;
+using AgentPlatform.Actions;
+using AgentPlatform.Brain.Understanding;
+using AgentPlatform.Channels;
+using AgentPlatform.Contacts;
+using AgentPlatform.Conversations;
+using AgentPlatform.Events;
+using AgentPlatform.Kernel;
+using AgentPlatform.Messaging;
+using AgentPlatform.Postgres;
+using Microsoft.Extensions.Options;
+
+namespace AgentPlatform.Brain;
+
+/// <summary>Makes an envelope happen: every row of a turn in the one transaction that also settles its work item.</summary>
+internal sealed class ApplyTurn(
+    IntentLedger ledger, ActionQueue queue, ContactDirectory contacts, ConversationLog conversations, SessionStore sessions, SessionMirror mirror,
+    TurnLog turns, EventStore events, Outbox outbox, InboundMessages inbound, TimeProvider clock, IOptions<BrainOptions> options)
+{
+    internal async Task RunAsync(Transaction tx, TurnScene scene, Envelope envelope, CancellationToken ct)
+    {
+        Event(tx, scene, "turn.started", new { turn_number = scene.Input.Turn, role = envelope.Role, messages = scene.Messages.Select(m => m.Id) });
+        var intents = envelope.Intents.Select((intent, i) => Log(tx, scene, intent, i + 1)).ToList();
+        var contact = await RememberAsync(tx, scene, envelope.Remember, ct);
+        var who = Who.Of(contact, scene.Input.State);
+        var outcome = await DoAsync(tx, scene, envelope, intents, who, ct);
+        var freed = await queue.ReevaluateAsync(tx, contact.Id, who, ct);
+        var task = await NextTaskAsync(tx, scene, envelope, freed, ct);
+        var ask = envelope.Ask?.Text ?? task?.Question;
+        var text = string.Join('\n', envelope.Say.Concat(outcome.Say).Append(ask).Where(part => !string.IsNullOrWhiteSpace(part)));
+        await HandOffAsync(tx, scene, envelope, ct);
+        CloseIntents(tx, envelope, intents, outcome, text);
+        Reply(tx, scene, envelope, text);
+        Record(tx, scene, envelope, outcome, text);
+        await SaveAsync(tx, scene, envelope, intents, task?.Task, ask is not null, ct);
+    }
+
+    /// <summary>The conversation is not the bot's: what was said is recorded as a turn, and nobody answers.</summary>
+    internal async Task ListenAsync(Transaction tx, TurnScene scene, CancellationToken ct)
+    {
+        Event(tx, scene, "turn.started", new { turn_number = scene.Input.Turn, silent = true, messages = scene.Messages.Select(m => m.Id) });
+        turns.Append(tx, new TurnRecord(clock.NewId(), scene.Session.SessionId, scene.Conversation.Id, scene.Input.Turn, scene.Input.Text));
+        conversations.SetTurn(tx, scene.Session.SessionId, scene.Input.Turn, [.. scene.Messages.Select(m => m.Id)]);
+        inbound.Ignored(tx, InboundIds(scene));
+        Event(tx, scene, "turn.completed", new { turn_number = scene.Input.Turn, silent = true, status = scene.Conversation.Status, handled_by = scene.Conversation.HandledBy });
+        await sessions.SaveAsync(tx, scene.Session with { State = await mirror.RefreshAsync(tx, scene.Session.SessionId, scene.Input.State, ct) }, ct);
+    }
+
+    private string Log(Transaction tx, TurnScene scene, Intent intent, int sequence)
+    {
+        var id = ledger.Log(tx, scene.Place(sequence), intent);
+        Event(tx, scene, "intent.logged", new
+        {
+            intent_id = id, intent_type = intent.Type, canonical_intent = intent.Canonical, confidence = intent.Confidence, turn_number = scene.Input.Turn, sequence_order = sequence,
+        });
+        if (intent.MatchType is { } match)
+        {
+            Event(tx, scene, "action.matched", new { intent_id = id, action_id = intent.Canonical, match_type = match, confidence = intent.Confidence });
+        }
+
+        return id;
+    }
+
+    private async Task<Contact> RememberAsync(Transaction tx, TurnScene scene, IReadOnlyList<Memory> memories, CancellationToken ct)
+    {
+        var id = scene.Input.Contact.Id;
+        foreach (var memory in memories)
+        {
+            switch (memory)
+            {
+                case Memory.Field field:
+                    await contacts.SetFieldAsync(tx, id, new FieldWrite(field.Name, field.Value, FieldWrite.UserProvided) { ConversationId = scene.Conversation.Id }, ct);
+                    break;
+                case Memory.Consent consent:
+                    await contacts.SetConsentAsync(tx, id, scene.Conversation.Channel, consent.OptedOut, consent.Source, ct);
+                    break;
+                case Memory.Verified:
+                    await contacts.MarkVerifiedAsync(tx, id, scene.Conversation.Id, ct);
+                    break;
+                case Memory.Presented presented:
+                    contacts.MarkPresented(tx, id, [.. presented.Priorities]);
+                    break;
+                case Memory.Note note:
+                    conversations.Remember(tx, scene.Conversation.Id, note.Name, note.Value);
+                    break;
+            }
+        }
+
+        return memories.Any(m => m is Memory.Field or Memory.Verified) ? (await contacts.FindAsync(tx, id, ct))! : scene.Input.Contact;
+    }
+
+    private async Task<Outcome> DoAsync(Transaction tx, TurnScene scene, Envelope envelope, List<string> intents, EligibilityContext who, CancellationToken ct)
+    {
+        var outcome = new Outcome();
+        foreach (var step in envelope.Do)
+        {
+            switch (step)
+            {
+                case Step.Enqueue enqueue:
+                    var item = await EnqueueAsync(tx, scene, enqueue, intents[enqueue.Intent], who, ct);
+                    outcome.Queued[enqueue.Intent] = item;
+                    if (item.Status == QueueStatus.Blocked)
+                    {
+                        outcome.Say.Add(JsonPath.Find(item.BlockerDetails!.Value, "say")!.Value.GetString()!);
+                    }
+
+                    break;
+                case Step.Supply supply when await queue.SupplyAsync(tx, supply.QueuedId, supply.Values, who, ct) is null:
+                    outcome.Say.Add("That request is no longer open.");
+                    break;
+                case Step.Cancel cancel:
+                    await queue.CancelAsync(tx, cancel.QueuedId, "cancelled by the contact", ct);
+                    break;
+            }
+        }
+
+        return outcome;
+    }
+
+    private async Task<QueuedAction> EnqueueAsync(Transaction tx, TurnScene scene, Step.Enqueue step, string intentId, EligibilityContext who, CancellationToken ct)
+    {
+        // The key names the message and the place of the request in it: a turn that runs again asks for the same.
+        var request = new ActionRequest(step.Action, scene.Session.SessionId, scene.Input.Contact.Id, scene.Conversation.Id, $"turn:{scene.Messages[0].Id:n}:{step.Intent + 1}")
+        {
+            Context = who,
+            Params = step.Params,
+            IntentId = intentId,
+            TurnNumber = scene.Input.Turn,
+            TraceId = scene.Messages[0].Id.ToString("n"),
+            RequestId = intentId,
+        };
+        var item = await queue.EnqueueAsync(tx, request, ct);
+        ledger.Trigger(tx, intentId, step.Action.ActionId);
+        ledger.Move(tx, intentId, new IntentMove(IntentMove.Following(item.Status)!) { BlockedReason = item.BlockerReason });
+        return item;
+    }
+
+    /// <summary>The oldest request that still waits for a parameter is the one that is asked about.</summary>
+    private async Task<Asking?> NextTaskAsync(Transaction tx, TurnScene scene, Envelope envelope, IReadOnlyList<QueuedAction> freed, CancellationToken ct)
+    {
+        if (envelope.Task is { } own)
+        {
+            return new(own, null);
+        }
+
+        var open = (await queue.OfSessionAsync(tx, scene.Session.SessionId, ct)).Concat(freed).Where(q => q.Status == QueueStatus.Pending).ToLookup(Abandoned);
+        foreach (var abandoned in open[true])
+        {
+            await queue.CancelAsync(tx, abandoned.Id, "abandoned", ct);
+        }
+
+        var pending = open[false].MinBy(q => q.AddedAt);
+        if (pending is null || scene.Input.FindAction(pending.ActionId) is not { } action)
+        {
+            return null;
+        }
+
+        var (asked, text) = Waiting.Next(pending, action);
+        return new(Waiting.Task(pending, asked), text);
+    }
+
+    private bool Abandoned(QueuedAction item) => item.UpdatedAt < clock.GetUtcNow().AddMinutes(-options.Value.AbandonMinutes);
+
+    private async Task HandOffAsync(Transaction tx, TurnScene scene, Envelope envelope, CancellationToken ct)
+    {
+        if (envelope.Handoff is { } reason)
+        {
+            await conversations.HandOverAsync(tx, scene.Conversation.Id, reason, ct);
+        }
+    }
+
+    /// <summary>Intents that an action will settle stay open; all others end with their turn.</summary>
+    private void CloseIntents(Transaction tx, Envelope envelope, List<string> intents, Outcome outcome, string text)
+    {
+        for (var i = 0; i < intents.Count; i++)
+        {
+            var intent = envelope.Intents[i];
+            if (outcome.Queued.TryGetValue(i, out var item))
+            {
+                if (item.Status is QueueStatus.Pending or QueueStatus.Blocked)
+                {
+                    ledger.Move(tx, intents[i], new IntentMove(IntentMove.Following(item.Status)!)
+                    {
+                        BlockedReason = item.BlockerReason, ResponseType = item.Status == QueueStatus.Pending ? "question" : "text", ResponseText = text,
+                    });
+                }
+
+                continue;
+            }
+
+            var notFound = intent.MatchType == ActionMatch.NotFound;
+            ledger.Move(tx, intents[i], new IntentMove(notFound ? "action_not_found" : "completed")
+            {
+                Resolution = notFound ? null : intent.Resolution ?? "answered", ResponseType = intent.ResponseType, ResponseText = text.Length > 0 ? text : null,
+            });
+        }
+    }
+
+    private void Reply(Transaction tx, TurnScene scene, Envelope envelope, string text)
+    {
+        if (text.Length > 0)
+        {
+            outbox.Queue(tx, new OutgoingMessage(scene.Input.Contact.Id, scene.Conversation.Id, envelope.Role, text)
+            {
+                InReplyToInboundId = scene.Messages[^1].InboundMessageId, Priority = "high", IdempotencyKey = $"turn:{scene.Messages[0].Id:n}", EvenIfOptedOut = envelope.EvenIfOptedOut,
+            });
+        }
+    }
+
+    private void Record(Transaction tx, TurnScene scene, Envelope envelope, Outcome outcome, string text)
+    {
+        turns.Append(tx, new TurnRecord(clock.NewId(), scene.Session.SessionId, scene.Conversation.Id, scene.Input.Turn, scene.Input.Text)
+        {
+            AssistantResponse = text.Length > 0 ? text : null,
+            ContextExtracted = Json.Of(envelope.Intents.Select(i => new { i.Type, i.Canonical, i.MatchType, i.Confidence, i.Entities })),
+            ToolsExecuted = Json.Of(outcome.Queued.Values.Select(q => new { q.QueueId, q.ActionId, q.Status })),
+            LatencyMs = (int)(clock.GetUtcNow() - scene.BeganAt).TotalMilliseconds,
+        });
+        conversations.SetTurn(tx, scene.Session.SessionId, scene.Input.Turn, [.. scene.Messages.Select(m => m.Id)]);
+        inbound.Processed(tx, InboundIds(scene));
+        Event(tx, scene, "turn.completed", new { turn_number = scene.Input.Turn, intents = envelope.Intents.Count, actions = outcome.Queued.Count });
+    }
+
+    private async Task SaveAsync(Transaction tx, TurnScene scene, Envelope envelope, List<string> intents, ActiveTask? task, bool asks, CancellationToken ct)
+    {
+        var state = NextState.Of(scene.Input, envelope, intents, task, asks, clock.GetUtcNow(), options.Value.RememberedIntents);
+        // Requests that this turn has cancelled or completed told the session already: its version has moved on, under our lock.
+        var session = await sessions.FindAsync(tx, scene.Session.SessionId, ct) ?? scene.Session;
+        await sessions.SaveAsync(tx, session with { State = await mirror.RefreshAsync(tx, session.SessionId, state, ct) }, ct);
+    }
+
+    private static Guid[] InboundIds(TurnScene scene) => [.. scene.Messages.Select(m => m.InboundMessageId).OfType<Guid>()];
+
+    private void Event(Transaction tx, TurnScene scene, string type, object payload) =>
+        events.Append(tx, new NewEvent(type, "conversation", scene.Conversation.Id, payload) { CreatedBy = "brain" });
+
+    private sealed record Asking(ActiveTask Task, string? Question);
+
+    private sealed class Outcome
+    {
+        /// <summary>By the place of the intent.</summary>
+        internal Dictionary<int, QueuedAction> Queued { get; } = [];
+
+        internal List<string> Say { get; } = [];
+    }
+}

@@ -1,0 +1,122 @@
+using System.Text.Json;
+using AgentPlatform.Actions;
+using AgentPlatform.Contacts;
+using AgentPlatform.Conversations;
+using AgentPlatform.Tenancy;
+
+namespace AgentPlatform.Brain;
+
+/// <summary>
+/// What the brain answers a turn with: what to say and ask, what to do, whether to hand over, what to remember. Control is in the
+/// types, never in the text.
+/// </summary>
+public sealed record Envelope(string Role)
+{
+    /// <summary>What was understood, in the order it was said.</summary>
+    public IReadOnlyList<Intent> Intents { get; init; } = [];
+
+    public IReadOnlyList<string> Say { get; init; } = [];
+
+    public Question? Ask { get; init; }
+
+    public IReadOnlyList<Step> Do { get; init; } = [];
+
+    /// <summary>Why a human should take over; null keeps the conversation.</summary>
+    public string? Handoff { get; init; }
+
+    public IReadOnlyList<Memory> Remember { get; init; } = [];
+
+    /// <summary>The confirmation of an opt-out and the answer to HELP reach also whom nothing else may reach.</summary>
+    public bool EvenIfOptedOut { get; init; }
+
+    /// <summary>The task after this turn, for tasks that are not queued actions (onboarding).</summary>
+    public ActiveTask? Task { get; init; }
+
+    internal static Envelope Silent(string role, params Intent[] intents) => new(role) { Intents = intents };
+}
+
+/// <summary>A question; the sheet says which short replies answer it.</summary>
+public sealed record Question(string Text, AnswerSheet? Sheet = null);
+
+/// <summary>One thing the contact wants, as it goes into the ledger.</summary>
+public sealed record Intent(string Type, decimal Confidence)
+{
+    public string? Canonical { get; init; }
+
+    /// <summary>exact, synonym, fuzzy or not_found; null for intents that are no action.</summary>
+    public string? MatchType { get; init; }
+
+    public string? Reasoning { get; init; }
+
+    public IReadOnlyDictionary<string, JsonElement> Entities { get; init; } = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
+
+    /// <summary>What came of it when the turn itself settles it; null when an action will.</summary>
+    public string? Resolution { get; init; }
+
+    public string? ResponseType { get; init; }
+}
+
+/// <summary>Something to do with the action queue, for the intent at that place of the list.</summary>
+public abstract record Step(int Intent)
+{
+    public sealed record Enqueue(int Intent, ActionDefinition Action, JsonElement Params) : Step(Intent);
+
+    /// <summary>Values for a request that waits for them.</summary>
+    public sealed record Supply(int Intent, Guid QueuedId, JsonElement Values) : Step(Intent);
+
+    public sealed record Cancel(int Intent, Guid QueuedId) : Step(Intent);
+}
+
+/// <summary>Something to keep about the contact or the talk.</summary>
+public abstract record Memory
+{
+    private Memory()
+    {
+    }
+
+    /// <summary>A value the contact gave for one of their fields.</summary>
+    public sealed record Field(string Name, string Value) : Memory;
+
+    public sealed record Consent(bool OptedOut, string Source) : Memory;
+
+    public sealed record Verified : Memory;
+
+    public sealed record Presented(IReadOnlyList<Guid> Priorities) : Memory;
+
+    public sealed record Note(string Name, object Value) : Memory;
+
+    /// <summary>The item of an offered list that the contact picked.</summary>
+    public sealed record Selected(JsonElement Item) : Memory;
+}
+
+/// <summary>All that a decision may look at.</summary>
+internal sealed record TurnInput
+{
+    public required string Text { get; init; }
+
+    public required string Channel { get; init; }
+
+    public required int Turn { get; init; }
+
+    public required DateOnly Today { get; init; }
+
+    public required SessionState State { get; init; }
+
+    public required Contact Contact { get; init; }
+
+    public required Agent Agent { get; init; }
+
+    public required IReadOnlyList<ActionDefinition> Actions { get; init; }
+
+    public IReadOnlyList<ContactPriority> Priorities { get; init; } = [];
+
+    public bool OptedOut { get; init; }
+
+    public bool RequireConfirmation { get; init; }
+
+    public required BrainOptions Options { get; init; }
+
+    internal string Role => Persona.Of(Contact, Actions);
+
+    internal ActionDefinition? FindAction(string actionId) => Actions.FirstOrDefault(action => action.ActionId == actionId);
+}

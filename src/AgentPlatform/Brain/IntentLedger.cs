@@ -1,0 +1,144 @@
+using System.Text.Json;
+using AgentPlatform.Actions;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Brain;
+
+/// <summary>
+/// A row of <c>intent_ledger</c> as the API shows it. Status: new, processing, queued, executing, completed, failed, blocked,
+/// action_not_found or cancelled; completed, failed, action_not_found and cancelled are final.
+/// </summary>
+public sealed record LedgerIntent
+{
+    public Guid Id { get; init; }
+    public string IntentId { get; init; } = "";
+    public Guid SessionId { get; init; }
+    public Guid ContactId { get; init; }
+    public Guid AgentId { get; init; }
+    public Guid ConversationId { get; init; }
+    public string IntentType { get; init; } = "";
+    public string? CanonicalIntent { get; init; }
+    public string? MatchType { get; init; }
+    public decimal Confidence { get; init; }
+    public int TurnNumber { get; init; }
+    public int SequenceOrder { get; init; }
+    public string? Reasoning { get; init; }
+    public JsonElement Entities { get; init; }
+    public string Status { get; init; } = "";
+    public string? BlockedReason { get; init; }
+
+    /// <summary>The action ids that were queued for it.</summary>
+    public JsonElement TriggeredActions { get; init; }
+    public string? ResponseType { get; init; }
+    public string? ResponseText { get; init; }
+    public string? Resolution { get; init; }
+    public string? Error { get; init; }
+    public DateTimeOffset Timestamp { get; init; }
+    public DateTimeOffset CreatedAt { get; init; }
+    public DateTimeOffset UpdatedAt { get; init; }
+}
+
+/// <summary>Where an intent goes next, with what there is to say about it.</summary>
+internal sealed record IntentMove(string Status)
+{
+    internal string? BlockedReason { get; init; }
+    internal string? Resolution { get; init; }
+    internal string? Error { get; init; }
+    internal string? ResponseType { get; init; }
+    internal string? ResponseText { get; init; }
+
+    /// <summary>How a queue item's status shows on its intent; null when it does not move it.</summary>
+    internal static string? Following(QueueStatus status) => status switch
+    {
+        QueueStatus.Pending or QueueStatus.Ready => "queued",
+        QueueStatus.Executing => "executing",
+        QueueStatus.Completed => "completed",
+        QueueStatus.Failed => "failed",
+        QueueStatus.Blocked => "blocked",
+        QueueStatus.Cancelled => "cancelled",
+        _ => null,
+    };
+}
+
+/// <summary>The immutable log of what was understood, with the one-way life of each intent.</summary>
+public sealed class IntentLedger(TimeProvider clock)
+{
+    /// <summary>Logs an intent as <c>new</c> and takes it up; returns its public id.</summary>
+    internal string Log(Transaction tx, IntentPlace place, Intent intent)
+    {
+        var id = clock.NewId();
+        var intentId = $"int_{id:n}";
+        tx.Post(Sql.Insert, tx.TenantId, id, intentId, place.SessionId, place.ContactId, place.AgentId, place.ConversationId, intent.Type, intent.Canonical,
+            intent.MatchType, Math.Round(intent.Confidence, 2), place.TurnNumber, place.SequenceOrder, intent.Reasoning, Json.Param(intent.Entities), clock.GetUtcNow());
+        tx.Post(Sql.Move, intentId, "processing", null, null, null, null, null);
+        return intentId;
+    }
+
+    internal void Move(Transaction tx, string intentId, IntentMove move) =>
+        tx.Post(Sql.Move, intentId, move.Status, move.BlockedReason, move.Resolution, move.Error, move.ResponseType, move.ResponseText);
+
+    internal void Trigger(Transaction tx, string intentId, string actionId) => tx.Post(Sql.Trigger, intentId, Json.Param(new[] { actionId }));
+
+    /// <summary>The session's intents of late, newest first: what its state mirrors.</summary>
+    internal Task<IReadOnlyList<LedgerIntent>> OfSessionAsync(Transaction tx, Guid sessionId, int limit, CancellationToken ct) =>
+        tx.QueryAsync<LedgerIntent>(Sql.OfSession, [sessionId, limit], ct);
+
+    internal Task<LedgerIntent?> FindAsync(Transaction tx, string intentId, CancellationToken ct) => tx.FindAsync<LedgerIntent>(Sql.ByIntentId, [intentId], ct);
+
+    internal async Task<Page<LedgerIntent>> ListAsync(Transaction tx, IntentFilter filter, PageRequest page, CancellationToken ct) =>
+        Page<LedgerIntent>.Cut(
+            await tx.QueryAsync<LedgerIntent>(Sql.List, [filter.ConversationId, filter.SessionId, filter.Status, filter.MatchType, page.Before, page.Fetch], ct), page, row => row.Id);
+
+    /// <summary>How many intents were recognised how, since a moment.</summary>
+    internal Task<IReadOnlyList<MatchCount>> CountsAsync(Transaction tx, DateTimeOffset since, CancellationToken ct) =>
+        tx.QueryAsync<MatchCount>(Sql.Counts, [since.ToUniversalTime()], ct);
+
+    internal static class Sql
+    {
+        internal const string Insert =
+            """
+            INSERT INTO brain.intent_ledger (tenant_id, id, intent_id, session_id, contact_id, agent_id, conversation_id, intent_type, canonical_intent,
+                match_type, confidence, turn_number, sequence_order, reasoning, entities, "timestamp")
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+            """;
+
+        // Saying the same again is no move: only a change has to be a legal way.
+        internal const string Move =
+            """
+            UPDATE brain.intent_ledger
+            SET status = $2, blocked_reason = $3, resolution = coalesce($4, resolution), error = coalesce($5, error),
+                response_type = coalesce($6, response_type), response_text = coalesce($7, response_text)
+            WHERE intent_id = $1
+            """;
+
+        internal const string Trigger =
+            "UPDATE brain.intent_ledger SET triggered_actions = triggered_actions || $2::jsonb WHERE intent_id = $1 AND NOT triggered_actions @> $2::jsonb";
+
+        internal const string OfSession = "SELECT * FROM brain.intent_ledger WHERE session_id = $1 ORDER BY id DESC LIMIT $2";
+
+        internal const string ByIntentId = "SELECT * FROM brain.intent_ledger WHERE intent_id = $1";
+
+        internal const string List =
+            """
+            SELECT * FROM brain.intent_ledger
+            WHERE ($1::uuid IS NULL OR conversation_id = $1) AND ($2::uuid IS NULL OR session_id = $2) AND ($3::text IS NULL OR status = $3)
+              AND ($4::text IS NULL OR match_type = $4) AND ($5::uuid IS NULL OR id < $5)
+            ORDER BY id DESC LIMIT $6
+            """;
+
+        internal const string Counts =
+            """
+            SELECT match_type, count(*) AS intents, round(avg(confidence), 2) AS average_confidence
+            FROM brain.intent_ledger WHERE match_type IS NOT NULL AND "timestamp" >= $1
+            GROUP BY match_type ORDER BY match_type
+            """;
+    }
+}
+
+internal sealed record IntentPlace(Guid SessionId, Guid ContactId, Guid AgentId, Guid ConversationId, int TurnNumber, int SequenceOrder);
+
+internal sealed record IntentFilter(Guid? ConversationId, Guid? SessionId, string? Status, string? MatchType);
+
+/// <summary>One line of the match statistics.</summary>
+public sealed record MatchCount(string MatchType, long Intents, decimal AverageConfidence);

@@ -1,0 +1,241 @@
+using System.Text.Json;
+using AgentPlatform.Actions;
+using AgentPlatform.Brain.Understanding;
+using AgentPlatform.Conversations;
+using AgentPlatform.Kernel;
+
+namespace AgentPlatform.Brain;
+
+/// <summary>What a sentence is when it asks for no action.</summary>
+internal enum Talk
+{
+    Greeting,
+    Thanks,
+    Goodbye,
+    Help,
+    Human,
+    News,
+}
+
+internal static class SmallTalk
+{
+    private static readonly string[] Greetings = ["hi", "hello", "hey", "hiya", "howdy", "good morning", "good afternoon", "good evening", "hi there", "hello there", "hey there", "greetings"];
+    private static readonly string[] Thanks = ["thanks", "thank you", "thx", "ty", "thanks a lot", "thank you very much", "thank you so much", "many thanks", "cheers", "great thanks", "perfect thanks", "perfect thank you"];
+    private static readonly string[] Goodbyes = ["bye", "goodbye", "good bye", "see you", "see you later", "good night", "talk to you later", "have a nice day"];
+    private static readonly string[] Helps = ["help", "help me", "what can you do", "what can i do", "what can you do for me", "how does this work", "menu", "options", "commands", "who are you"];
+    private static readonly string[] Humans = ["talk to a human", "speak to a human", "talk to a person", "speak to a person", "real person", "human please", "talk to someone", "speak to someone", "speak with someone", "speak with a human", "human agent", "live agent"];
+    private static readonly string[] NewsWords = ["whats new", "what is new", "any news", "any updates", "my priorities", "what do you have for me", "show my priorities", "updates"];
+
+    internal static Talk? Of(string sentence)
+    {
+        var said = Phrases.Normalize(sentence);
+        return Greetings.Contains(said) ? Talk.Greeting
+            : Thanks.Contains(said) ? Talk.Thanks
+            : Goodbyes.Contains(said) ? Talk.Goodbye
+            : Helps.Contains(said) ? Talk.Help
+            : NewsWords.Contains(said) ? Talk.News
+            : Humans.Any(phrase => $" {said} ".Contains($" {phrase} ", StringComparison.Ordinal)) ? Talk.Human
+            : null;
+    }
+
+    /// <summary>"Hi, find me jobs" is about the jobs.</summary>
+    internal static string WithoutGreeting(string sentence)
+    {
+        var cut = sentence.IndexOfAny([',', ' ', '-']);
+        return cut > 0 && Greetings.Contains(Phrases.Normalize(sentence[..cut])) ? sentence[cut..].TrimStart(',', ' ', '-', '!') : sentence;
+    }
+}
+
+/// <summary>New requests: each sentence is small talk, an action of the registry, or not understood.</summary>
+internal static class Requests
+{
+    internal static Envelope Decide(TurnInput input)
+    {
+        var read = Phrases.Sentences(input.Text).Select(sentence => Read(input, SmallTalk.WithoutGreeting(sentence))).ToList();
+        if (read.Count == 0)
+        {
+            return NotFound(input, input.Text);
+        }
+
+        var anythingClear = read.Any(r => r.Intent.Type is not "unknown");
+        var result = new Envelope(input.Role);
+        foreach (var one in read)
+        {
+            var at = result.Intents.Count;
+            result = result with
+            {
+                Intents = [.. result.Intents, one.Intent],
+                Do = one.Action is { } action && one.Sheet is null ? [.. result.Do, new Step.Enqueue(at, action, one.Params)] : result.Do,
+                Ask = one.Sheet is { } sheet ? new Question($"Did you mean: {one.Action!.Title}?", sheet) : result.Ask,
+            };
+        }
+
+        return read.Find(r => r.Talk is not null)?.Talk is { } talk && !read.Exists(r => r.Action is not null) ? Chat(input, result, talk)
+            : anythingClear ? result
+            : Merge(NotFound(input, input.Text), result.Intents);
+    }
+
+    /// <summary>Nothing in the registry fits: what is often asked for is offered as a list to pick from.</summary>
+    internal static Envelope NotFound(TurnInput input, string said)
+    {
+        var offered = Popular(input);
+        var intent = Unknown(said);
+        var note = input.Role == Persona.Innovator ? [new Memory.Note($"innovator_note_{input.Turn}", said)] : Array.Empty<Memory>();
+        var text = Persona.NotFound(input, offered.Count > 0);
+        return offered.Count == 0
+            ? new(input.Role) { Intents = [intent], Say = [text], Remember = note }
+            : new(input.Role) { Intents = [intent with { ResponseType = "list" }], Ask = Offer(text, offered), Remember = note };
+    }
+
+    internal static Envelope Help(TurnInput input, bool carrier)
+    {
+        var offered = Popular(input);
+        var legal = carrier ? " Reply STOP to end messages; message and data rates may apply." : "";
+        var text = $"This is {input.Agent.Name}.{legal}" + (offered.Count > 0 ? " You can ask me to:" : " Just tell me what you need.");
+        return new(input.Role)
+        {
+            Intents = [new("help", 0.99m) { Resolution = "help given", ResponseType = offered.Count > 0 ? "list" : "text" }],
+            Say = offered.Count > 0 ? [] : [text],
+            Ask = offered.Count > 0 ? Offer(text, offered) : null,
+        };
+    }
+
+    internal static AnswerSheet ConfirmSheet(OnYes onYes) =>
+        Signals.Confirmation() with { More = new Dictionary<string, JsonElement>(StringComparer.Ordinal) { ["on_yes"] = Json.Of(onYes) } };
+
+    internal static AnswerSheet ChoiceSheet(IReadOnlyList<Choice> choices) =>
+        Signals.Choice([.. choices.Select(c => c.Title)]) with { More = new Dictionary<string, JsonElement>(StringComparer.Ordinal) { ["choices"] = Json.Of(choices) } };
+
+    internal static string Numbered(IEnumerable<string> titles) => string.Join('\n', titles.Select((title, i) => $"{i + 1}. {title}"));
+
+    internal static Dictionary<string, JsonElement> Flat(JsonElement item) =>
+        item.ValueKind == JsonValueKind.Object ? item.EnumerateObject().ToDictionary(p => p.Name, p => p.Value, StringComparer.Ordinal) : [];
+
+    internal static string Lower(string title) => title.Length == 0 ? title : char.ToLowerInvariant(title[0]) + title[1..];
+
+    private static Reading Read(TurnInput input, string sentence)
+    {
+        var match = ActionMatcher.Match(input.Actions, sentence, input.Options.FuzzyThreshold);
+        if (match.MatchType is ActionMatch.NotFound or ActionMatch.Fuzzy && SmallTalk.Of(sentence) is { } talk)
+        {
+            return new(new Intent(TypeOf(talk), 0.98m) { Resolution = "answered", ResponseType = "text" }, talk);
+        }
+
+        if (match.Action is not { } action)
+        {
+            return new(Unknown(sentence), null);
+        }
+
+        var values = ValuesOf(input, action, sentence);
+        var intent = new Intent("action", match.Confidence)
+        {
+            Canonical = action.ActionId, MatchType = match.MatchType, Reasoning = $"\"{match.Phrase}\" in \"{sentence}\"", Entities = EntitiesOf(input, values, sentence),
+        };
+        var mustConfirm = input.RequireConfirmation || (match.MatchType == ActionMatch.Fuzzy && match.Confidence < input.Options.ConfirmBelow);
+        return new(mustConfirm ? intent with { Resolution = "confirmation asked", ResponseType = "question" } : intent, null)
+        {
+            Action = action,
+            Params = Json.Of(values),
+            Sheet = mustConfirm ? ConfirmSheet(new OnYes(action.ActionId, Json.Of(values), match.MatchType)) : null,
+        };
+    }
+
+    /// <summary>From the sentence; what it leaves open from the item it points at ("#2"), from the item picked before, and from the contact.</summary>
+    private static Dictionary<string, JsonElement> ValuesOf(TurnInput input, ActionDefinition action, string sentence)
+    {
+        var entities = Entities.Find(sentence, input.Today);
+        var values = ParameterReader.Read(action, sentence, entities, asked: null);
+        foreach (var source in new[] { PointedAt(input, sentence, entities), Picked(input), Json.Of(new { email = input.Contact.Email, phone = input.Contact.PhoneNumber, phone_number = input.Contact.PhoneNumber, linkedin_url = input.Contact.LinkedinUrl }) })
+        {
+            foreach (var name in action.Required.Where(name => !values.ContainsKey(name)))
+            {
+                if (source is { ValueKind: JsonValueKind.Object } item && item.TryGetProperty(name, out var value) && value.ValueKind is not JsonValueKind.Null)
+                {
+                    values[name] = value;
+                }
+            }
+        }
+
+        return values;
+    }
+
+    private static JsonElement? PointedAt(TurnInput input, string sentence, IReadOnlyList<Entity> entities)
+    {
+        if (input.State.AnswerSheet is not { Type: "choice", More: { } more } sheet || !more.TryGetValue("choices", out var list))
+        {
+            return null;
+        }
+
+        var said = $" {Phrases.Normalize(sentence)} ";
+        var number = entities.First(Entities.Choice);
+        var index = sheet.Options.ToList().FindIndex(option =>
+            option.Key == $"#{number}" || option.Value.Any(name => name.Length > 2 && said.Contains($" {name} ", StringComparison.Ordinal)));
+        return index < 0 ? null : Json.Read<Choice[]>(list)[index].Item;
+    }
+
+    private static JsonElement? Picked(TurnInput input) =>
+        input.State.ConversationContext.More is { } more && more.TryGetValue("selected", out var item) ? item : null;
+
+    private static Dictionary<string, JsonElement> EntitiesOf(TurnInput input, Dictionary<string, JsonElement> values, string sentence)
+    {
+        var all = new Dictionary<string, JsonElement>(values, StringComparer.Ordinal);
+        foreach (var entity in Entities.Find(sentence, input.Today))
+        {
+            all.TryAdd(entity.Type, Json.Of(entity.Value));
+        }
+
+        return all;
+    }
+
+    private static Envelope Chat(TurnInput input, Envelope read, Talk talk) => talk switch
+    {
+        Talk.Greeting or Talk.News => News(input, read, talk),
+        Talk.Help => Merge(Help(input, carrier: false), read.Intents),
+        Talk.Human => read with { Say = ["I am getting a colleague for you. Somebody will answer here."], Handoff = "the contact asked for a human" },
+        Talk.Goodbye => read with { Say = [Persona.Goodbye] },
+        _ => read with { Say = [Persona.Thanks(input)] },
+    };
+
+    /// <summary>The concierge opens with what matters most to this contact, once per item.</summary>
+    private static Envelope News(TurnInput input, Envelope read, Talk talk)
+    {
+        var news = input.Role == Persona.Concierge ? input.Priorities.Where(p => p.Title is not null).Take(5).ToList() : [];
+        var opening = talk == Talk.Greeting ? Persona.Greeting(input) : news.Count == 0 ? "Nothing new for you right now." : "";
+        var listed = news.Count == 0 ? "" : $"New for you:\n{Numbered(news.Select(p => p.Title!))}";
+        return read with
+        {
+            Say = [string.Join('\n', new[] { opening, listed }.Where(part => part.Length > 0))],
+            Remember = news.Count == 0 ? [] : [new Memory.Presented([.. news.Select(p => p.Id)])],
+        };
+    }
+
+    private static List<Choice> Popular(TurnInput input)
+    {
+        var popular = input.Agent.PopularActions.Select(input.FindAction).OfType<ActionDefinition>().ToList();
+        var offered = popular.Count > 0 ? popular : [.. input.Actions.OrderByDescending(a => QueuePriority.Of(a.Priority)).ThenBy(a => a.ActionId, StringComparer.Ordinal)];
+        return [.. offered.Where(a => a.ActionId != Onboarding.ActionId).Take(5).Select(a => new Choice(a.Title, a.ActionId))];
+    }
+
+    private static Question Offer(string text, List<Choice> choices) => new($"{text}\n{Numbered(choices.Select(c => c.Title))}", ChoiceSheet(choices));
+
+    private static Intent Unknown(string said) => new("unknown", 0.00m) { MatchType = ActionMatch.NotFound, Reasoning = $"nothing in the registry fits \"{said}\"", ResponseType = "text" };
+
+    private static Envelope Merge(Envelope answer, IReadOnlyList<Intent> intents) => answer with
+    {
+        Intents = [.. intents.Select(intent => intent with { ResponseType = answer.Intents[0].ResponseType, Resolution = intent.Resolution ?? answer.Intents[0].Resolution })],
+    };
+
+    private static string TypeOf(Talk talk) => talk switch
+    {
+        Talk.Human => "handoff",
+        Talk.News => "priorities",
+        _ => talk.ToString().ToLowerInvariant(),
+    };
+
+    private sealed record Reading(Intent Intent, Talk? Talk)
+    {
+        internal ActionDefinition? Action { get; init; }
+        internal JsonElement Params { get; init; } = Parameters.None;
+        internal AnswerSheet? Sheet { get; init; }
+    }
+}

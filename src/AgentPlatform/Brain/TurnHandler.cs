@@ -1,0 +1,97 @@
+using AgentPlatform.Actions;
+using AgentPlatform.Channels;
+using AgentPlatform.Contacts;
+using AgentPlatform.Conversations;
+using AgentPlatform.Events;
+using AgentPlatform.Postgres;
+using AgentPlatform.Tenancy;
+using AgentPlatform.Work;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace AgentPlatform.Brain;
+
+/// <summary>What intake leaves for a turn.</summary>
+internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? InboundMessageId = null);
+
+/// <summary>
+/// One turn of a conversation: loads, decides, applies, all in the transaction that settles the work item, so a turn happens once or
+/// not at all. Messages that arrived while it waited are answered together.
+/// </summary>
+internal sealed class TurnHandler(
+    Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry,
+    ApplyTurn apply, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
+{
+    public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
+    {
+        var work = item.Read<TurnWork>();
+        await using var tx = database.Begin(Actor.System(item.TenantId));
+        if (await LoadAsync(tx, work, ct) is not { } scene)
+        {
+            return new WorkOutcome.Done();
+        }
+
+        if (scene.Conversation.BotMayReply && scene.Input.Agent.Enabled)
+        {
+            await apply.RunAsync(tx, scene, TurnDecision.Decide(scene.Input), ct);
+        }
+        else
+        {
+            await apply.ListenAsync(tx, scene, ct);
+        }
+
+        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        await tx.CommitAsync(ct);
+        log.TurnTaken(scene.Conversation.Id, scene.Input.Turn, scene.Messages.Count);
+        return WorkOutcome.Settled;
+    }
+
+    public Task OnDeadAsync(WorkItem item, string error, Transaction tx, CancellationToken ct)
+    {
+        var work = item.Read<TurnWork>();
+        if (work.InboundMessageId is { } id)
+        {
+            inbound.Failed(tx, [id], error);
+        }
+
+        events.Append(tx, new NewEvent("turn.failed", "conversation", work.ConversationId, new { message_id = work.MessageId, error }) { CreatedBy = "brain" });
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Null when an earlier turn has read the message already, or the conversation is gone.</summary>
+    private async Task<TurnScene?> LoadAsync(Transaction tx, TurnWork work, CancellationToken ct)
+    {
+        var began = clock.GetUtcNow();
+        var messages = await conversations.UnreadAsync(tx, work.ConversationId, work.MessageId, ct);
+        if (messages.Count == 0 || await conversations.FindAsync(tx, work.ConversationId, ct) is not { ContactId: { } contactId } conversation)
+        {
+            return null;
+        }
+
+        var contact = await contacts.FindAsync(tx, contactId, ct) ?? throw new InvalidOperationException($"Conversation {conversation.Id} has lost its contact.");
+        var agent = conversation.AgentId is { } agentId && await agents.FindAsync(tx, agentId, ct) is { } own ? own : await agents.DefaultAsync(tx, ct);
+        var session = await sessions.LoadOrStartAsync(tx, conversation.Id, agent.Id, contact.Id, new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier), ct);
+        var input = new TurnInput
+        {
+            Text = string.Join('\n', messages.Select(m => m.Content)),
+            Channel = conversation.Channel,
+            Turn = session.NextTurnNumber,
+            Today = Today(contact),
+            State = session.State,
+            Contact = contact,
+            Agent = agent,
+            Actions = await registry.ActiveAsync(tx, agent.Id, ct),
+            Priorities = contact.Verified ? await contacts.TopPrioritiesAsync(tx, contact.Id, ct) : [],
+            OptedOut = await contacts.IsOptedOutAsync(tx, contact.Id, conversation.Channel, ct),
+            RequireConfirmation = conversation.RequireConfirmation,
+            Options = options.Value,
+        };
+        return new(conversation, session, input, messages, began);
+    }
+
+    private DateOnly Today(Contact contact)
+    {
+        var now = clock.GetUtcNow();
+        return DateOnly.FromDateTime(contact.Timezone is { } zone && TimeZoneInfo.TryFindSystemTimeZoneById(zone, out var found) ? TimeZoneInfo.ConvertTime(now, found).DateTime : now.UtcDateTime);
+    }
+}

@@ -1,0 +1,83 @@
+using System.Text.Json;
+using AgentPlatform.Actions;
+using AgentPlatform.Contacts;
+using AgentPlatform.Conversations;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Brain;
+
+/// <summary>A turn and everything it happens in, loaded and locked by its transaction.</summary>
+internal sealed record TurnScene(Conversation Conversation, ConversationSession Session, TurnInput Input, IReadOnlyList<Message> Messages, DateTimeOffset BeganAt)
+{
+    internal IntentPlace Place(int sequence) =>
+        new(Session.SessionId, Input.Contact.Id, Input.Agent.Id, Conversation.Id, Input.Turn, sequence);
+}
+
+/// <summary>The contact as eligibility sees it.</summary>
+internal static class Who
+{
+    internal static EligibilityContext Of(Contact contact, SessionState state) => new(
+        Tiers(contact), contact.Verified, Json.Of(state.SchemaStates), Json.Of(new { contact, context = state.ConversationContext }));
+
+    private static string[] Tiers(Contact contact) =>
+        [contact.Verified ? "verified" : "unverified", contact.StatusLevel, .. contact.Innovator ? new[] { "innovator" } : []];
+}
+
+/// <summary>Keeps the copies inside <c>sessions.state</c> equal to the tables they come from.</summary>
+internal sealed class SessionMirror(IntentLedger ledger, ActionQueue queue, SessionStore sessions)
+{
+    private const int Intents = 20;
+
+    /// <summary>Reads what this transaction has written; call it last.</summary>
+    internal async Task<SessionState> RefreshAsync(Transaction tx, Guid sessionId, SessionState state, CancellationToken ct)
+    {
+        var intents = await ledger.OfSessionAsync(tx, sessionId, Intents, ct);
+        var items = await queue.OfSessionAsync(tx, sessionId, ct);
+        return state with
+        {
+            IntentLedger = [.. intents.Select(i => Json.Of(new { i.IntentId, i.IntentType, i.CanonicalIntent, i.Status, turn = i.TurnNumber }))],
+            ActionQueue = [.. items.Select(q => Json.Of(new { q.QueueId, q.ActionId, q.Status, q.Priority, q.ParamsMissing }))],
+        };
+    }
+
+    /// <summary>The state now; an empty one when the session is over.</summary>
+    internal async Task<SessionState> StateAsync(Transaction tx, Guid sessionId, CancellationToken ct) =>
+        (await sessions.FindAsync(tx, sessionId, ct))?.State ?? new SessionState();
+
+    /// <summary>Changes the state of a session that may be over by now; then there is nothing to keep.</summary>
+    internal async Task UpdateAsync(Transaction tx, Guid sessionId, Func<SessionState, SessionState> change, CancellationToken ct)
+    {
+        if (await sessions.FindAsync(tx, sessionId, ct) is { } session)
+        {
+            await sessions.SaveAsync(tx, session with { State = await RefreshAsync(tx, sessionId, change(session.State), ct) }, ct);
+        }
+    }
+}
+
+/// <summary>The parameter that a waiting request needs next, and the task that asks for it.</summary>
+internal static class Waiting
+{
+    internal static (string Asked, string Text) Next(QueuedAction item, ActionDefinition action)
+    {
+        var errors = Requests.Flat(item.ParamsValidationErrors);
+        if (errors.Count > 0)
+        {
+            var wrong = errors.First();
+            return (wrong.Key, wrong.Value.GetString()!);
+        }
+
+        var name = item.Missing[0];
+        return (name, Parameters.Prompt(action, name));
+    }
+
+    internal static ActiveTask Task(QueuedAction item, string asked) => new()
+    {
+        TaskId = item.Id,
+        CanonicalAction = item.ActionId,
+        ParamsCollected = Requests.Flat(item.ParamsCollected),
+        ParamsMissing = item.Missing,
+        Status = "collecting_params",
+        More = new Dictionary<string, JsonElement>(StringComparer.Ordinal) { [TurnDecision.Asked] = Json.Of(asked) },
+    };
+}

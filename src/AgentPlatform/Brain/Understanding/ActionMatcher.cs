@@ -1,0 +1,91 @@
+using AgentPlatform.Actions;
+using FuzzySharp;
+
+namespace AgentPlatform.Brain.Understanding;
+
+/// <summary>How a sentence was recognised: <c>exact</c>, <c>synonym</c>, <c>fuzzy</c> or <c>not_found</c>.</summary>
+public sealed record ActionMatch(string MatchType, ActionDefinition? Action, decimal Confidence, string? Phrase)
+{
+    public const string Exact = "exact";
+    public const string Synonym = "synonym";
+    public const string Fuzzy = "fuzzy";
+    public const string NotFound = "not_found";
+
+    internal static readonly ActionMatch None = new(NotFound, null, 0m, null);
+}
+
+/// <summary>
+/// Finds the action that a sentence asks for: by its name, else by a synonym, else by the nearest spelling above the threshold.
+/// A phrase is recognised as a whole, inside a longer sentence, or with other words between its own ("find me remote jobs").
+/// </summary>
+internal static class ActionMatcher
+{
+    /// <summary>Words between the words of a phrase: more of them, and the sentence is about something else.</summary>
+    private const int MaxGap = 6;
+
+    internal static ActionMatch Match(IReadOnlyList<ActionDefinition> actions, string sentence, int fuzzyThreshold)
+    {
+        var words = Phrases.Words(sentence);
+        return words.Length == 0 ? ActionMatch.None
+            : Best(actions, words, ActionMatch.Exact, NamesOf, (phrase, said) => Literal(phrase, said, whole: 1.00m, inside: 0.97m, gapped: null))
+            ?? Best(actions, words, ActionMatch.Synonym, a => a.SynonymPhrases, (phrase, said) => Literal(phrase, said, whole: 0.95m, inside: 0.92m, gapped: 0.88m))
+            ?? Best(actions, words, ActionMatch.Fuzzy, a => NamesOf(a).Concat(a.SynonymPhrases), (phrase, said) => Near(phrase, said, fuzzyThreshold))
+            ?? ActionMatch.None;
+    }
+
+    private static IEnumerable<string> NamesOf(ActionDefinition action) =>
+        action.DisplayName is { } display ? [action.ActionName, action.ActionId, display] : [action.ActionName, action.ActionId];
+
+    /// <summary>The most certain hit; among equals the longest phrase, then the first action id, so that the answer never depends on row order.</summary>
+    private static ActionMatch? Best(
+        IReadOnlyList<ActionDefinition> actions, string[] said, string type, Func<ActionDefinition, IEnumerable<string>> phrasesOf, Func<string[], string[], decimal?> score) =>
+        (from action in actions
+         from phrase in phrasesOf(action)
+         let words = Phrases.Words(phrase)
+         where words.Length > 0
+         let confidence = score(words, said)
+         where confidence is not null
+         orderby confidence descending, words.Length descending, action.ActionId
+         select new ActionMatch(type, action, confidence.Value, phrase)).FirstOrDefault();
+
+    private static decimal? Literal(string[] phrase, string[] said, decimal whole, decimal inside, decimal? gapped) =>
+        phrase.AsSpan().SequenceEqual(said) ? whole
+        : said.AsSpan().IndexOf(phrase) >= 0 ? inside
+        : gapped is not null && phrase.Length > 1 && Aligned(phrase, said, (a, b) => a == b ? 100 : 0, 100) is not null ? gapped
+        : null;
+
+    /// <summary>Between 0.50 and 0.85, below every literal hit, in proportion to the likeness.</summary>
+    private static decimal? Near(string[] phrase, string[] said, int threshold)
+    {
+        var whole = Fuzz.Ratio(string.Concat(phrase), string.Concat(said));
+        var likeness = Math.Max(whole, Aligned(phrase, said, Likeness, threshold) ?? 0);
+        return likeness < threshold || phrase.Sum(word => word.Length) < 4 ? null : Math.Round(0.50m + 0.35m * (likeness - threshold) / Math.Max(1, 100 - threshold), 2);
+    }
+
+    // Two letters of difference in a short word make another word.
+    private static int Likeness(string a, string b) => a == b ? 100 : a.Length < 4 || b.Length < 4 ? 0 : Fuzz.Ratio(a, b);
+
+    /// <summary>The phrase's words found in order, each alike enough: their average likeness, or null.</summary>
+    private static int? Aligned(string[] phrase, string[] said, Func<string, string, int> alike, int threshold)
+    {
+        var (at, last, sum) = (0, -1, 0);
+        foreach (var word in phrase)
+        {
+            var best = 0;
+            while (at < said.Length && (best = alike(word, said[at])) < threshold)
+            {
+                at++;
+            }
+
+            if (at == said.Length || (last >= 0 && at - last > MaxGap))
+            {
+                return null;
+            }
+
+            sum += best;
+            last = at++;
+        }
+
+        return sum / phrase.Length;
+    }
+}
