@@ -38,7 +38,6 @@ public static class AgentPlatformModules
         services.AddKernel().AddPostgres().AddWork(configuration).AddApi(IdentityModule.UseIdentity, MapAgentPlatform);
         services.AddTenancy().AddIdentity().AddEvents();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
-        services.AddContacts().AddConversations().AddSchedules().AddChannels().AddMessaging();
         services.AddActions().AddBrain();
         services.AddDemo();
         return services;
