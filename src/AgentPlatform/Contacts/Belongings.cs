@@ -15,13 +15,16 @@ internal sealed record FieldAnswer(FieldOutcome Outcome, ProfileField? Field);
 internal sealed record ConsentBody(string Channel, bool OptedOut, string? Source);
 
 /// <summary>Changes, through the API, to what a contact has: fields, addresses, assets, consents, priorities.</summary>
-internal sealed class Belongings(Database database, ContactDirectory contacts, ProfileFields fields, Consents consents, Priorities priorities, TimeProvider clock)
+internal sealed class Belongings(
+    Database database, ContactDirectory contacts, ProfileFields fields, Consents consents, Priorities priorities, TimeProvider clock)
 {
     internal Task<Result<FieldAnswer>> SetFieldAsync(Actor actor, Guid id, string name, FieldBody body, CancellationToken ct) =>
         WithContactAsync<FieldAnswer>(actor, id, async (tx, contactId) =>
         {
             var outcome = await fields.SetAsync(tx, contactId, new FieldWrite(name, body.Value, body.Source, body.Confidence, body.Verified), ct);
-            return outcome.IsOk ? new FieldAnswer(outcome.Value, (await fields.CurrentAsync(tx, contactId, ct)).FirstOrDefault(f => f.FieldName == name)) : outcome.Problem;
+            return outcome.IsOk
+                ? new FieldAnswer(outcome.Value, (await fields.CurrentAsync(tx, contactId, ct)).FirstOrDefault(f => f.FieldName == name))
+                : outcome.Problem;
         }, ct);
 
     internal Task<Result<ChannelIdentity>> AddIdentityAsync(Actor actor, Guid id, NewIdentity body, CancellationToken ct) =>
@@ -50,7 +53,8 @@ internal sealed class Belongings(Database database, ContactDirectory contacts, P
                 return Problem.Invalid("asset_reference", "Must be 1 to 500 characters.");
             }
 
-            return await tx.SingleAsync<ContactAsset>(Sql.AddAsset, [clock.NewId(), contactId, body.AssetType, body.AssetReference, Json.Param(body.Metadata ?? Json.Of(new { }))], ct);
+            return await tx.SingleAsync<ContactAsset>(
+                Sql.AddAsset, [clock.NewId(), contactId, body.AssetType, body.AssetReference, Json.Param(body.Metadata ?? Json.Of(new { }))], ct);
         }, ct);
 
     internal Task<Result<Guid>> RemoveAssetAsync(Actor actor, Guid id, Guid assetId, CancellationToken ct) =>
@@ -117,7 +121,8 @@ internal sealed class Belongings(Database database, ContactDirectory contacts, P
 
         internal const string AddAsset =
             """
-            INSERT INTO contacts.profile_assets (tenant_id, id, profile_id, asset_type, asset_reference, metadata) VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5)
+            INSERT INTO contacts.profile_assets (tenant_id, id, profile_id, asset_type, asset_reference, metadata)
+            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5)
             RETURNING id, asset_type, asset_reference, metadata, created_at
             """;
 

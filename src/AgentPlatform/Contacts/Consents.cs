@@ -13,7 +13,8 @@ internal sealed class Consents(EventStore events)
             return false;
         }
 
-        events.Append(tx, new NewEvent(optedOut ? "contact.opted_out" : "contact.opted_in", "contact", contactId, new { contact_id = contactId, channel, source }));
+        var type = optedOut ? "contact.opted_out" : "contact.opted_in";
+        events.Append(tx, new NewEvent(type, "contact", contactId, new { contact_id = contactId, channel, source }));
         return true;
     }
 

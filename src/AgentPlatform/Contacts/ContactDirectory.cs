@@ -76,7 +76,8 @@ public sealed class ContactDirectory
         _consents.IsOptedOutAsync(tx, contactId, channel, ct);
 
     /// <summary>The best active priorities that were not presented yet, by rank, at most five.</summary>
-    public Task<IReadOnlyList<ContactPriority>> TopPrioritiesAsync(Transaction tx, Guid contactId, CancellationToken ct) => _priorities.TopAsync(tx, contactId, ct);
+    public Task<IReadOnlyList<ContactPriority>> TopPrioritiesAsync(Transaction tx, Guid contactId, CancellationToken ct) =>
+        _priorities.TopAsync(tx, contactId, ct);
 
     /// <summary>The contact was told of them; they are not offered again.</summary>
     public void MarkPresented(Transaction tx, Guid contactId, params Guid[] priorityIds) => _priorities.MarkPresented(tx, contactId, priorityIds);
@@ -166,8 +167,10 @@ public sealed class ContactDirectory
             SET last_active_at = greatest(last_active_at, $2),
                 response_pattern = jsonb_build_object(
                     'messages', coalesce((response_pattern ->> 'messages')::integer, 0) + 1,
-                    'by_hour', coalesce(response_pattern -> 'by_hour', '{}') || jsonb_build_object(h.hour, coalesce((response_pattern -> 'by_hour' ->> h.hour)::integer, 0) + 1))
-            FROM (SELECT id, extract(hour FROM $2::timestamptz AT TIME ZONE coalesce(timezone, 'UTC'))::integer::text AS hour FROM contacts.customer_profiles WHERE id = $1) h
+                    'by_hour', coalesce(response_pattern -> 'by_hour', '{}')
+                        || jsonb_build_object(h.hour, coalesce((response_pattern -> 'by_hour' ->> h.hour)::integer, 0) + 1))
+            FROM (SELECT id, extract(hour FROM $2::timestamptz AT TIME ZONE coalesce(timezone, 'UTC'))::integer::text AS hour
+                  FROM contacts.customer_profiles WHERE id = $1) h
             WHERE p.id = h.id
             """;
     }

@@ -22,13 +22,14 @@ internal static class ContactEndpoints
     private static void MapContact(RouteGroupBuilder contacts)
     {
         contacts.MapGet("", async (
-            HttpContext http, ReadContacts read, string? q, string? phone_number, string? email, string? external_id, bool? verified, string? poc_agent_type, int? limit,
-            string? cursor, CancellationToken ct) =>
+            HttpContext http, ReadContacts read, string? q, string? phone_number, string? email, string? external_id, bool? verified, string? poc_agent_type,
+            int? limit, string? cursor, CancellationToken ct) =>
         {
             var page = PageRequest.Parse(limit, cursor);
             var filter = new ContactFilter(q, phone_number, email, external_id, verified, poc_agent_type);
             return page.IsOk ? Results.Json(await read.ListAsync(http.Actor(), filter, page.Value, ct), Json.Options) : page.Problem.ToHttp();
-        }).RequireScope("contacts:read").Describe("listContacts", "Contacts, newest first; q searches names, company, e-mail and number").Produces<Page<Contact>>();
+        }).RequireScope("contacts:read").Describe("listContacts", "Contacts, newest first; q searches names, company, e-mail and number")
+            .Produces<Page<Contact>>();
 
         contacts.MapPost("", async (HttpContext http, EditContact edit, JsonElement body, CancellationToken ct) =>
             (await edit.CreateAsync(http.Actor(), body, ct)).ToCreated(c => $"/api/v1/contacts/{c.Id}", c => c.ChangedAt))
@@ -61,13 +62,16 @@ internal static class ContactEndpoints
             (await read.OfAsync(http.Actor(), id, fields.CurrentAsync, ct)).ToHttp())
             .RequireScope("contacts:read").Describe("listContactFields", "Current values, with source and confidence").Produces<Page<ProfileField>>();
 
-        contacts.MapGet("/{id:guid}/fields/{name}/history", async (HttpContext http, ReadContacts read, ProfileFields fields, Guid id, string name, CancellationToken ct) =>
+        contacts.MapGet("/{id:guid}/fields/{name}/history", async (
+            HttpContext http, ReadContacts read, ProfileFields fields, Guid id, string name, CancellationToken ct) =>
             (await read.OfAsync(http.Actor(), id, (tx, contact, token) => fields.HistoryAsync(tx, contact, name, token), ct)).ToHttp())
             .RequireScope("contacts:read").Describe("readContactFieldHistory", "All values a field had, newest first").Produces<Page<ProfileField>>();
 
-        contacts.MapPut("/{id:guid}/fields/{name}", async (HttpContext http, Belongings belongings, Guid id, string name, FieldBody body, CancellationToken ct) =>
+        contacts.MapPut("/{id:guid}/fields/{name}", async (
+            HttpContext http, Belongings belongings, Guid id, string name, FieldBody body, CancellationToken ct) =>
             (await belongings.SetFieldAsync(http.Actor(), id, name, body, ct)).ToHttp())
-            .RequireScope("contacts:write").Describe("setContactField", "Write a field; a weaker source does not replace a stronger one").Produces<FieldAnswer>();
+            .RequireScope("contacts:write").Describe("setContactField", "Write a field; a weaker source does not replace a stronger one")
+            .Produces<FieldAnswer>();
     }
 
     private static void MapBelongings(RouteGroupBuilder contacts)
@@ -111,7 +115,8 @@ internal static class ContactEndpoints
             (await belongings.WritePriorityAsync(http.Actor(), id, body, ct)).ToHttp())
             .RequireScope("contacts:write").Describe("writeContactPriority", "Add or re-rank an item").Produces<ContactPriority>();
 
-        contacts.MapPost("/{id:guid}/priorities/{priorityId:guid}/presented", async (HttpContext http, Belongings belongings, Guid id, Guid priorityId, CancellationToken ct) =>
+        contacts.MapPost("/{id:guid}/priorities/{priorityId:guid}/presented", async (
+            HttpContext http, Belongings belongings, Guid id, Guid priorityId, CancellationToken ct) =>
             (await belongings.PresentPriorityAsync(http.Actor(), id, priorityId, ct)).ToHttp())
             .RequireScope("contacts:write").Describe("presentContactPriority", "The contact was told: not offered again").Produces<Page<ContactPriority>>();
     }

@@ -139,10 +139,13 @@ internal sealed record ContactPatch(IReadOnlyDictionary<string, string?> Fields,
         ["verified"] = Flag,
         ["innovator"] = Flag,
         ["expert_connector"] = Flag,
-        ["expertise"] = v => v.ValueKind == JsonValueKind.Array && v.GetArrayLength() <= 100 && v.EnumerateArray().All(e => Text(e, 100, nullable: false) is null)
+        ["expertise"] = v =>
+            v.ValueKind == JsonValueKind.Array && v.GetArrayLength() <= 100 && v.EnumerateArray().All(e => Text(e, 100, nullable: false) is null)
             ? null : "Must be a list of at most 100 short texts.",
-        ["poc_agent_id"] = v => v.ValueKind == JsonValueKind.Null || (v.ValueKind == JsonValueKind.String && v.TryGetGuid(out _)) ? null : "Must be the id of an agent, or null.",
-        ["poc_agent_type"] = v => v.ValueKind == JsonValueKind.String && v.GetString() is "bouncer" or "concierge" or "innovator" ? null : "Must be bouncer, concierge or innovator.",
+        ["poc_agent_id"] = v => v.ValueKind == JsonValueKind.Null || (v.ValueKind == JsonValueKind.String && v.TryGetGuid(out _))
+            ? null : "Must be the id of an agent, or null.",
+        ["poc_agent_type"] = v => v.ValueKind == JsonValueKind.String && v.GetString() is "bouncer" or "concierge" or "innovator"
+            ? null : "Must be bouncer, concierge or innovator.",
         ["quiet_hours_start"] = Time,
         ["quiet_hours_end"] = Time,
         ["status_level"] = v => Text(v, 50, nullable: false),
@@ -198,7 +201,8 @@ internal sealed record ContactPatch(IReadOnlyDictionary<string, string?> Fields,
 
     private static string? Time(JsonElement value) =>
         value.ValueKind == JsonValueKind.Null
-        || (value.ValueKind == JsonValueKind.String && TimeOnly.TryParseExact(value.GetString(), ["HH:mm", "HH:mm:ss"], CultureInfo.InvariantCulture, DateTimeStyles.None, out _))
+        || (value.ValueKind == JsonValueKind.String
+            && TimeOnly.TryParseExact(value.GetString(), ["HH:mm", "HH:mm:ss"], CultureInfo.InvariantCulture, DateTimeStyles.None, out _))
             ? null
             : "Must be a time of day like 21:30, or null.";
 }

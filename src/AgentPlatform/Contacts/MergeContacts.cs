@@ -5,7 +5,8 @@ using AgentPlatform.Postgres;
 namespace AgentPlatform.Contacts;
 
 /// <summary>Two profiles turn out to be one person: what belongs to the first moves to the second, and every later look-up finds the second.</summary>
-internal sealed class MergeContacts(Database database, ContactDirectory contacts, EventStore events, TimeProvider clock, IEnumerable<IContactMergeParticipant> participants)
+internal sealed class MergeContacts(
+    Database database, ContactDirectory contacts, EventStore events, TimeProvider clock, IEnumerable<IContactMergeParticipant> participants)
 {
     internal async Task<Result<Contact>> HandleAsync(Actor actor, Guid from, Guid into, CancellationToken ct)
     {
@@ -86,7 +87,8 @@ internal sealed class MergeContacts(Database database, ContactDirectory contacts
                 UNION ALL
                 SELECT p.id, p.merged_into_id FROM contacts.customer_profiles p JOIN chain c ON p.id = c.merged_into_id
             )
-            SELECT p.id, p.merged_into_id, p.external_id FROM contacts.customer_profiles p JOIN chain c ON c.id = p.id WHERE c.merged_into_id IS NULL FOR UPDATE OF p
+            SELECT p.id, p.merged_into_id, p.external_id
+            FROM contacts.customer_profiles p JOIN chain c ON c.id = p.id WHERE c.merged_into_id IS NULL FOR UPDATE OF p
             """;
 
         internal const string MoveIdentities = "UPDATE contacts.channel_identities SET profile_id = $2 WHERE profile_id = $1";
@@ -110,7 +112,8 @@ internal sealed class MergeContacts(Database database, ContactDirectory contacts
             SELECT l.tenant_id, $2, l.channel, true, 'merge'
             FROM (SELECT DISTINCT ON (channel) tenant_id, channel, opted_out FROM contacts.channel_consents WHERE profile_id = $1 ORDER BY channel, id DESC) l
             WHERE l.opted_out
-              AND NOT coalesce((SELECT k.opted_out FROM contacts.channel_consents k WHERE k.profile_id = $2 AND k.channel = l.channel ORDER BY k.id DESC LIMIT 1), false)
+              AND NOT coalesce((SELECT k.opted_out FROM contacts.channel_consents k
+                                WHERE k.profile_id = $2 AND k.channel = l.channel ORDER BY k.id DESC LIMIT 1), false)
             """;
 
         internal const string DropDoublePriorities =

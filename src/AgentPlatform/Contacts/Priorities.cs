@@ -4,7 +4,8 @@ using AgentPlatform.Postgres;
 namespace AgentPlatform.Contacts;
 
 /// <summary>An item to raise with a contact. Writing the same item again re-ranks it and makes it active again.</summary>
-public sealed record PriorityWrite(int PriorityRank, string ItemType, Guid ItemId, string? Title = null, decimal? ValueScore = null, DateTimeOffset? ExpiresAt = null)
+public sealed record PriorityWrite(
+    int PriorityRank, string ItemType, Guid ItemId, string? Title = null, decimal? ValueScore = null, DateTimeOffset? ExpiresAt = null)
 {
     internal static readonly string[] ItemTypes = ["intro_opportunity", "community_request", "solution_update"];
 

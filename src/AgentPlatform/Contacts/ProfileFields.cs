@@ -28,7 +28,10 @@ public enum FieldOutcome
     Outranked,
 }
 
-/// <summary>Which value wins: what a person said or an operator entered always; a reading of a message not over a verified value; a guess only over a weaker guess.</summary>
+/// <summary>
+/// Which value wins: what a person said or an operator entered always; a reading of a message not over a verified value; a guess only
+/// over what is neither verified nor more certain.
+/// </summary>
 public static class FieldPrecedence
 {
     public static FieldOutcome Decide(ProfileField? current, FieldWrite write)
@@ -49,7 +52,8 @@ public static class FieldPrecedence
             return FieldOutcome.Outranked;
         }
 
-        return current.FieldValue == write.FieldValue && current.Source == write.Source && current.Confidence.Equals(write.Confidence) && current.Verified == write.Verified
+        return current.FieldValue == write.FieldValue && current.Source == write.Source && current.Confidence.Equals(write.Confidence)
+            && current.Verified == write.Verified
             ? FieldOutcome.Unchanged
             : FieldOutcome.Applied;
     }
@@ -61,7 +65,8 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
     /// <summary>Fields that are columns of the profile as well, and how long they may be.</summary>
     internal static readonly IReadOnlyDictionary<string, int> Columns = new Dictionary<string, int>(StringComparer.Ordinal)
     {
-        ["first_name"] = 100, ["last_name"] = 100, ["company"] = 255, ["title"] = 255, ["email"] = 255, ["linkedin_url"] = 500, ["phone_number"] = 20, ["timezone"] = 50,
+        ["first_name"] = 100, ["last_name"] = 100, ["company"] = 255, ["title"] = 255, ["email"] = 255, ["linkedin_url"] = 500,
+        ["phone_number"] = 20, ["timezone"] = 50,
     };
 
     internal async Task<Result<FieldOutcome>> SetAsync(Transaction tx, Guid contactId, FieldWrite write, CancellationToken ct)
@@ -77,7 +82,8 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
             return Problem.NotFound("contact");
         }
 
-        if (write.FieldName == "phone_number" && write.FieldValue is { } number && await tx.FindAsync<Guid?>(Sql.NumberOfAnother, [contactId, number], ct) is not null)
+        if (write is { FieldName: "phone_number", FieldValue: { } number }
+            && await tx.FindAsync<Guid?>(Sql.NumberOfAnother, [contactId, number], ct) is not null)
         {
             return Problem.Conflict("phone_number_taken", "The phone number belongs to another contact.");
         }
@@ -173,7 +179,8 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
         // An address that only was claimed is no way in; one that an operator entered or that was verified is.
         if (write is { FieldName: "phone_number" or "email", FieldValue: { } address } && (write.Verified || write.Source == FieldWrite.SystemSource))
         {
-            tx.Post(ContactDirectory.Sql.AddIdentity, clock.NewId(), contactId, write.FieldName == "email" ? ChannelAddress.Email : ChannelAddress.Sms, address);
+            var channel = write.FieldName == "email" ? ChannelAddress.Email : ChannelAddress.Sms;
+            tx.Post(ContactDirectory.Sql.AddIdentity, clock.NewId(), contactId, channel, address);
         }
 
         Announce(tx, "contact.field_set", contactId, write.ConversationId, new

@@ -9,8 +9,8 @@ internal sealed record ContactFilter(string? Search, string? PhoneNumber, string
 
 /// <summary>Everything kept about one person, to hand out on request.</summary>
 internal sealed record ContactExport(
-    Contact Contact, IReadOnlyList<Guid> MergedContactIds, IReadOnlyList<ProfileField> Fields, IReadOnlyList<ChannelIdentity> Identities, IReadOnlyList<ContactAsset> Assets,
-    IReadOnlyList<ConsentChange> Consents, IReadOnlyList<ContactPriority> Priorities);
+    Contact Contact, IReadOnlyList<Guid> MergedContactIds, IReadOnlyList<ProfileField> Fields, IReadOnlyList<ChannelIdentity> Identities,
+    IReadOnlyList<ContactAsset> Assets, IReadOnlyList<ConsentChange> Consents, IReadOnlyList<ContactPriority> Priorities);
 
 /// <summary>A file or other thing that belongs to a contact; the reference is a URL or a storage key.</summary>
 internal sealed record ContactAsset(Guid Id, string AssetType, string AssetReference, JsonElement Metadata, DateTimeOffset CreatedAt);
@@ -23,7 +23,10 @@ internal sealed class ReadContacts(Database database, ContactDirectory contacts,
         var phone = PhoneNumber.TryNormalize(filter.PhoneNumber, out var e164) ? e164 : filter.PhoneNumber;
         var rows = await tx.QueryAsync<Contact>(
             Sql.List,
-            [Like(filter.Search), phone, filter.Email?.Trim().ToLowerInvariant(), filter.ExternalId, filter.Verified, filter.PocAgentType, page.Before, page.Fetch],
+            [
+                Like(filter.Search), phone, filter.Email?.Trim().ToLowerInvariant(), filter.ExternalId, filter.Verified, filter.PocAgentType,
+                page.Before, page.Fetch,
+            ],
             ct);
         return Page<Contact>.Cut(rows, page, c => c.Id);
     }
@@ -36,7 +39,8 @@ internal sealed class ReadContacts(Database database, ContactDirectory contacts,
     }
 
     /// <summary>A list of something that belongs to a contact.</summary>
-    internal async Task<Result<Page<T>>> OfAsync<T>(Actor actor, Guid id, Func<Transaction, Guid, CancellationToken, Task<IReadOnlyList<T>>> read, CancellationToken ct)
+    internal async Task<Result<Page<T>>> OfAsync<T>(
+        Actor actor, Guid id, Func<Transaction, Guid, CancellationToken, Task<IReadOnlyList<T>>> read, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
         var contact = await FindAsync(tx, id, ct);
@@ -75,15 +79,15 @@ internal sealed class ReadContacts(Database database, ContactDirectory contacts,
     private static string? Like(string? search) =>
         string.IsNullOrWhiteSpace(search)
             ? null
-            : $"%{search.Trim().Replace("\\", "\\\\", StringComparison.Ordinal).Replace("%", "\\%", StringComparison.Ordinal).Replace("_", "\\_", StringComparison.Ordinal)}%";
+            : $"%{search.Trim().Replace(@"\", @"\\", StringComparison.Ordinal).Replace("%", @"\%", StringComparison.Ordinal).Replace("_", @"\_", StringComparison.Ordinal)}%";
 
     private static class Sql
     {
         internal const string List =
             """
-            SELECT id, external_id, phone_number, email, display_name, first_name, last_name, company, title, linkedin_url, verified, innovator, expert_connector,
-                   expertise, poc_agent_id, poc_agent_type, quiet_hours_start, quiet_hours_end, timezone, response_pattern, credit_balance, status_level,
-                   phone_number_history, merged_into_id, changed_at, created_at, updated_at, last_active_at
+            SELECT id, external_id, phone_number, email, display_name, first_name, last_name, company, title, linkedin_url, verified, innovator,
+                   expert_connector, expertise, poc_agent_id, poc_agent_type, quiet_hours_start, quiet_hours_end, timezone, response_pattern, credit_balance,
+                   status_level, phone_number_history, merged_into_id, changed_at, created_at, updated_at, last_active_at
             FROM contacts.customer_profiles
             WHERE merged_into_id IS NULL
               AND ($1::text IS NULL OR concat_ws(' ', first_name, last_name, display_name, company, email, phone_number, external_id) ILIKE $1)

@@ -20,7 +20,8 @@ internal sealed record ConversationPatch(
     string? Title, string? Topic, JsonElement? Data, string? AiPersonality, bool? AutoCreateTasks, bool? RequireConfirmation, bool? Shared);
 
 internal sealed class ChangeConversation(
-    Database database, ConversationLog log, ContactDirectory contacts, AgentDirectory agents, SessionStore sessions, AuditLog audit, EventStore events, TimeProvider clock)
+    Database database, ConversationLog log, ContactDirectory contacts, AgentDirectory agents, SessionStore sessions, AuditLog audit, EventStore events,
+    TimeProvider clock)
 {
     internal async Task<Result<Conversation>> OpenAsync(Actor actor, ConversationBody body, CancellationToken ct)
     {
@@ -55,8 +56,8 @@ internal sealed class ChangeConversation(
             }
 
             tx.Post(
-                Sql.Patch, id, patch.Title, patch.Topic, Json.Param(patch.Data), patch.AiPersonality, patch.AutoCreateTasks, patch.RequireConfirmation, patch.Shared,
-                conversation.UserId ?? (actor.UserId == Guid.Empty ? null : actor.UserId));
+                Sql.Patch, id, patch.Title, patch.Topic, Json.Param(patch.Data), patch.AiPersonality, patch.AutoCreateTasks, patch.RequireConfirmation,
+                patch.Shared, conversation.UserId ?? (actor.UserId == Guid.Empty ? null : actor.UserId));
             return await FindAsync(tx, id, ct);
         }, ct);
 
@@ -80,7 +81,8 @@ internal sealed class ChangeConversation(
 
             var change = new { from = conversation.Status, to = status, handled_by = handledBy, assigned_user_id = assignee };
             events.Append(tx, new NewEvent("conversation.status_changed", "conversation", id, change));
-            audit.Append(tx, new AuditEvent("conversation.status_changed", new { conversation_id = id, change.from, change.to, handled_by = handledBy, by = actor.UserId }));
+            var record = new { conversation_id = id, change.from, change.to, handled_by = handledBy, by = actor.UserId };
+            audit.Append(tx, new AuditEvent("conversation.status_changed", record));
             return await FindAsync(tx, id, ct);
         }, ct);
 

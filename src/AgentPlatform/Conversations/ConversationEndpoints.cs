@@ -26,8 +26,8 @@ internal static class ConversationEndpoints
     private static void MapReads(RouteGroupBuilder conversations)
     {
         conversations.MapGet("", async (
-            HttpContext http, ReadConversations read, string? q, string? status, string? channel, string? handled_by, Guid? contact_id, Guid? agent_id, int? limit, string? cursor,
-            CancellationToken ct) =>
+            HttpContext http, ReadConversations read, string? q, string? status, string? channel, string? handled_by, Guid? contact_id, Guid? agent_id,
+            int? limit, string? cursor, CancellationToken ct) =>
             (await read.ListAsync(http.Actor(), new ConversationFilter(q, status, channel, handled_by, contact_id, agent_id), limit, cursor, ct)).ToHttp())
             .RequireScope("conversations:read").Describe("listConversations", "Conversations, the latest updated first").Produces<Page<Conversation>>();
 
@@ -35,19 +35,21 @@ internal static class ConversationEndpoints
             (await read.FindAsync(http.Actor(), id, ct)).ToHttp(c => c.ChangedAt))
             .RequireScope("conversations:read").Describe("readConversation", "One conversation").Produces<Conversation>();
 
-        conversations.MapGet("/{id:guid}/messages", async (HttpContext http, ReadConversations read, Guid id, int? limit, string? cursor, CancellationToken ct) =>
+        conversations.MapGet("/{id:guid}/messages", async (
+            HttpContext http, ReadConversations read, Guid id, int? limit, string? cursor, CancellationToken ct) =>
         {
             var page = PageRequest.Parse(limit, cursor);
             return (page.IsOk ? await read.MessagesAsync(http.Actor(), new MessageFilter(id, null, null, null), page.Value, ct) : page.Problem).ToHttp();
         }).RequireScope("conversations:read").Describe("listConversationMessages", "The messages, newest first").Produces<Page<Message>>();
 
-        conversations.MapGet("/{id:guid}/timeline", async (HttpContext http, ReadConversations read, Guid id, int? limit, string? cursor, CancellationToken ct) =>
-        {
-            var page = PageRequest.Parse(limit, cursor);
-            return (page.IsOk ? await read.TimelineAsync(http.Actor(), id, page.Value, ct) : page.Problem).ToHttp();
-        }).RequireScope("conversations:read").Describe("readConversationTimeline", "Messages and events together, newest first").Produces<Page<TimelineEntry>>();
+        conversations.MapGet("/{id:guid}/timeline", async (
+            HttpContext http, ReadConversations read, Guid id, int? limit, string? cursor, CancellationToken ct) =>
+            (await read.TimelineAsync(http.Actor(), id, limit, cursor, ct)).ToHttp())
+            .RequireScope("conversations:read").Describe("readConversationTimeline", "Messages and events together, newest first")
+            .Produces<Page<TimelineEntry>>();
 
-        conversations.MapGet("/{id:guid}/turns", async (HttpContext http, Database database, TurnLog turns, Guid id, int? limit, string? cursor, CancellationToken ct) =>
+        conversations.MapGet("/{id:guid}/turns", async (
+            HttpContext http, Database database, TurnLog turns, Guid id, int? limit, string? cursor, CancellationToken ct) =>
             await PageAsync(http, database, limit, cursor, (tx, page) => turns.ListAsync(tx, id, page, ct)))
             .RequireScope("conversations:read").Describe("listConversationTurns", "The record of every turn, newest first").Produces<Page<StoredTurn>>();
     }
@@ -56,7 +58,8 @@ internal static class ConversationEndpoints
     {
         conversations.MapPost("", async (HttpContext http, ChangeConversation change, ConversationBody body, CancellationToken ct) =>
             (await change.OpenAsync(http.Actor(), body, ct)).ToCreated(c => $"/api/v1/conversations/{c.Id}", c => c.ChangedAt))
-            .RequireScope("conversations:write").Describe("openConversation", "Open a conversation with a contact, or one of your own").Produces<Conversation>(201);
+            .RequireScope("conversations:write").Describe("openConversation", "Open a conversation with a contact, or one of your own")
+            .Produces<Conversation>(201);
 
         conversations.MapPatch("/{id:guid}", async (HttpContext http, ChangeConversation change, Guid id, ConversationPatch body, CancellationToken ct) =>
             (await change.PatchAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(c => c.ChangedAt))
@@ -85,10 +88,12 @@ internal static class ConversationEndpoints
     private static void MapMessages(RouteGroupBuilder messages)
     {
         messages.MapGet("", async (
-            HttpContext http, ReadConversations read, Guid? conversation_id, Guid? contact_id, string? status, string? direction, int? limit, string? cursor, CancellationToken ct) =>
+            HttpContext http, ReadConversations read, Guid? conversation_id, Guid? contact_id, string? status, string? direction, int? limit, string? cursor,
+            CancellationToken ct) =>
         {
             var page = PageRequest.Parse(limit, cursor);
-            return (page.IsOk ? await read.MessagesAsync(http.Actor(), new MessageFilter(conversation_id, contact_id, status, direction), page.Value, ct) : page.Problem).ToHttp();
+            var filter = new MessageFilter(conversation_id, contact_id, status, direction);
+            return (page.IsOk ? await read.MessagesAsync(http.Actor(), filter, page.Value, ct) : page.Problem).ToHttp();
         }).RequireScope("conversations:read").Describe("listMessages", "Messages of all conversations, newest first").Produces<Page<Message>>();
 
         messages.MapGet("/{id:guid}", async (HttpContext http, ReadConversations read, Guid id, CancellationToken ct) =>
@@ -98,30 +103,42 @@ internal static class ConversationEndpoints
 
     private static void MapSessions(RouteGroupBuilder sessions)
     {
-        sessions.MapGet("", async (HttpContext http, SessionApi api, Guid? agent_id, Guid? contact_id, string? channel, string? address, CancellationToken ct) =>
+        sessions.MapGet("", async (
+            HttpContext http, SessionApi api, Guid? agent_id, Guid? contact_id, string? channel, string? address, CancellationToken ct) =>
             (await api.ListAsync(http.Actor(), agent_id, contact_id, channel, address, ct)).ToHttp())
-            .RequireScope("conversations:read").Describe("listSessions", "The living sessions of an agent, a contact or an address").Produces<Page<ConversationSession>>();
+            .RequireScope("conversations:read").Describe("listSessions", "The living sessions of an agent, a contact or an address")
+            .Produces<Page<ConversationSession>>();
 
-        sessions.MapGet("/{id:guid}", async (HttpContext http, SessionApi api, Guid id, CancellationToken ct) => (await api.ReadAsync(http.Actor(), id, ct)).ToHttp())
+        sessions.MapGet("/{id:guid}", async (
+            HttpContext http, SessionApi api, Guid id, CancellationToken ct) =>
+                (await api.ReadAsync(http.Actor(), id, ct)).ToHttp())
             .RequireScope("conversations:read").Describe("readSession", "One living session with its state").Produces<ConversationSession>();
 
-        sessions.MapPut("/{id:guid}/variables/{name}", async (HttpContext http, SessionApi api, Guid id, string name, VariableBody body, CancellationToken ct) =>
+        sessions.MapPut("/{id:guid}/variables/{name}", async (
+            HttpContext http, SessionApi api, Guid id, string name, VariableBody body, CancellationToken ct) =>
             (await api.SetVariableAsync(http.Actor(), id, name, body, ct)).ToHttp())
             .RequireScope("conversations:write").Describe("setSessionVariable", "Set a variable by its update policy").Produces<ConversationSession>();
 
-        sessions.MapPost("/{id:guid}/end", async (HttpContext http, SessionApi api, Guid id, CancellationToken ct) => (await api.EndAsync(http.Actor(), id, ct)).ToNoContent())
+        sessions.MapPost("/{id:guid}/end", async (
+            HttpContext http, SessionApi api, Guid id, CancellationToken ct) =>
+                (await api.EndAsync(http.Actor(), id, ct)).ToNoContent())
             .RequireScope("conversations:write").Describe("endSession", "End a session: the next message starts a new one").Produces(204);
 
-        sessions.MapDelete("/{id:guid}", async (HttpContext http, SessionApi api, Guid id, CancellationToken ct) => (await api.DeleteAsync(http.Actor(), id, ct)).ToNoContent())
+        sessions.MapDelete("/{id:guid}", async (
+            HttpContext http, SessionApi api, Guid id, CancellationToken ct) =>
+                (await api.DeleteAsync(http.Actor(), id, ct)).ToNoContent())
             .RequireScope("conversations:write").Describe("deleteSession", "Delete a session; its turn records stay").Produces(204);
     }
 
     private static void MapAudit(IEndpointRouteBuilder v1) =>
-        v1.MapGet("/audit-events", async (HttpContext http, Database database, AuditLog audit, Guid? session_id, string? event_type, int? limit, string? cursor, CancellationToken ct) =>
+        v1.MapGet("/audit-events", async (
+            HttpContext http, Database database, AuditLog audit, Guid? session_id, string? event_type, int? limit, string? cursor, CancellationToken ct) =>
             await PageAsync(http, database, limit, cursor, (tx, page) => audit.ListAsync(tx, session_id, event_type, page, ct)))
-            .WithTags("Audit").RequireScope("audit:read").Describe("listAuditEvents", "What happened in sessions and turns, newest first").Produces<Page<StoredAuditEvent>>();
+            .WithTags("Audit").RequireScope("audit:read").Describe("listAuditEvents", "What happened in sessions and turns, newest first")
+            .Produces<Page<StoredAuditEvent>>();
 
-    private static async Task<IResult> PageAsync<T>(HttpContext http, Database database, int? limit, string? cursor, Func<Transaction, PageRequest, Task<Page<T>>> read)
+    private static async Task<IResult> PageAsync<T>(
+        HttpContext http, Database database, int? limit, string? cursor, Func<Transaction, PageRequest, Task<Page<T>>> read)
     {
         var page = PageRequest.Parse(limit, cursor);
         if (!page.IsOk)
@@ -141,7 +158,8 @@ internal sealed record VariableBody(JsonElement Value, VariableUpdatePolicy Poli
 /// <summary>Sessions for the API: looking on keeps nothing hot.</summary>
 internal sealed class SessionApi(Database database, SessionStore sessions)
 {
-    internal async Task<Result<Page<ConversationSession>>> ListAsync(Actor actor, Guid? agentId, Guid? contactId, string? channel, string? address, CancellationToken ct)
+    internal async Task<Result<Page<ConversationSession>>> ListAsync(
+        Actor actor, Guid? agentId, Guid? contactId, string? channel, string? address, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
         switch (agentId, contactId, channel, address)
@@ -177,7 +195,8 @@ internal sealed class SessionApi(Database database, SessionStore sessions)
         return saved!;
     }
 
-    internal Task<Result<Guid>> EndAsync(Actor actor, Guid id, CancellationToken ct) => DoAsync(actor, id, tx => sessions.EndAsync(tx, id, "ended by the API", ct), ct);
+    internal Task<Result<Guid>> EndAsync(Actor actor, Guid id, CancellationToken ct) =>
+        DoAsync(actor, id, tx => sessions.EndAsync(tx, id, "ended by the API", ct), ct);
 
     internal Task<Result<Guid>> DeleteAsync(Actor actor, Guid id, CancellationToken ct) => DoAsync(actor, id, tx => sessions.DeleteAsync(tx, id, ct), ct);
 

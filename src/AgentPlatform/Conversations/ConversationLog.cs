@@ -19,7 +19,8 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
     {
         var phone = request.Channel == ChannelAddress.Sms ? request.Participant : null;
         return tx.SingleAsync<Conversation>(
-            Sql.Open, [clock.NewId(), request.ContactId, request.AgentId, request.Channel, request.Participant, phone, request.WebhookId, clock.GetUtcNow()], ct);
+            Sql.Open, [clock.NewId(), request.ContactId, request.AgentId, request.Channel, request.Participant, phone, request.WebhookId, clock.GetUtcNow()],
+            ct);
     }
 
     public Task<Conversation?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<Conversation>(Sql.Find, [id], ct);
@@ -29,8 +30,9 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
     {
         var at = (message.CreatedAt ?? clock.GetUtcNow()).ToUniversalTime();
         tx.Post(
-            Sql.Append, message.Id, message.ConversationId, message.ContactId, message.SessionId, message.TurnNumber, message.Role, message.Direction, message.Content,
-            Json.Param(message.Attachments ?? Json.Of(Array.Empty<object>())), message.Status, message.InboundMessageId, message.AuthorUserId, at);
+            Sql.Append, message.Id, message.ConversationId, message.ContactId, message.SessionId, message.TurnNumber, message.Role, message.Direction,
+            message.Content, Json.Param(message.Attachments ?? Json.Of(Array.Empty<object>())), message.Status, message.InboundMessageId, message.AuthorUserId,
+            at);
         if (message is { Direction: "inbound", ContactId: { } contact })
         {
             contacts.RecordActivity(tx, contact, at);
@@ -55,7 +57,10 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
 
     /// <summary>Moves a message forward (see <see cref="Delivery"/>); false when it is there or further already, or unknown.</summary>
     public async Task<bool> UpdateDeliveryAsync(Transaction tx, Guid messageId, DeliveryUpdate update, CancellationToken ct) =>
-        await tx.ExecuteAsync(Sql.UpdateDelivery, [messageId, update.Status, update.At.ToUniversalTime(), update.ProviderMessageId, update.ErrorCode, update.ErrorMessage], ct) == 1;
+        await tx.ExecuteAsync(
+            Sql.UpdateDelivery,
+            [messageId, update.Status, update.At.ToUniversalTime(), update.ProviderMessageId, update.ErrorCode, update.ErrorMessage],
+            ct) == 1;
 
     /// <summary>The message with the provider's id, for a status callback that carries nothing else.</summary>
     public Task<Message?> FindByProviderIdAsync(Transaction tx, string providerMessageId, CancellationToken ct) =>
@@ -81,7 +86,8 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
     public void SetTurn(Transaction tx, Guid sessionId, int turnNumber, params Guid[] messageIds) => tx.Post(Sql.SetTurn, messageIds, sessionId, turnNumber);
 
     /// <summary>Keeps a fact about the conversation in its context memory, under a name.</summary>
-    public void Remember(Transaction tx, Guid conversationId, string name, object? value) => tx.Post(Sql.Remember, conversationId, name, Json.Param(value ?? new object()));
+    public void Remember(Transaction tx, Guid conversationId, string name, object? value) =>
+        tx.Post(Sql.Remember, conversationId, name, Json.Param(value ?? new object()));
 
     private static class Sql
     {
@@ -93,10 +99,10 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
             VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT (tenant_id, contact_id, channel, participant_identifier, agent_id) WHERE status IN ('active', 'paused')
             DO UPDATE SET webhook_id = coalesce(excluded.webhook_id, c.webhook_id)
-            RETURNING c.id, c.conversation_uuid, c.contact_id, c.agent_id, c.user_id, c.shared, c.webhook_id, c.channel, c.participant_identifier, c.phone_number,
-                      c.status, c.handled_by, c.assigned_user_id, c.title, c.topic, c.data, c.conversation_summary, c.last_summary_message_id,
-                      c.messages_since_summary, c.context_memory, c.ai_personality, c.auto_create_tasks, c.require_confirmation, c.message_count, c.tasks_created,
-                      c.last_message_at, c.started_at, c.resolved_at, c.changed_at, c.created_at, c.updated_at
+            RETURNING c.id, c.conversation_uuid, c.contact_id, c.agent_id, c.user_id, c.shared, c.webhook_id, c.channel, c.participant_identifier,
+                      c.phone_number, c.status, c.handled_by, c.assigned_user_id, c.title, c.topic, c.data, c.conversation_summary, c.last_summary_message_id,
+                      c.messages_since_summary, c.context_memory, c.ai_personality, c.auto_create_tasks, c.require_confirmation, c.message_count,
+                      c.tasks_created, c.last_message_at, c.started_at, c.resolved_at, c.changed_at, c.created_at, c.updated_at
             """;
 
         internal const string Find =
@@ -111,7 +117,8 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
         internal const string Append =
             """
             INSERT INTO conversations.messages
-                (tenant_id, id, conversation_id, contact_id, session_id, turn_number, role, direction, content, attachments, status, inbound_message_id, author_user_id, created_at)
+                (tenant_id, id, conversation_id, contact_id, session_id, turn_number, role, direction, content, attachments, status, inbound_message_id,
+                 author_user_id, created_at)
             VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
             """;
 

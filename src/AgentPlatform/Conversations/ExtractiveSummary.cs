@@ -75,7 +75,8 @@ public static partial class ExtractiveSummary
         [.. Word().Matches(text.ToLowerInvariant()).Select(m => m.Value).Where(w => w.Length > 1 && !StopWords.Contains(w))];
 
     private static Dictionary<string, int> Weights(IReadOnlyList<Sentence> sentences) =>
-        sentences.SelectMany(s => s.Words.Distinct(StringComparer.Ordinal)).GroupBy(w => w, StringComparer.Ordinal).ToDictionary(g => g.Key, g => g.Count(), StringComparer.Ordinal);
+        sentences.SelectMany(s => s.Words.Distinct(StringComparer.Ordinal)).GroupBy(w => w, StringComparer.Ordinal)
+            .ToDictionary(g => g.Key, g => g.Count(), StringComparer.Ordinal);
 
     private static double Score(Sentence s, Dictionary<string, int> weights)
     {
@@ -92,7 +93,8 @@ public static partial class ExtractiveSummary
 
     /// <summary>Capitalised words that a sentence does not merely begin with, and what follows "I am" or "my name is".</summary>
     private static IEnumerable<string> Names(string text) =>
-        Introduction().Matches(text).Concat(ProperName().Matches(text)).Select(m => m.Groups["name"].Value).Where(n => !StopWords.Contains(n.ToLowerInvariant()));
+        Introduction().Matches(text).Concat(ProperName().Matches(text)).Select(m => m.Groups["name"].Value)
+            .Where(n => !StopWords.Contains(n.ToLowerInvariant()));
 
     [GeneratedRegex(@"(?<=[.!?…])\s+|\r?\n", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Boundary();
@@ -115,6 +117,7 @@ public static partial class ExtractiveSummary
 
         /// <summary>Most words of the shorter one are in the other, too.</summary>
         internal bool Says(Sentence other) =>
-            Index == other.Index || Words.Intersect(other.Words, StringComparer.Ordinal).Count() > 0.6 * Math.Max(1, Math.Min(Words.Length, other.Words.Length));
+            Index == other.Index
+            || Words.Intersect(other.Words, StringComparer.Ordinal).Count() > 0.6 * Math.Max(1, Math.Min(Words.Length, other.Words.Length));
     }
 }

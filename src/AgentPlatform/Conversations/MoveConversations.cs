@@ -23,7 +23,8 @@ internal sealed class MoveConversations : IContactMergeParticipant
             UPDATE conversations.conversations d SET status = 'closed', changed_at = clock_timestamp()
             WHERE d.contact_id = $1 AND d.status IN ('active', 'paused')
               AND EXISTS (SELECT FROM conversations.conversations k
-                          WHERE k.contact_id = $2 AND k.tenant_id = d.tenant_id AND k.channel = d.channel AND k.participant_identifier = d.participant_identifier
+                          WHERE k.contact_id = $2 AND k.tenant_id = d.tenant_id AND k.channel = d.channel
+                              AND k.participant_identifier = d.participant_identifier
                             AND k.agent_id = d.agent_id AND k.status IN ('active', 'paused'))
             """;
 

@@ -24,7 +24,7 @@ internal sealed class ReadConversations(Database database, ConversationLog log, 
             return size.Problem;
         }
 
-        if (!UpdatedCursor.TryDecode(cursor, out var after))
+        if (!Place.TryDecode(cursor, out var after))
         {
             return Problem.Invalid("cursor", "Is not a cursor this API gave out.");
         }
@@ -33,13 +33,11 @@ internal sealed class ReadConversations(Database database, ConversationLog log, 
         var rows = await tx.QueryAsync<Conversation>(
             Sql.List,
             [
-                string.IsNullOrWhiteSpace(filter.Search) ? null : filter.Search.Trim(), filter.Status, filter.Channel, filter.HandledBy, filter.ContactId, filter.AgentId,
-                after?.UpdatedAt, after?.Id, size.Value.Fetch,
+                string.IsNullOrWhiteSpace(filter.Search) ? null : filter.Search.Trim(), filter.Status, filter.Channel, filter.HandledBy, filter.ContactId,
+                filter.AgentId, after?.At, after?.Id, size.Value.Fetch,
             ],
             ct);
-        return rows.Count > size.Value.Limit
-            ? new Page<Conversation>([.. rows.Take(size.Value.Limit)], UpdatedCursor.Encode(rows[size.Value.Limit - 1]))
-            : new Page<Conversation>(rows, null);
+        return Place.Cut(rows, size.Value.Limit, c => new Place(c.UpdatedAt, c.Id));
     }
 
     internal async Task<Result<Conversation>> FindAsync(Actor actor, Guid id, CancellationToken ct)
@@ -66,44 +64,47 @@ internal sealed class ReadConversations(Database database, ConversationLog log, 
     }
 
     /// <summary>Messages and events together, newest first.</summary>
-    internal async Task<Result<Page<TimelineEntry>>> TimelineAsync(Actor actor, Guid id, PageRequest page, CancellationToken ct)
+    internal async Task<Result<Page<TimelineEntry>>> TimelineAsync(Actor actor, Guid id, int? limit, string? cursor, CancellationToken ct)
     {
+        var size = PageRequest.Parse(limit, null);
+        if (!size.IsOk)
+        {
+            return size.Problem;
+        }
+
+        if (!Place.TryDecode(cursor, out var after))
+        {
+            return Problem.Invalid("cursor", "Is not a cursor this API gave out.");
+        }
+
         await using var tx = database.Begin(actor);
         if (await log.FindAsync(tx, id, ct) is null)
         {
             return Problem.NotFound("conversation");
         }
 
-        var messages = await MessagesAsync(tx, new MessageFilter(id, null, null, null), page, ct);
-        var happened = (await events.ReplayAsync(tx, "conversation", id, ct)).Where(e => page.Before is null || Compare(e.Id, page.Before.Value) < 0);
+        var messages = await tx.QueryAsync<Message>(Sql.MessagesBefore, [id, after?.At, after?.Id, size.Value.Fetch], ct);
+        var happened = await events.LatestAsync(tx, "conversation", id, after is null ? null : (after.At, after.Id), size.Value.Fetch, ct);
+        // Not by id alone: an event that is appended idempotently has an id that tells nothing of its time.
         var entries = messages.Select(m => new TimelineEntry(m.Id, m.CreatedAt, $"message.{m.Direction}", m, null))
             .Concat(happened.Select(e => new TimelineEntry(e.Id, e.CreatedAt, e.EventType, null, e)))
-            .OrderDescending(Comparer<TimelineEntry>.Create((a, b) => Compare(a.Id, b.Id)))
-            .Take(page.Fetch)
+            .OrderByDescending(e => e.At).ThenByDescending(e => e.Id)
             .ToList();
-        return Page<TimelineEntry>.Cut(entries, page, e => e.Id);
+        return Place.Cut(entries, size.Value.Limit, e => new Place(e.At, e.Id));
     }
 
     private static Task<IReadOnlyList<Message>> MessagesAsync(Transaction tx, MessageFilter filter, PageRequest page, CancellationToken ct) =>
         tx.QueryAsync<Message>(Sql.Messages, [filter.ConversationId, filter.ContactId, filter.Status, filter.Direction, page.Before, page.Fetch], ct);
 
-    /// <summary>Byte by byte from the left, as Postgres orders them, and so by time.</summary>
-    private static int Compare(Guid a, Guid b) => a.CompareTo(b);
-
-    /// <summary>A place in a list ordered by (updated_at, id).</summary>
-    internal sealed record UpdatedCursor(DateTimeOffset UpdatedAt, Guid Id)
+    /// <summary>A place in a list ordered by an instant and an id, and its cursor.</summary>
+    internal sealed record Place(DateTimeOffset At, Guid Id)
     {
-        internal static string Encode(Conversation c)
-        {
-            Span<byte> bytes = stackalloc byte[24];
-            BinaryPrimitives.WriteInt64BigEndian(bytes, c.UpdatedAt.UtcTicks);
-            c.Id.TryWriteBytes(bytes[8..], bigEndian: true, out _);
-            return Base64Url.EncodeToString(bytes);
-        }
+        internal static Page<T> Cut<T>(IReadOnlyList<T> rows, int limit, Func<T, Place> place) =>
+            rows.Count > limit ? new([.. rows.Take(limit)], place(rows[limit - 1]).Encode()) : new(rows, null);
 
-        internal static bool TryDecode(string? text, out UpdatedCursor? cursor)
+        internal static bool TryDecode(string? text, out Place? place)
         {
-            cursor = null;
+            place = null;
             if (text is null)
             {
                 return true;
@@ -121,8 +122,16 @@ internal sealed class ReadConversations(Database database, ConversationLog log, 
                 return false;
             }
 
-            cursor = new(new DateTimeOffset(ticks, TimeSpan.Zero), new Guid(bytes[8..], bigEndian: true));
+            place = new(new DateTimeOffset(ticks, TimeSpan.Zero), new Guid(bytes[8..], bigEndian: true));
             return true;
+        }
+
+        private string Encode()
+        {
+            Span<byte> bytes = stackalloc byte[24];
+            BinaryPrimitives.WriteInt64BigEndian(bytes, At.UtcTicks);
+            Id.TryWriteBytes(bytes[8..], bigEndian: true, out _);
+            return Base64Url.EncodeToString(bytes);
         }
     }
 
@@ -132,7 +141,8 @@ internal sealed class ReadConversations(Database database, ConversationLog log, 
             """
             SELECT id, conversation_uuid, contact_id, agent_id, user_id, shared, webhook_id, channel, participant_identifier, phone_number, status, handled_by,
                    assigned_user_id, title, topic, data, conversation_summary, last_summary_message_id, messages_since_summary, context_memory, ai_personality,
-                   auto_create_tasks, require_confirmation, message_count, tasks_created, last_message_at, started_at, resolved_at, changed_at, created_at, updated_at
+                   auto_create_tasks, require_confirmation, message_count, tasks_created, last_message_at, started_at, resolved_at, changed_at, created_at,
+                   updated_at
             FROM conversations.conversations
             WHERE ($1::text IS NULL OR position(lower($1) IN lower(concat_ws(' ', title, topic, participant_identifier))) > 0)
               AND ($2::text IS NULL OR status = $2)
@@ -155,6 +165,15 @@ internal sealed class ReadConversations(Database database, ConversationLog log, 
               AND ($4::text IS NULL OR direction = $4)
               AND ($5::uuid IS NULL OR id < $5)
             ORDER BY id DESC LIMIT $6
+            """;
+
+        internal const string MessagesBefore =
+            """
+            SELECT id, conversation_id, contact_id, session_id, turn_number, role, direction, content, attachments, status, twilio_message_sid,
+                   inbound_message_id, author_user_id, error_code, error_message, created_at, sent_at, delivered_at, failed_at
+            FROM conversations.messages
+            WHERE conversation_id = $1 AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
+            ORDER BY created_at DESC, id DESC LIMIT $4
             """;
 
         internal const string Message =

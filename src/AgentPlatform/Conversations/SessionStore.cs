@@ -31,7 +31,8 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
         }
 
         var id = clock.NewId();
-        audit.Append(tx, new AuditEvent("session.started", new { conversation_id = conversationId, agent_id = agentId, channel = address.Channel }) { SessionId = id });
+        var about = new { conversation_id = conversationId, agent_id = agentId, channel = address.Channel };
+        audit.Append(tx, new AuditEvent("session.started", about) { SessionId = id });
         return (await ReadAsync(tx, Sql.Start, [id, conversationId, agentId, contactId, address.Channel, address.Address, Hot(now), Persist(now), now], ct))!;
     }
 
@@ -43,7 +44,8 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
     }
 
     /// <summary>By id, without keeping it hot: for looking on.</summary>
-    public Task<ConversationSession?> PeekAsync(Transaction tx, Guid sessionId, CancellationToken ct) => ReadAsync(tx, Sql.Peek, [sessionId, clock.GetUtcNow()], ct);
+    public Task<ConversationSession?> PeekAsync(Transaction tx, Guid sessionId, CancellationToken ct) =>
+        ReadAsync(tx, Sql.Peek, [sessionId, clock.GetUtcNow()], ct);
 
     /// <summary>The current session of an address, kept hot.</summary>
     public Task<ConversationSession?> FindByChannelAsync(Transaction tx, ChannelAddress address, CancellationToken ct)
@@ -125,9 +127,10 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
     private static IReadOnlyList<ConversationSession> Sessions(IReadOnlyList<Row> rows) => [.. rows.Select(r => r.ToSession())];
 
     private sealed record Row(
-        Guid Id, Guid ConversationId, Guid AgentId, Guid ContactId, string Channel, string UserChannelId, string Status, JsonElement State, JsonElement Variables,
-        Guid? ActiveScenarioId, int? ActiveScenarioVersion, Guid? CurrentStepId, JsonElement StepHistory, JsonElement? PendingMigration, int LastTurnNumber, int Version,
-        bool WasHot, DateTimeOffset HotUntil, DateTimeOffset PersistUntil, DateTimeOffset CreatedAt, DateTimeOffset LastActivityAt)
+        Guid Id, Guid ConversationId, Guid AgentId, Guid ContactId, string Channel, string UserChannelId, string Status, JsonElement State,
+        JsonElement Variables, Guid? ActiveScenarioId, int? ActiveScenarioVersion, Guid? CurrentStepId, JsonElement StepHistory, JsonElement? PendingMigration,
+        int LastTurnNumber, int Version, bool WasHot, DateTimeOffset HotUntil, DateTimeOffset PersistUntil, DateTimeOffset CreatedAt,
+        DateTimeOffset LastActivityAt)
     {
         internal ConversationSession ToSession() => new()
         {
@@ -149,8 +152,9 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             FROM (SELECT id, hot_until > $3 AS was_hot FROM conversations.sessions
                   WHERE conversation_id = $1 AND status = 'ACTIVE' AND persist_until > $3) AS old
             WHERE s.id = old.id
-            RETURNING s.id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
-                      current_step_id, step_history, pending_migration, last_turn_number, version, was_hot, s.hot_until, persist_until, created_at, last_activity_at
+            RETURNING s.id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id,
+                      active_scenario_version, current_step_id, step_history, pending_migration, last_turn_number, version, was_hot, s.hot_until,
+                      persist_until, created_at, last_activity_at
             """;
 
         internal const string TouchById =
@@ -158,14 +162,16 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             UPDATE conversations.sessions s SET hot_until = least($2, s.persist_until)
             FROM (SELECT id, hot_until > $3 AS was_hot FROM conversations.sessions WHERE id = $1 AND status = 'ACTIVE' AND persist_until > $3) AS old
             WHERE s.id = old.id
-            RETURNING s.id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
-                      current_step_id, step_history, pending_migration, last_turn_number, version, was_hot, s.hot_until, persist_until, created_at, last_activity_at
+            RETURNING s.id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id,
+                      active_scenario_version, current_step_id, step_history, pending_migration, last_turn_number, version, was_hot, s.hot_until,
+                      persist_until, created_at, last_activity_at
             """;
 
         internal const string Peek =
             """
             SELECT id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
-                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until, created_at, last_activity_at
+                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until,
+                   created_at, last_activity_at
             FROM conversations.sessions WHERE id = $1 AND status = 'ACTIVE' AND persist_until > $2
             """;
 
@@ -173,16 +179,19 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             """
             UPDATE conversations.sessions s SET hot_until = least($3, s.persist_until)
             FROM (SELECT id, hot_until > $4 AS was_hot FROM conversations.sessions
-                  WHERE channel = $1 AND user_channel_id = $2 AND status = 'ACTIVE' AND persist_until > $4 ORDER BY last_activity_at DESC, id DESC LIMIT 1) AS old
+                  WHERE channel = $1 AND user_channel_id = $2 AND status = 'ACTIVE' AND persist_until > $4
+                      ORDER BY last_activity_at DESC, id DESC LIMIT 1) AS old
             WHERE s.id = old.id
-            RETURNING s.id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
-                      current_step_id, step_history, pending_migration, last_turn_number, version, was_hot, s.hot_until, persist_until, created_at, last_activity_at
+            RETURNING s.id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id,
+                      active_scenario_version, current_step_id, step_history, pending_migration, last_turn_number, version, was_hot, s.hot_until,
+                      persist_until, created_at, last_activity_at
             """;
 
         internal const string PeekByChannel =
             """
             SELECT id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
-                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $3 AS was_hot, hot_until, persist_until, created_at, last_activity_at
+                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $3 AS was_hot, hot_until, persist_until,
+                   created_at, last_activity_at
             FROM conversations.sessions
             WHERE channel = $1 AND user_channel_id = $2 AND status = 'ACTIVE' AND persist_until > $3 ORDER BY last_activity_at DESC, id DESC LIMIT 1
             """;
@@ -200,28 +209,32 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             INSERT INTO conversations.sessions
                 (tenant_id, id, conversation_id, agent_id, contact_id, channel, user_channel_id, hot_until, persist_until, created_at, last_activity_at)
             VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
-            RETURNING id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
-                      current_step_id, step_history, pending_migration, last_turn_number, version, true AS was_hot, hot_until, persist_until, created_at, last_activity_at
+            RETURNING id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id,
+                      active_scenario_version, current_step_id, step_history, pending_migration, last_turn_number, version, true AS was_hot, hot_until,
+                      persist_until, created_at, last_activity_at
             """;
 
         internal const string ByAgent =
             """
             SELECT id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
-                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until, created_at, last_activity_at
+                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until,
+                   created_at, last_activity_at
             FROM conversations.sessions WHERE agent_id = $1 AND status = 'ACTIVE' AND persist_until > $2 ORDER BY last_activity_at DESC LIMIT 200
             """;
 
         internal const string ByCustomer =
             """
             SELECT id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
-                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until, created_at, last_activity_at
+                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until,
+                   created_at, last_activity_at
             FROM conversations.sessions WHERE contact_id = $1 AND status = 'ACTIVE' AND persist_until > $2 ORDER BY last_activity_at DESC LIMIT 200
             """;
 
         internal const string Save =
             """
             UPDATE conversations.sessions
-            SET state = $3, variables = $4, active_scenario_id = $5, active_scenario_version = $6, current_step_id = $7, step_history = $8, pending_migration = $9,
+            SET state = $3, variables = $4, active_scenario_id = $5, active_scenario_version = $6, current_step_id = $7, step_history = $8,
+                pending_migration = $9,
                 hot_until = $10, persist_until = $11, last_activity_at = $12, version = version + 1
             WHERE id = $1 AND version = $2 AND status = 'ACTIVE'
             """;

@@ -30,7 +30,8 @@ internal sealed class SummarizeConversation(ConversationLog log) : IAgentTaskHan
             return new AgentTaskOutcome.Completed(new { messages = 0 });
         }
 
-        var summary = ExtractiveSummary.Summarize(conversation.ConversationSummary, [.. lines.Where(l => l.Role != "system").Select(l => new SpokenLine(Speaker(l.Role), l.Content))]);
+        var summary = ExtractiveSummary.Summarize(conversation.ConversationSummary,
+            [.. lines.Where(l => l.Role != "system").Select(l => new SpokenLine(Speaker(l.Role), l.Content))]);
         var facts = new { names = summary.Names, decisions = summary.Decisions, open_questions = summary.OpenQuestions };
         tx.Post(Sql.Save, id, summary.Text, lines[^1].Id, Json.Param(facts));
         return new AgentTaskOutcome.Completed(new { messages = lines.Count, last_summary_message_id = lines[^1].Id, characters = summary.Text.Length });

@@ -26,8 +26,8 @@ public sealed record TurnRecord(Guid Id, Guid SessionId, Guid ConversationId, in
 
 /// <summary>A stored turn record.</summary>
 public sealed record StoredTurn(
-    Guid Id, Guid SessionId, Guid ConversationId, int TurnNumber, string UserMessage, string? AssistantResponse, JsonElement? ContextExtracted, JsonElement RulesMatched,
-    JsonElement? ScenarioState, JsonElement ToolsExecuted, JsonElement? TokenUsage, int? LatencyMs, DateTimeOffset CreatedAt);
+    Guid Id, Guid SessionId, Guid ConversationId, int TurnNumber, string UserMessage, string? AssistantResponse, JsonElement? ContextExtracted,
+    JsonElement RulesMatched, JsonElement? ScenarioState, JsonElement ToolsExecuted, JsonElement? TokenUsage, int? LatencyMs, DateTimeOffset CreatedAt);
 
 /// <summary>The record of turns, append-only.</summary>
 public sealed class TurnLog(TimeProvider clock)
@@ -52,7 +52,8 @@ public sealed class TurnLog(TimeProvider clock)
             INSERT INTO conversations.turn_records
                 (tenant_id, id, session_id, conversation_id, turn_number, user_message, assistant_response, context_extracted, rules_matched, scenario_state,
                  tools_executed, token_usage, latency_ms, created_at)
-            VALUES (kernel.current_tenant_id(), $1, $2, $3, conversations.take_turn_number(kernel.current_tenant_id(), $2, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            VALUES (kernel.current_tenant_id(), $1, $2, $3, conversations.take_turn_number(kernel.current_tenant_id(), $2, $4),
+                    $5, $6, $7, $8, $9, $10, $11, $12, $13)
             """;
 
         internal const string List =

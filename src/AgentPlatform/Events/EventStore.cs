@@ -38,6 +38,11 @@ public sealed class EventStore(WorkQueue work, EventConsumers consumers, TimePro
     public Task<IReadOnlyList<StoredEvent>> ReplayAsync(Transaction tx, string aggregateType, Guid aggregateId, CancellationToken ct, int after = 0) =>
         tx.QueryAsync<StoredEvent>(Sql.Replay, [tx.TenantId, aggregateType, aggregateId, after], ct);
 
+    /// <summary>The latest events of an aggregate, newest first, older than the given place when there is one; archived ones included.</summary>
+    public Task<IReadOnlyList<StoredEvent>> LatestAsync(
+        Transaction tx, string aggregateType, Guid aggregateId, (DateTimeOffset At, Guid Id)? before, int limit, CancellationToken ct) =>
+        tx.QueryAsync<StoredEvent>(Sql.Latest, [tx.TenantId, aggregateType, aggregateId, before?.At.ToUniversalTime(), before?.Id, limit], ct);
+
     /// <summary>Rebuilds a state from an aggregate's events.</summary>
     public async Task<TState> ReplayAsync<TState>(
         Transaction tx, string aggregateType, Guid aggregateId, TState initial, Func<TState, StoredEvent, TState> apply, CancellationToken ct) =>
@@ -80,6 +85,18 @@ public sealed class EventStore(WorkQueue work, EventConsumers consumers, TimePro
             SELECT id, event_type, aggregate_type, aggregate_id, version, payload, metadata, user_id, created_by, created_at
             FROM events.events WHERE tenant_id = $1 AND aggregate_type = $2 AND aggregate_id = $3 AND version > $4
             ORDER BY version
+            """;
+
+        internal const string Latest =
+            """
+            SELECT id, event_type, aggregate_type, aggregate_id, version, payload, metadata, user_id, created_by, created_at
+            FROM events.archived_events
+            WHERE tenant_id = $1 AND aggregate_type = $2 AND aggregate_id = $3 AND ($4::timestamptz IS NULL OR (created_at, id) < ($4, $5::uuid))
+            UNION ALL
+            SELECT id, event_type, aggregate_type, aggregate_id, version, payload, metadata, user_id, created_by, created_at
+            FROM events.events
+            WHERE tenant_id = $1 AND aggregate_type = $2 AND aggregate_id = $3 AND ($4::timestamptz IS NULL OR (created_at, id) < ($4, $5::uuid))
+            ORDER BY created_at DESC, id DESC LIMIT $6
             """;
     }
 }

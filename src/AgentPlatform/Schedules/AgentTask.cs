@@ -32,9 +32,9 @@ public sealed record NewAgentTask(string TaskType, string AgentType, object Cont
 
 /// <summary>A stored task. Status: pending, processing, completed, failed, cancelled.</summary>
 public sealed record AgentTask(
-    Guid Id, string TaskType, string AgentType, Guid? ContactId, Guid? ContextId, string? ContextType, DateTimeOffset ScheduledFor, string Priority, string Status,
-    int RetryCount, int MaxRetries, DateTimeOffset? LastAttemptedAt, JsonElement ContextJson, JsonElement? ResultJson, string? ErrorLog, DateTimeOffset CreatedAt,
-    string? CreatedBy, DateTimeOffset? CompletedAt);
+    Guid Id, string TaskType, string AgentType, Guid? ContactId, Guid? ContextId, string? ContextType, DateTimeOffset ScheduledFor, string Priority,
+    string Status, int RetryCount, int MaxRetries, DateTimeOffset? LastAttemptedAt, JsonElement ContextJson, JsonElement? ResultJson, string? ErrorLog,
+    DateTimeOffset CreatedAt, string? CreatedBy, DateTimeOffset? CompletedAt);
 
 /// <summary>How a task's run ended: a closed set.</summary>
 public abstract record AgentTaskOutcome
@@ -83,7 +83,8 @@ public sealed class TaskQueue(TimeProvider clock, Work.IWorkNudge nudge)
         internal const string Insert =
             """
             INSERT INTO schedules.agent_tasks
-                (tenant_id, id, task_type, agent_type, contact_id, context_id, context_type, scheduled_for, priority, max_retries, context_json, created_by, created_at)
+                (tenant_id, id, task_type, agent_type, contact_id, context_id, context_type, scheduled_for, priority, max_retries, context_json, created_by,
+                 created_at)
             VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             """;
     }

@@ -88,13 +88,14 @@ internal sealed class RunAgentTask(Database database, TimeProvider clock, IEnume
     {
         internal const string Start =
             """
-            UPDATE schedules.agent_tasks SET status = 'processing', retry_count = $2, last_attempted_at = $3 WHERE id = $1 AND status IN ('pending', 'processing')
+            UPDATE schedules.agent_tasks SET status = 'processing', retry_count = $2, last_attempted_at = $3
+            WHERE id = $1 AND status IN ('pending', 'processing')
             """;
 
         internal const string Lock =
             """
-            SELECT id, task_type, agent_type, contact_id, context_id, context_type, scheduled_for, priority, status, retry_count, max_retries, last_attempted_at,
-                   context_json, result_json, error_log, created_at, created_by, completed_at
+            SELECT id, task_type, agent_type, contact_id, context_id, context_type, scheduled_for, priority, status, retry_count, max_retries,
+                   last_attempted_at, context_json, result_json, error_log, created_at, created_by, completed_at
             FROM schedules.agent_tasks WHERE id = $1 FOR NO KEY UPDATE
             """;
 
@@ -111,7 +112,8 @@ internal sealed class RunAgentTask(Database database, TimeProvider clock, IEnume
         internal const string Fail =
             """
             UPDATE schedules.agent_tasks
-            SET status = 'failed', completed_at = $3, error_log = concat_ws(E'\n', error_log, to_char($3 AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ' ' || $2)
+            SET status = 'failed', completed_at = $3,
+                error_log = concat_ws(E'\n', error_log, to_char($3 AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ' ' || $2)
             WHERE id = $1 AND status IN ('pending', 'processing')
             """;
     }

@@ -26,8 +26,8 @@ public static class SchedulesModule
     {
         var tasks = v1.MapGroup("/tasks").WithTags("Tasks");
         tasks.MapGet("", async (
-            HttpContext http, TaskDesk desk, string? status, string? task_type, string? agent_type, Guid? contact_id, string? context_type, Guid? context_id, int? limit, string? cursor,
-            CancellationToken ct) =>
+            HttpContext http, TaskDesk desk, string? status, string? task_type, string? agent_type, Guid? contact_id, string? context_type, Guid? context_id,
+            int? limit, string? cursor, CancellationToken ct) =>
         {
             var page = PageRequest.Parse(limit, cursor);
             var filter = new TaskFilter(status, task_type, agent_type, contact_id, context_type, context_id);
@@ -42,10 +42,14 @@ public static class SchedulesModule
             (await desk.CreateAsync(http.Actor(), body, ct)).ToCreated(t => $"/api/v1/tasks/{t.Id}"))
             .RequireScope("tasks:write").Describe("createTask", "Schedule a task").Produces<AgentTask>(201);
 
-        tasks.MapGet("/{id:guid}", async (HttpContext http, TaskDesk desk, Guid id, CancellationToken ct) => (await desk.ReadAsync(http.Actor(), id, ct)).ToHttp())
+        tasks.MapGet("/{id:guid}", async (
+            HttpContext http, TaskDesk desk, Guid id, CancellationToken ct) =>
+                (await desk.ReadAsync(http.Actor(), id, ct)).ToHttp())
             .RequireScope("tasks:read").Describe("readTask", "One task with its result or errors").Produces<AgentTask>();
 
-        tasks.MapPost("/{id:guid}/cancel", async (HttpContext http, TaskDesk desk, Guid id, CancellationToken ct) => (await desk.CancelAsync(http.Actor(), id, ct)).ToHttp())
+        tasks.MapPost("/{id:guid}/cancel", async (
+            HttpContext http, TaskDesk desk, Guid id, CancellationToken ct) =>
+                (await desk.CancelAsync(http.Actor(), id, ct)).ToHttp())
             .RequireScope("tasks:write").Describe("cancelTask", "Cancel a task that has not begun").Produces<AgentTask>();
         return v1;
     }

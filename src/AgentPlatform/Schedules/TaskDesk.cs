@@ -9,8 +9,8 @@ internal sealed record TaskFilter(string? Status, string? TaskType, string? Agen
 
 /// <summary>A task from the API. The context document is what the handler of the type reads.</summary>
 internal sealed record TaskBody(
-    string? TaskType, string? AgentType, System.Text.Json.JsonElement? Context, Guid? ContactId, string? ContextType, Guid? ContextId, DateTimeOffset? ScheduledFor,
-    string Priority = "medium", int MaxRetries = 3);
+    string? TaskType, string? AgentType, System.Text.Json.JsonElement? Context, Guid? ContactId, string? ContextType, Guid? ContextId,
+    DateTimeOffset? ScheduledFor, string Priority = "medium", int MaxRetries = 3);
 
 /// <summary>How much waits: the seed's <c>get_pending_tasks_count()</c>.</summary>
 internal sealed record PendingCount(string Priority, long Pending, long Overdue, long Processing);
@@ -93,8 +93,8 @@ internal sealed class TaskDesk(Database database, TaskQueue queue, WorkQueue wor
     {
         internal const string List =
             """
-            SELECT id, task_type, agent_type, contact_id, context_id, context_type, scheduled_for, priority, status, retry_count, max_retries, last_attempted_at,
-                   context_json, result_json, error_log, created_at, created_by, completed_at
+            SELECT id, task_type, agent_type, contact_id, context_id, context_type, scheduled_for, priority, status, retry_count, max_retries,
+                   last_attempted_at, context_json, result_json, error_log, created_at, created_by, completed_at
             FROM schedules.agent_tasks
             WHERE ($1::text IS NULL OR status = $1)
               AND ($2::text IS NULL OR task_type = $2)
@@ -108,14 +108,15 @@ internal sealed class TaskDesk(Database database, TaskQueue queue, WorkQueue wor
 
         internal const string Find =
             """
-            SELECT id, task_type, agent_type, contact_id, context_id, context_type, scheduled_for, priority, status, retry_count, max_retries, last_attempted_at,
-                   context_json, result_json, error_log, created_at, created_by, completed_at
+            SELECT id, task_type, agent_type, contact_id, context_id, context_type, scheduled_for, priority, status, retry_count, max_retries,
+                   last_attempted_at, context_json, result_json, error_log, created_at, created_by, completed_at
             FROM schedules.agent_tasks WHERE id = $1
             """;
 
         internal const string Pending =
             """
-            SELECT p.priority, count(*) FILTER (WHERE t.status = 'pending') AS pending, count(*) FILTER (WHERE t.status = 'pending' AND t.scheduled_for <= $1) AS overdue,
+            SELECT p.priority, count(*) FILTER (WHERE t.status = 'pending') AS pending,
+                   count(*) FILTER (WHERE t.status = 'pending' AND t.scheduled_for <= $1) AS overdue,
                    count(*) FILTER (WHERE t.status = 'processing') AS processing
             FROM unnest(ARRAY['urgent', 'high', 'medium', 'low']) WITH ORDINALITY AS p (priority, place)
             LEFT JOIN schedules.agent_tasks t ON t.priority = p.priority AND t.status IN ('pending', 'processing')
