@@ -18,6 +18,9 @@ public sealed class Inbox
     /// <summary>Functions wait for it before they end.</summary>
     public Task Gate { get; set; } = Task.CompletedTask;
 
+    /// <summary>When set, each function needs one of these to end.</summary>
+    public SemaphoreSlim? Permits { get; set; }
+
     public int MostRunning => _mostRunning;
 
     public async Task TakeAsync(object message, CancellationToken ct = default)
@@ -29,6 +32,7 @@ public sealed class Inbox
         try
         {
             await Gate.WaitAsync(ct);
+            await (Permits?.WaitAsync(ct) ?? Task.CompletedTask);
         }
         finally
         {

@@ -25,7 +25,7 @@ public sealed class OfficialApiTests
     [Fact]
     public void The_triggers_use_the_three_official_kinds_only()
     {
-        var used = typeof(Functions.WorkFunctions).Assembly.GetTypes()
+        var used = typeof(AgentPlatform.Functions.WorkFunctions).Assembly.GetTypes()
             .SelectMany(t => t.GetMethods())
             .Where(m => m.IsDefined(typeof(FunctionAttribute)))
             .SelectMany(m => m.GetParameters())

@@ -69,8 +69,13 @@ public sealed class QueueFunctionTests
         Assert.Equal(due, await VisibleAtAsync(app, seen => seen == due), TimeSpan.FromMilliseconds(1));
         await MoveAsync(clock, app, TimeSpan.FromSeconds(39));
         Assert.Equal(1, _inbox.Count);
-        await MoveAsync(clock, app, TimeSpan.FromSeconds(6));
-        await _inbox.NextAsync();
+        Assert.Equal(2, await Eventually.SeeAsync(
+            () =>
+            {
+                clock.Advance(TimeSpan.FromSeconds(1));
+                return Task.FromResult(_inbox.Count);
+            },
+            seen => seen == 2));
 
         Assert.Equal("as-text-poison", await Eventually.SeeAsync(() => QueueAsync(app), seen => seen == "as-text-poison"));
         Assert.Equal(2, _inbox.Count);
@@ -127,24 +132,29 @@ public sealed class QueueFunctionTests
     }
 
     [Fact]
-    public async Task No_more_run_at_once_than_a_batch_and_the_threshold()
+    public async Task The_next_batch_is_fetched_when_no_more_than_the_threshold_run()
     {
-        var gate = new TaskCompletionSource();
-        _inbox.Gate = gate.Task;
-        await using var app = await LocalHostApp.StartAsync(
-            Host(_inbox, typeof(Text)) with { HostJson = HostJson("\"batchSize\": 4, \"newBatchThreshold\": 2, \"maxPollingInterval\": \"00:00:00.100\"") });
-        var queue = Queue(app, "as-text");
+        using var permits = new SemaphoreSlim(0);
+        _inbox.Permits = permits;
+        await using var filler = await StartAsync(typeof(Other));
         for (var i = 0; i < 12; i++)
         {
-            await queue.SendAsync(Convert.ToBase64String(Encoding.UTF8.GetBytes($"{i}")), default);
+            await SendAsync(filler, "as-text", $"{i}");
         }
 
-        // The first batches leave at most 2 + 4 running, and nothing ends while the gate is shut.
-        Assert.Equal(6, await Eventually.SeeAsync(() => Task.FromResult(_inbox.Count), seen => seen > 6, seconds: 2));
-        gate.SetResult();
+        await using var app = await LocalHostApp.StartAsync(Host(_inbox, typeof(Text)) with
+        {
+            Database = filler.Database,
+            HostJson = HostJson("\"batchSize\": 4, \"newBatchThreshold\": 2, \"maxPollingInterval\": \"00:00:00.100\""),
+        });
 
-        Assert.Equal(12, await Eventually.SeeAsync(() => Task.FromResult(_inbox.Count), seen => seen == 12));
-        Assert.InRange(_inbox.MostRunning, 3, 6);
+        Assert.Equal(4, await StartedAsync(4));
+        permits.Release(2);
+        Assert.Equal(8, await StartedAsync(8));
+        Assert.Equal(6, _inbox.MostRunning);
+        permits.Release(10);
+        Assert.Equal(12, await StartedAsync(12));
+        Assert.Equal(6, _inbox.MostRunning);
     }
 
     [Fact]
@@ -218,6 +228,8 @@ public sealed class QueueFunctionTests
             await app.Database.ScalarAsync<int>("SELECT 1");
         }
     }
+
+    private Task<int> StartedAsync(int count) => Eventually.SeeAsync(() => Task.FromResult(_inbox.Count), seen => seen >= count);
 
     private Task<LocalHostApp> StartAsync(params Type[] functions) => LocalHostApp.StartAsync(Host(_inbox, functions));
 

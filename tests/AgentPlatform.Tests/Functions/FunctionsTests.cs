@@ -1,0 +1,138 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using AgentPlatform.Functions;
+using AgentPlatform.Kernel;
+using AgentPlatform.LocalHost.Queues;
+using AgentPlatform.LocalHost.Invocation;
+using AgentPlatform.Postgres;
+using AgentPlatform.Tenancy;
+using AgentPlatform.Tests.LocalHost;
+using AgentPlatform.Work;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AgentPlatform.Tests.Functions;
+
+/// <summary>The functions app itself: its Program's services and triggers, in this process.</summary>
+public sealed class FunctionsTests : IAsyncLifetime
+{
+    private readonly Inbox _inbox = new();
+    private TestDatabase _database = null!;
+    private LocalHostApp _app = null!;
+
+    public async Task InitializeAsync()
+    {
+        _database = await TestDatabase.CreateAsync();
+        _app = await LocalHostApp.StartAsync(new(typeof(WorkFunctions).Assembly.GetTypes())
+        {
+            Database = _database,
+            Configure = builder => builder.Services
+                .AddSingleton(_inbox)
+                .AddAgentPlatform(builder.Configuration)
+                .AddSingleton<Pipelines>()
+                .AddWorkHandler<Handler>("test.functions"),
+        });
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        await _database.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Live_answers_and_ready_says_whether_the_schema_is_complete()
+    {
+        Assert.Equal("live", await StatusAsync("health/live", HttpStatusCode.OK));
+        Assert.Equal("ready", await StatusAsync("health/ready", HttpStatusCode.OK));
+
+        await _database.ScalarAsync<string>("DELETE FROM kernel.migrations WHERE (module, version) = ('work', 1) RETURNING module");
+
+        Assert.Equal("migrations pending", await StatusAsync("health/ready", HttpStatusCode.ServiceUnavailable));
+        Assert.Equal("live", await StatusAsync("health/live", HttpStatusCode.OK));
+    }
+
+    [Fact]
+    public async Task The_API_routes_by_itself_behind_its_function()
+    {
+        using var document = JsonDocument.Parse(await _app.Client.GetStringAsync("api/openapi.json"));
+        using var unknown = await _app.Client.GetAsync("api/v1/no-such-thing");
+        using var unauthorised = await _app.Client.GetAsync("api/v1/tenants");
+
+        Assert.StartsWith("3.1", document.RootElement.GetProperty("openapi").GetString());
+        Assert.Equal(("application/problem+json", HttpStatusCode.NotFound), (unknown.Content.Headers.ContentType?.MediaType, unknown.StatusCode));
+        Assert.Equal(HttpStatusCode.Unauthorized, unauthorised.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("webhooks/twilio/{0}/sms", "application/x-www-form-urlencoded")]
+    [InlineData("webhooks/twilio/{0}/status", "application/x-www-form-urlencoded")]
+    [InlineData("webhooks/email/{0}", "application/json")]
+    [InlineData("webhooks/custom/{0}", "application/json")]
+    public async Task Every_webhook_reaches_its_use_case(string route, string contentType)
+    {
+        using var body = new StringContent(contentType.EndsWith("json", StringComparison.Ordinal) ? "{}" : "a=b", null, contentType);
+
+        using var response = await _app.Client.PostAsync(string.Format(null, System.Text.CompositeFormat.Parse(route), TimeProvider.System.NewId()), body);
+
+        var problem = await response.Content.ReadFromJsonAsync<JsonElement>();
+        Assert.Equal((HttpStatusCode.NotFound, "channel_not_found"), (response.StatusCode, problem.GetProperty("code").GetString()));
+    }
+
+    [Theory]
+    [InlineData("work-ready")]
+    [InlineData("work-ready-poison")]
+    public async Task A_nudge_drains_the_work_and_is_gone(string queue)
+    {
+        await EnqueueUnnoticedAsync();
+
+        await Queue(queue).SendAsync("e30=", default);
+
+        Assert.Equal("payload", await _inbox.NextAsync());
+        Assert.Equal(0L, await Eventually.SeeAsync(() => _database.ScalarAsync<long>("SELECT count(*) FROM localhost.queue_messages"), seen => seen == 0));
+    }
+
+    [Fact]
+    public async Task The_sweep_finds_work_whose_nudge_was_lost()
+    {
+        await EnqueueUnnoticedAsync();
+
+        Assert.Equal("payload", await _inbox.NextAsync());
+    }
+
+    private async Task<string?> StatusAsync(string path, HttpStatusCode code)
+    {
+        using var response = await _app.Client.GetAsync(path);
+        Assert.Equal(code, response.StatusCode);
+        return (await response.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("status").GetString();
+    }
+
+    private IMessageQueue Queue(string name) =>
+        _app.Services.GetRequiredService<QueueFactory>().Open(_app.Services.GetRequiredService<FunctionCatalog>().All[0], new(name));
+
+    // By another process, as it were: this one hears of no commit.
+    private async Task EnqueueUnnoticedAsync()
+    {
+        await using var platform = new ServiceCollection()
+            .AddSingleton(_app.Services.GetRequiredService<IConfiguration>())
+            .AddLogging()
+            .AddAgentPlatform(_app.Services.GetRequiredService<IConfiguration>())
+            .AddWorkHandler<Handler>("test.functions")
+            .BuildServiceProvider();
+        var unique = TimeProvider.System.NewId();
+        var tenant = (await platform.GetRequiredService<TenantProvisioning>().CreateAsync(new NewTenant("Acme", $"t-{unique}", $"{unique}@example.test"), default)).Value;
+        await using var tx = platform.GetRequiredService<Database>().Begin(Actor.System(tenant.TenantId));
+        platform.GetRequiredService<WorkQueue>().Enqueue(tx, new NewWork("test.functions", $"{unique}", "payload"));
+        await tx.CommitAsync(default);
+    }
+
+    internal sealed class Handler(Inbox inbox) : IWorkHandler
+    {
+        public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
+        {
+            await inbox.TakeAsync(item.Read<string>(), ct);
+            return new WorkOutcome.Done();
+        }
+    }
+}
