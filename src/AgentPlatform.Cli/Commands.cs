@@ -10,8 +10,6 @@ namespace AgentPlatform.Cli;
 /// <summary>What every command shares: errors a person can mend are one line on standard error and exit code 1, bugs keep their stack.</summary>
 internal static class Commands
 {
-    private static readonly IAnsiConsole Errors = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
-
     internal static void Run(this Command command, Func<ParseResult, CancellationToken, Task<int>> action) =>
         command.SetAction(async (parsed, ct) =>
         {
@@ -29,7 +27,7 @@ internal static class Commands
 
     internal static int Fail(string line)
     {
-        Errors.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[red]{line}[/]");
+        Console.Error.WriteLine(line);
         return 1;
     }
 

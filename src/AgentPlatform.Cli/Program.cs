@@ -1,10 +1,17 @@
 using System.CommandLine;
 using AgentPlatform.Cli;
+using Spectre.Console;
+
+// The terminal wraps lines; what is piped stays whole, and plain.
+AnsiConsole.Profile.Width = 10_000;
+AnsiConsole.Profile.Capabilities.Ansi &= !Console.IsOutputRedirected;
 
 var root = new RootCommand("AgentPlatform from the command line")
 {
     MigrateCommand.Create(),
     ValidateCommand.Create(),
+    SeedCommand.Create(),
+    TextCommand.Create(),
     HostCommand.Create(),
 };
 return await root.Parse(args).InvokeAsync();

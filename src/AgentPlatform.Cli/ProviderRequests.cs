@@ -12,10 +12,10 @@ internal static class ProviderRequests
 {
     internal static HttpRequestMessage Create(DemoFile demo, string channel, string from, string text, TimeProvider clock) => channel switch
     {
-        "sms" => Twilio(demo, demo.Channels["sms"], from, text),
-        "email" => Email(demo, demo.Channels["email"], from, text),
-        "custom" => Custom(demo, demo.Channels["custom"], from, text, clock),
-        _ => throw new CommandException($"There is no channel '{channel}'; choose sms, email or custom."),
+        DemoChannels.Sms or DemoChannels.Concierge => Twilio(demo, demo.Channels[channel], from, text),
+        DemoChannels.Email => Email(demo, demo.Channels[channel], from, text),
+        DemoChannels.Custom => Custom(demo, demo.Channels[channel], from, text, clock),
+        _ => throw new CommandException($"There is no channel '{channel}'; choose {string.Join(", ", DemoChannels.All)}."),
     };
 
     // The request goes to the local address, the signature covers the public one: so it is when Twilio calls through a proxy.

@@ -1,11 +1,12 @@
 # Shared by the scripts of ./dev: messages, root rights, apt, free ports.
 # shellcheck shell=bash
 
-say() { printf '\033[36m%s\033[0m\n' "$*" >&2; }
+say() { colour 36 "$*"; }
 die() {
-  printf '\033[31m%s\033[0m\n' "$*" >&2
+  colour 31 "$*"
   exit 1
 }
+colour() { if [ -t 2 ]; then printf '\033[%sm%s\033[0m\n' "$1" "$2" >&2; else echo "$2" >&2; fi; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
 as_root() {

@@ -16,8 +16,13 @@ has_sdk() { have dotnet && dotnet --list-sdks 2>/dev/null | grep -q '^10\.'; }
 
 # build PROJECT [CONFIGURATION]: quiet when it succeeds.
 build() {
-  say "Building $(basename "$1" | sed 's/\.[^.]*$//')"
-  dotnet build "$1" -c "${2:-Debug}" -v quiet -nologo -clp:NoSummary || return 1
+  local name
+  name=$(basename "${1%.*}")
+  say "Building $name"
+  dotnet build "$1" -c "${2:-Debug}" -v quiet -nologo -tl:off >"$LOCAL/build-$name.log" 2>&1 || {
+    sort -u "$LOCAL/build-$name.log" | grep -E 'error|warning' >&2 || cat "$LOCAL/build-$name.log" >&2
+    return 1
+  }
 }
 
 lint() {

@@ -4,7 +4,7 @@ using AgentPlatform.Kernel;
 namespace AgentPlatform.Demo;
 
 /// <summary>A channel of the demo tenant, with what a client needs to act as its provider.</summary>
-public sealed record DemoChannel(string Id, string WebhookUrl, string From)
+public sealed record DemoChannel(Guid Id, string WebhookUrl, string From)
 {
     public string? StatusUrl { get; init; }
 
@@ -18,6 +18,9 @@ public sealed record DemoChannel(string Id, string WebhookUrl, string From)
 /// <summary>What a client of the demo needs: written by <c>./dev run</c> to <c>.local/demo.json</c>, readable by its owner only.</summary>
 public sealed record DemoFile(string BaseUrl, string ApiKey, Guid TenantId, Guid AgentId, IReadOnlyDictionary<string, DemoChannel> Channels)
 {
+    /// <summary>The agent behind the channel <c>concierge</c>.</summary>
+    public Guid ConciergeAgentId { get; init; }
+
     public const string DefaultPath = ".local/demo.json";
 
     private static readonly JsonSerializerOptions Indented = Json.Configure(new JsonSerializerOptions(JsonSerializerDefaults.Web) { WriteIndented = true });

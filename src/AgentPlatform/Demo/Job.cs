@@ -7,8 +7,8 @@ public sealed record Job(string JobId, string Title, string Company, string Loca
     public string Label => $"{Title} at {Company}, {Location}{(Remote ? " (remote possible)" : "")}, {Salary} [{JobId}]";
 }
 
-/// <summary>What the board answers to a search.</summary>
-public sealed record JobResults(int Count, IReadOnlyList<Job> Jobs);
+/// <summary>What the board answers to a search, with a sentence that says what was found.</summary>
+public sealed record JobResults(string Headline, int Count, IReadOnlyList<Job> Jobs);
 
 /// <summary>Searches the jobs of the demo board: pure, so the same question has the same answer on every host.</summary>
 public static class JobSearch
@@ -37,16 +37,29 @@ public static class JobSearch
                      where score is not null
                      orderby score descending, job.JobId
                      select job).ToArray();
-        return new(found.Length, found.Take(MaxResults).ToArray());
+        return new(Headline(found.Length, role ?? query, location), found.Length, found.Take(MaxResults).ToArray());
     }
 
     /// <summary>By its id, with or without brackets, or by a title that only one job answers to. Null when there is none, or more than one.</summary>
     public static Job? Resolve(string? text)
     {
         var wanted = text?.Trim().Trim('[', ']', '#', '.', '!') ?? "";
-        return JobCatalogue.All.FirstOrDefault(job => wanted.Contains(job.JobId, StringComparison.OrdinalIgnoreCase))
+        return JobCatalogue.All.FirstOrDefault(job => wanted.Contains(job.JobId, StringComparison.OrdinalIgnoreCase) || job.JobId[1..] == wanted)
             ?? Single(job => wanted.Length > 0 && string.Equals(job.Title, wanted, StringComparison.OrdinalIgnoreCase))
             ?? Single(job => Words(wanted) is { Length: > 0 } words && Score(job, words) is not null);
+    }
+
+    private static string Headline(int count, string? role, string? location)
+    {
+        var what = string.IsNullOrWhiteSpace(role) ? "" : $"{role.Trim()} ";
+        var place = string.IsNullOrWhiteSpace(location) ? "" : $" in {location.Trim()}";
+        return count switch
+        {
+            0 => $"There is no {what}job{place}.",
+            1 => $"I found one {what}job{place}.",
+            > MaxResults => $"I found {count} {what}jobs{place}, here are {MaxResults}.",
+            _ => $"I found {count} {what}jobs{place}.",
+        };
     }
 
     private static Job? Single(Func<Job, bool> isWanted) =>

@@ -36,6 +36,7 @@ public sealed class JobSearchTests
     [InlineData("J104", "J104")]
     [InlineData("[j104]", "J104")]
     [InlineData("the one with id J104 please", "J104")]
+    [InlineData("104", "J104")]
     [InlineData("Data Engineer", "J104")]
     [InlineData("graphic designer at Papermill Studio", "J125")]
     public void A_job_is_named_by_its_id_or_by_a_title_only_it_has(string named, string id) => Assert.Equal(id, JobSearch.Resolve(named)?.JobId);
@@ -46,6 +47,13 @@ public sealed class JobSearchTests
     [InlineData("")]
     [InlineData(null)]
     public void What_names_several_jobs_or_none_names_no_job(string? named) => Assert.Null(JobSearch.Resolve(named));
+
+    [Theory]
+    [InlineData("nurse", "Munich", "I found one nurse job in Munich.")]
+    [InlineData("software engineer", "Berlin", "I found 3 software engineer jobs in Berlin.")]
+    [InlineData("engineer", "", "I found 21 engineer jobs, here are 5.")]
+    [InlineData("astronaut", null, "There is no astronaut job.")]
+    public void The_headline_says_what_was_found(string role, string? location, string headline) => Assert.Equal(headline, JobSearch.Find(null, location, role).Headline);
 
     [Fact]
     public void Ids_are_unique() => Assert.Distinct(JobSearch.Find(null, null, null).Jobs.Select(job => job.JobId));

@@ -25,7 +25,7 @@ public sealed partial class ModuleMap
         ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Work"],
         ["Actions"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
         ["Brain"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Tenancy", "Work"],
-        ["Demo"] = ["Kernel", "Postgres"],
+        ["Demo"] = ["Actions", "Api", "Brain", "Channels", "Kernel", "Postgres", "Tenancy"],
     };
 
     [Fact]

@@ -1,0 +1,119 @@
+using System.Diagnostics;
+using Npgsql;
+
+namespace AgentPlatform.Bench;
+
+/// <summary>
+/// The front door under load: webhooks against the machine's own commit limit, the way from a webhook to the provider call, and what
+/// an idle host weighs.
+/// </summary>
+internal static class IntakeBench
+{
+    /// <summary>Messages a second of the latency phase.</summary>
+    private const int PacedRate = 20;
+
+    /// <summary>Senders of the throughput phase, so that no conversation becomes the bottleneck.</summary>
+    private const int Senders = 1000;
+
+    internal static async Task<int> RunAsync(BenchOptions options)
+    {
+        var clock = TimeProvider.System;
+        await using var twilio = await FakeTwilio.StartAsync();
+        var port = HostProcess.FreePort();
+        var target = await BenchTenant.CreateAsync($"http://localhost:{port}", twilio.Address);
+        await using var host = await HostProcess.StartAsync(BenchOptions.ConnectionString, twilio.Address, port, clock);
+        using var client = new WebhookClient(target);
+
+        Say("warming up");
+        await PacedAsync(client, twilio, series: 200, count: 60, clock);
+        await Task.Delay(TimeSpan.FromSeconds(3), clock);
+        var memory = host.ResidentMegabytes;
+
+        Say($"latency at {PacedRate} messages/s");
+        var paced = await PacedAsync(client, twilio, series: 201, count: PacedRate * options.Seconds, clock);
+
+        Say($"intake with {options.Clients} clients");
+        var before = await CountAsync();
+        var (sent, answers, seconds) = await FloodAsync(client, options);
+        var stored = await CountAsync() - before;
+        if (stored != sent)
+        {
+            throw new InvalidOperationException($"{sent} webhooks were answered with 200, but {stored} messages are stored.");
+        }
+
+        Say("the machine's single-insert limit");
+        var limit = await Pgbench.SingleInsertsPerSecondAsync(BenchOptions.ConnectionString, options.Clients, options.Seconds);
+        return Report.Write("intake", Figures(sent / seconds, limit, answers, paced, memory), options.JsonFile);
+    }
+
+    private static List<Figure> Figures(double rate, double limit, IReadOnlyCollection<double> answers, IReadOnlyCollection<double> paced, double memory) =>
+    [
+        new("intake", rate, "req/s"),
+        new("pgbench single insert", limit, "tx/s"),
+        new("intake / single insert", rate / limit * 100, "%", Goal: 50, AtLeast: true),
+        new("intake p50", Report.Percentile(answers, 50), "ms"),
+        new("intake p99", Report.Percentile(answers, 99), "ms"),
+        new($"webhook to provider p50, {PacedRate}/s", Report.Percentile(paced, 50), "ms", Goal: 15),
+        new($"webhook to provider p99, {PacedRate}/s", Report.Percentile(paced, 99), "ms", Goal: 50),
+        new("idle host memory", memory, "MB", Goal: 150),
+    ];
+
+    /// <summary>Sends at a steady rate whatever the answers do, and returns the milliseconds from each webhook to its reply's provider call.</summary>
+    private static async Task<IReadOnlyCollection<double>> PacedAsync(WebhookClient client, FakeTwilio twilio, int series, int count, TimeProvider clock)
+    {
+        var starts = new Dictionary<string, long>(StringComparer.Ordinal);
+        var requests = new List<Task>();
+        using var pace = new PeriodicTimer(TimeSpan.FromSeconds(1.0 / PacedRate), clock);
+        for (var i = 0; i < count && await pace.WaitForNextTickAsync(); i++)
+        {
+            var from = WebhookClient.Number(series, i);
+            starts[from] = Stopwatch.GetTimestamp();
+            requests.Add(client.SendAsync(from, "hello"));
+        }
+
+        await Task.WhenAll(requests);
+        var waiting = clock.GetTimestamp();
+        while (starts.Keys.Any(from => !twilio.Calls.ContainsKey(from)))
+        {
+            if (clock.GetElapsedTime(waiting) > TimeSpan.FromSeconds(15))
+            {
+                throw new TimeoutException($"{starts.Keys.Count(from => !twilio.Calls.ContainsKey(from))} of {count} messages got no reply within 15 s.");
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(20), clock);
+        }
+
+        return [.. starts.Select(s => Stopwatch.GetElapsedTime(s.Value, twilio.Calls[s.Key]).TotalMilliseconds)];
+    }
+
+    private static async Task<(int Sent, IReadOnlyCollection<double> Milliseconds, double Seconds)> FloodAsync(WebhookClient client, BenchOptions options)
+    {
+        var start = Stopwatch.GetTimestamp();
+        var next = 0;
+        async Task<List<double>> ClientAsync()
+        {
+            var times = new List<double>();
+            while (Stopwatch.GetElapsedTime(start).TotalSeconds < options.Seconds)
+            {
+                var from = WebhookClient.Number(202, Interlocked.Increment(ref next) % Senders);
+                times.Add((await client.SendAsync(from, "hello")).TotalMilliseconds);
+            }
+
+            return times;
+        }
+
+        var times = await Task.WhenAll(Enumerable.Range(0, options.Clients).Select(_ => Task.Run(ClientAsync)));
+        var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        var all = times.SelectMany(t => t).ToList();
+        return (all.Count, all, seconds);
+    }
+
+    private static async Task<long> CountAsync()
+    {
+        await using var source = NpgsqlDataSource.Create(BenchOptions.AdminConnectionString);
+        await using var command = source.CreateCommand("SELECT count(*) FROM channels.inbound_messages");
+        return (long)(await command.ExecuteScalarAsync())!;
+    }
+
+    private static void Say(string what) => Console.Error.WriteLine($"  … {what}");
+}
