@@ -38,6 +38,12 @@ internal sealed class DispatchMessage(
             return new WorkOutcome.Done();
         }
 
+        // The queue's clock is the database's: an item that comes early by ours goes back, or the hour it waits for would not hold.
+        if (message.Status == "held" && message.ScheduledFor - clock.GetUtcNow() is { Ticks: > 0 } early)
+        {
+            return new WorkOutcome.Snooze(early);
+        }
+
         var effect = message.Status == "approved" ? await effects.FindAsync(tx, message.Id, ct) : null;
         if (effect is { NeedsProbe: true })
         {

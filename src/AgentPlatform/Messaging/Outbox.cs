@@ -57,7 +57,8 @@ public sealed class Outbox(WorkQueue work, EventStore events, TimeProvider clock
         tx.Post(
             Sql.Queue,
             tx.TenantId, id, message.ContactId, message.AgentRole, message.ConversationId, message.InReplyToInboundId, Json.Param(data), due, message.Priority,
-            message.Proactive, message.SupersedeKey, message.RequiresFreshContext, message.IdempotencyKey, now);
+            message.Proactive, message.SupersedeKey, message.RequiresFreshContext, message.IdempotencyKey, now,
+            due > now ? "held" : "queued", due > now ? "scheduled" : null);
         events.Append(tx, new NewEvent("message.queued", "conversation", message.ConversationId, new
         {
             queue_id = id,
@@ -100,8 +101,8 @@ public sealed class Outbox(WorkQueue work, EventStore events, TimeProvider clock
             WITH fresh AS (
                 INSERT INTO messaging.message_queue (
                     tenant_id, id, contact_id, agent_id, conversation_context_id, in_reply_to_inbound_id, message_data, scheduled_for, priority,
-                    proactive, supersede_key, requires_fresh_context, idempotency_key, created_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                    proactive, supersede_key, requires_fresh_context, idempotency_key, created_at, status, hold_reason)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
                 ON CONFLICT ON CONSTRAINT message_queue_once DO NOTHING
                 RETURNING id
             )

@@ -31,7 +31,7 @@ internal abstract record SendDecision
 
     internal sealed record Send : SendDecision;
 
-    /// <summary>Reasons: scheduled, quiet_hours, daily_limit, hourly_limit.</summary>
+    /// <summary>Reasons: quiet_hours, daily_limit, hourly_limit.</summary>
     internal sealed record Hold(DateTimeOffset Until, string Reason) : SendDecision;
 
     /// <summary>It has become pointless.</summary>
@@ -44,7 +44,6 @@ internal abstract record SendDecision
     internal static SendDecision Decide(Facts facts, DateTimeOffset now) => facts switch
     {
         _ when Forbidden(facts) is { } reason => new Refuse(reason),
-        { Message.ScheduledFor: var due } when due > now => new Hold(due, "scheduled"),
         { Message.RequiresFreshContext: true, WroteSince: true } => new Supersede("stale_context"),
         { Message.Proactive: true, Budget: { } budget, Contact: { } contact } => (SendDecision?)Pace(budget, contact, now) ?? new Send(),
         _ => new Send(),

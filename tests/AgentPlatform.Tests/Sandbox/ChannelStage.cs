@@ -56,14 +56,12 @@ public sealed class ChannelStage : IAsyncDisposable
                 services.ReplaceTurn<EchoTurn>();
                 configure?.Invoke(services);
             },
-            [
+            Merge(settings,
                 ("PublicBaseUrl", server.Urls.First()),
                 ("Channels:Twilio:ApiBaseUrl", twilio.Address.AbsoluteUri),
                 ("Channels:Twilio:TimeoutSeconds", "1"),
                 ("Channels:Custom:AllowPrivateTargets", "true"),
-                ("Messaging:RetrySeconds", "0.01"),
-                .. settings,
-            ]);
+                ("Messaging:RetrySeconds", "0.01")));
         endpoints = platform.Get<WebhookEndpoints>();
         return new ChannelStage(platform, server, twilio, await platform.ProvisionAsync());
     }
@@ -153,6 +151,9 @@ public sealed class ChannelStage : IAsyncDisposable
         await Twilio.DisposeAsync();
         await Platform.DisposeAsync();
     }
+
+    private static (string Key, string Value)[] Merge((string Key, string Value)[] first, params (string Key, string Value)[] otherwise) =>
+        [.. first.Concat(otherwise).DistinctBy(s => s.Key)];
 
     // The routes of the functions that own these endpoints in production.
     private static WebApplication Serve(Func<WebhookEndpoints> endpoints)

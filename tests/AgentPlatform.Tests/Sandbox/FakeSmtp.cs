@@ -46,7 +46,6 @@ public sealed class FakeSmtp : IAsyncDisposable
         await _stopping.CancelAsync();
         _listener.Stop();
         await _accepting;
-        _stopping.Dispose();
     }
 
     private async Task AcceptAsync()

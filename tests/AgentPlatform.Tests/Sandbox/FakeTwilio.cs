@@ -103,11 +103,15 @@ public sealed class FakeTwilio : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_stopping.IsCancellationRequested)
+        {
+            return;
+        }
+
         await _stopping.CancelAsync();
         await _server.StopAsync();
         await _server.DisposeAsync();
         _http.Dispose();
-        _stopping.Dispose();
     }
 
     private async Task<IResult> TakeAsync(string sid, HttpRequest request)
