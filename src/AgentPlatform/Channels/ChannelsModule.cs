@@ -62,6 +62,7 @@ public static class ChannelsModule
         services.AddProviders();
 
         services.AddSingleton<ManageChannels>().AddSingleton<RotateChannel>().AddSingleton<VerifyChannel>().AddSingleton<MessageLists>();
+        services.AddSingleton<Contacts.IContactMergeParticipant, MergedContacts>();
         services.AddHostedService<KeyCheck>();
         return services;
     }

@@ -55,7 +55,7 @@ public sealed class IntakeTests : IAsyncLifetime
         var answers = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => _stage.TextAsync(_channel, Sender, "once", "SM_same")));
         using var fourth = await _stage.TextAsync(_channel, Sender, "once", "SM_same");
         Assert.All(answers.Append(fourth), a => Assert.Equal(HttpStatusCode.OK, a.StatusCode));
-        Assert.Single(answers.Append(fourth).Select(a => a.Content.ReadAsStringAsync().GetAwaiter().GetResult()).Distinct());
+        Assert.Single((await Task.WhenAll(answers.Append(fourth).Select(a => a.Content.ReadAsStringAsync()))).Distinct());
         await _stage.SettleAsync();
         Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM channels.inbound_messages"));
         Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM conversations.messages WHERE direction = 'inbound'"));
@@ -164,7 +164,7 @@ public sealed class IntakeTests : IAsyncLifetime
         };
         var form = new Dictionary<string, string>(StringComparer.Ordinal) { ["MessageSid"] = "SM1", ["From"] = Sender, ["Body"] = what == "too large" ? new string('x', 300_000) : "hi" };
         _ = what switch { "no sid" => form.Remove("MessageSid"), "bad sender" => (form["From"] = "anonymous").Length > 0, _ => true };
-        var body = new FormUrlEncodedContent(form).ReadAsByteArrayAsync().GetAwaiter().GetResult();
+        var body = await new FormUrlEncodedContent(form).ReadAsByteArrayAsync();
         var (signature, type) = (TwilioSignature.Sign(FakeTwilio.AuthToken, url, form), "application/x-www-form-urlencoded");
         (body, signature, type) = what switch
         {

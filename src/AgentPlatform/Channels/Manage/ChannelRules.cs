@@ -32,7 +32,7 @@ internal static class ChannelRules
     internal static NpgsqlParameter Object(JsonElement? value) => Json.Param(value ?? Json.Of(new { }));
 
     /// <summary>Tokens are secrets: random throughout, unlike the ids of rows.</summary>
-    internal static Guid NewToken(this TimeProvider _) => new(System.Security.Cryptography.RandomNumberGenerator.GetBytes(16));
+    internal static Guid NewToken() => new(System.Security.Cryptography.RandomNumberGenerator.GetBytes(16));
 
     private static string? Text(JsonElement? element, string name) =>
         element is { ValueKind: JsonValueKind.Object } config && config.TryGetProperty(name, out var value) ? value.ToString() : null;

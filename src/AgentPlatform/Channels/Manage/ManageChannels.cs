@@ -8,106 +8,6 @@ using Npgsql;
 
 namespace AgentPlatform.Channels.Manage;
 
-/// <summary>
-/// A channel to create, or what to change of one: then null leaves a field as it is. <c>Secret</c> is the auth token of an SMS channel, and
-/// optional for the others: a custom webhook without one is given one. It is shown once, in the answer to the creation.
-/// </summary>
-public sealed record ChannelInput(string? ChannelType, string? ChannelName)
-{
-    public Guid? AgentId { get; init; }
-
-    public short? ChannelOrder { get; init; }
-
-    /// <summary><c>provider</c>; SMS: <c>account_sid</c>, <c>from</c> or <c>messaging_service_sid</c>; e-mail: <c>from</c>.</summary>
-    public JsonElement? ProviderConfig { get; init; }
-
-    public bool? OutboundEnabled { get; init; }
-
-    /// <summary>Custom webhooks: <c>url</c>.</summary>
-    public JsonElement? OutboundConfig { get; init; }
-
-    public bool? IsActive { get; init; }
-
-    public DateTimeOffset? TokenExpiresAt { get; init; }
-
-    public bool? TokenRotationRequired { get; init; }
-
-    public int? RateLimitPerMinute { get; init; }
-
-    public int? RateLimitPerHour { get; init; }
-
-    public JsonElement? Metadata { get; init; }
-
-    public string[]? Tags { get; init; }
-
-    public string? Secret { get; init; }
-}
-
-/// <summary>A channel as its operator sees it. Secrets are never part of it, only their hints.</summary>
-public sealed record ChannelView
-{
-    public required Guid Id { get; init; }
-
-    public Guid AgentId { get; init; }
-
-    public Guid WebhookToken { get; init; }
-
-    public string? WebhookUrl { get; init; }
-
-    /// <summary>Where the provider reports deliveries to; SMS only.</summary>
-    public string? StatusUrl => ChannelType == ChannelTypes.Sms && WebhookUrl is { } url ? $"{url[..^"sms".Length]}status" : null;
-
-    public required string ChannelType { get; init; }
-
-    public required string ChannelName { get; init; }
-
-    public short ChannelOrder { get; init; }
-
-    public JsonElement ProviderConfig { get; init; }
-
-    public bool OutboundEnabled { get; init; }
-
-    public JsonElement OutboundConfig { get; init; }
-
-    public bool IsActive { get; init; }
-
-    public bool IsPrimary { get; init; }
-
-    public bool IsVerified { get; init; }
-
-    public DateTimeOffset? VerifiedAt { get; init; }
-
-    public DateTimeOffset? VerificationCodeExpiresAt { get; init; }
-
-    public DateTimeOffset? TokenExpiresAt { get; init; }
-
-    public bool TokenRotationRequired { get; init; }
-
-    /// <summary>What may be shown of the secrets that count: <c>[{"hint", "created_at", "expires_at"}]</c>.</summary>
-    public JsonElement Secrets { get; init; }
-
-    public int RateLimitPerMinute { get; init; }
-
-    public int RateLimitPerHour { get; init; }
-
-    public long TotalMessagesReceived { get; init; }
-
-    public long TotalMessagesSent { get; init; }
-
-    public DateTimeOffset? LastMessageAt { get; init; }
-
-    public JsonElement Metadata { get; init; }
-
-    public JsonElement Tags { get; init; }
-
-    public DateTimeOffset CreatedAt { get; init; }
-
-    public DateTimeOffset UpdatedAt { get; init; }
-}
-
-/// <summary>A channel and the secret that was made for it, shown this once.</summary>
-public sealed record ChannelWithSecret(ChannelView Channel, string? Secret);
-
 /// <summary>An agent's channels: up to three, exactly one of them primary.</summary>
 public sealed class ManageChannels(Database database, AgentDirectory agents, ChannelDirectory directory, ChannelSecrets secrets, EventStore events, TimeProvider clock)
 {
@@ -146,21 +46,13 @@ public sealed class ManageChannels(Database database, AgentDirectory agents, Cha
             return Problem.Conflict("too_many_channels", $"An agent has at most {MaxChannels} channels.");
         }
 
-        var (id, token) = (clock.NewId(), clock.NewToken());
+        var (id, token) = (clock.NewId(), ChannelRules.NewToken());
         var secret = input.Secret ?? (input.ChannelType == ChannelTypes.CustomWebhook ? Custom.WebhookSignature.NewSecret() : null);
         var order = input.ChannelOrder ?? Enumerable.Range(1, MaxChannels).Select(n => (short)n).First(n => !taken.Contains(n));
         var sealedSecrets = secret is null ? [] : secrets.Add([], secret, id, TimeSpan.Zero);
         try
         {
-            await tx.ExecuteAsync(
-                Sql.Create,
-                [
-                    actor.TenantId, id, agent.Id, token, directory.UrlOf(input.ChannelType!, token), input.ChannelType, input.ChannelName!.Trim(), order,
-                    ChannelRules.Object(input.ProviderConfig), input.OutboundEnabled ?? true, ChannelRules.Object(input.OutboundConfig), input.IsActive ?? true, taken.Count == 0,
-                    input.TokenExpiresAt?.ToUniversalTime(), Json.Param(sealedSecrets), input.RateLimitPerMinute ?? 30, input.RateLimitPerHour ?? 200,
-                    ChannelRules.Object(input.Metadata), Json.Param(input.Tags ?? []),
-                ],
-                ct);
+            await tx.ExecuteAsync(Sql.Create, [actor.TenantId, id, agent.Id, token, directory.UrlOf(input.ChannelType!, token), .. Values(input, order, first: taken.Count == 0, sealedSecrets)], ct);
         }
         catch (PostgresException e) when (e.ConstraintName is "user_webhooks_order_is_free" or "user_webhooks_one_primary")
         {
@@ -240,6 +132,13 @@ public sealed class ManageChannels(Database database, AgentDirectory agents, Cha
         await tx.CommitAsync(ct);
         return after!;
     }
+
+    private static object?[] Values(ChannelInput input, short order, bool first, IReadOnlyList<StoredSecret> sealedSecrets) =>
+    [
+        input.ChannelType, input.ChannelName!.Trim(), order, ChannelRules.Object(input.ProviderConfig), input.OutboundEnabled ?? true, ChannelRules.Object(input.OutboundConfig),
+        input.IsActive ?? true, first, input.TokenExpiresAt?.ToUniversalTime(), Json.Param(sealedSecrets), input.RateLimitPerMinute ?? 30, input.RateLimitPerHour ?? 200,
+        ChannelRules.Object(input.Metadata), Json.Param(input.Tags ?? []),
+    ];
 
     private static NpgsqlParameter Optional(JsonElement? value) => Json.Param(value);
 

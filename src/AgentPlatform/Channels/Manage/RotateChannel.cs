@@ -36,7 +36,7 @@ public sealed class RotateChannel(Database database, ChannelDirectory directory,
         // Where rotation was demanded or the token ran out, the old one has no grace: it was refused already.
         var now = clock.GetUtcNow();
         var refused = current.TokenRotationRequired || current.TokenExpiresAt <= now;
-        var token = clock.NewToken();
+        var token = ChannelRules.NewToken();
         tx.Post(Sql.Retire, actor.TenantId, id, current.WebhookToken, refused ? now : now + Grace(rotation), now);
         tx.Post(Sql.SetToken, actor.TenantId, id, token, directory.UrlOf(current.ChannelType, token), rotation.ExpiresAt?.ToUniversalTime());
         events.Append(tx, new NewEvent("channel.token_rotated", "channel", id, new { }));
