@@ -29,55 +29,55 @@ internal static class ConversationEndpoints
             HttpContext http, ReadConversations read, string? q, string? status, string? channel, string? handled_by, Guid? contact_id, Guid? agent_id,
             int? limit, string? cursor, CancellationToken ct) =>
             (await read.ListAsync(http.Actor(), new ConversationFilter(q, status, channel, handled_by, contact_id, agent_id), limit, cursor, ct)).ToHttp())
-            .RequireScope("conversations:read").Describe("listConversations", "Conversations, the latest updated first").Produces<Page<Conversation>>();
+            .RequireScope("conversations:read").Describe("listConversations", "Conversations, the latest updated first.").Produces<Page<Conversation>>();
 
         conversations.MapGet("/{id:guid}", async (HttpContext http, ReadConversations read, Guid id, CancellationToken ct) =>
             (await read.FindAsync(http.Actor(), id, ct)).ToHttp(c => c.ChangedAt))
-            .RequireScope("conversations:read").Describe("readConversation", "One conversation").Produces<Conversation>();
+            .RequireScope("conversations:read").Describe("readConversation", "One conversation.").Produces<Conversation>();
 
         conversations.MapGet("/{id:guid}/messages", async (
             HttpContext http, ReadConversations read, Guid id, int? limit, string? cursor, CancellationToken ct) =>
         {
             var page = PageRequest.Parse(limit, cursor);
             return (page.IsOk ? await read.MessagesAsync(http.Actor(), new MessageFilter(id, null, null, null), page.Value, ct) : page.Problem).ToHttp();
-        }).RequireScope("conversations:read").Describe("listConversationMessages", "The messages, newest first").Produces<Page<Message>>();
+        }).RequireScope("conversations:read").Describe("listConversationMessages", "The messages, newest first.").Produces<Page<Message>>();
 
         conversations.MapGet("/{id:guid}/timeline", async (
             HttpContext http, ReadConversations read, Guid id, int? limit, string? cursor, CancellationToken ct) =>
             (await read.TimelineAsync(http.Actor(), id, limit, cursor, ct)).ToHttp())
-            .RequireScope("conversations:read").Describe("readConversationTimeline", "Messages and events together, newest first")
+            .RequireScope("conversations:read").Describe("readConversationTimeline", "Messages and events together, newest first.")
             .Produces<Page<TimelineEntry>>();
 
         conversations.MapGet("/{id:guid}/turns", async (
             HttpContext http, Database database, TurnLog turns, Guid id, int? limit, string? cursor, CancellationToken ct) =>
             await PageAsync(http, database, limit, cursor, (tx, page) => turns.ListAsync(tx, id, page, ct)))
-            .RequireScope("conversations:read").Describe("listConversationTurns", "The record of every turn, newest first").Produces<Page<StoredTurn>>();
+            .RequireScope("conversations:read").Describe("listConversationTurns", "The record of every turn, newest first.").Produces<Page<StoredTurn>>();
     }
 
     private static void MapChanges(RouteGroupBuilder conversations)
     {
         conversations.MapPost("", async (HttpContext http, ChangeConversation change, ConversationBody body, CancellationToken ct) =>
             (await change.OpenAsync(http.Actor(), body, ct)).ToCreated(c => $"/api/v1/conversations/{c.Id}", c => c.ChangedAt))
-            .RequireScope("conversations:write").Describe("openConversation", "Open a conversation with a contact, or one of your own")
+            .RequireScope("conversations:write").Describe("openConversation", "Open a conversation with a contact, or one of your own.")
             .Produces<Conversation>(201);
 
         conversations.MapPatch("/{id:guid}", async (HttpContext http, ChangeConversation change, Guid id, ConversationPatch body, CancellationToken ct) =>
             (await change.PatchAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(c => c.ChangedAt))
-            .RequireScope("conversations:write").Describe("patchConversation", "Change title, topic, data or how the bot behaves").Produces<Conversation>();
+            .RequireScope("conversations:write").Describe("patchConversation", "Change title, topic, data or how the bot behaves.").Produces<Conversation>();
 
         conversations.MapPost("/{id:guid}/hand-over", async (HttpContext http, ChangeConversation change, Guid id, HandOverBody? body, CancellationToken ct) =>
             (await change.MoveAsync(http.Actor(), id, ConversationMove.HandOver, body?.UserId, http.IfMatch(), ct)).ToHttp(c => c.ChangedAt))
-            .RequireScope("conversations:write").Describe("handOverConversation", "A human takes over: the bot no longer replies").Produces<Conversation>();
+            .RequireScope("conversations:write").Describe("handOverConversation", "A human takes over: the bot no longer replies.").Produces<Conversation>();
     }
 
     private static void MapMoves(RouteGroupBuilder conversations)
     {
-        MapMove(conversations, "pause", ConversationMove.Pause, "The bot no longer replies until resumed");
-        MapMove(conversations, "resume", ConversationMove.Resume, "The bot replies again");
-        MapMove(conversations, "resolve", ConversationMove.Resolve, "The matter is settled");
-        MapMove(conversations, "complete", ConversationMove.Complete, "The conversation has reached its end");
-        MapMove(conversations, "close", ConversationMove.Close, "End it without a result");
-        MapMove(conversations, "archive", ConversationMove.Archive, "Put it away for good");
+        MapMove(conversations, "pause", ConversationMove.Pause, "The bot no longer replies until resumed.");
+        MapMove(conversations, "resume", ConversationMove.Resume, "The bot replies again.");
+        MapMove(conversations, "resolve", ConversationMove.Resolve, "The matter is settled.");
+        MapMove(conversations, "complete", ConversationMove.Complete, "The conversation has reached its end.");
+        MapMove(conversations, "close", ConversationMove.Close, "End it without a result.");
+        MapMove(conversations, "archive", ConversationMove.Archive, "Put it away for good.");
     }
 
     private static void MapMove(RouteGroupBuilder conversations, string verb, ConversationMove move, string summary) =>
@@ -94,11 +94,11 @@ internal static class ConversationEndpoints
             var page = PageRequest.Parse(limit, cursor);
             var filter = new MessageFilter(conversation_id, contact_id, status, direction);
             return (page.IsOk ? await read.MessagesAsync(http.Actor(), filter, page.Value, ct) : page.Problem).ToHttp();
-        }).RequireScope("conversations:read").Describe("listMessages", "Messages of all conversations, newest first").Produces<Page<Message>>();
+        }).RequireScope("conversations:read").Describe("listMessages", "Messages of all conversations, newest first.").Produces<Page<Message>>();
 
         messages.MapGet("/{id:guid}", async (HttpContext http, ReadConversations read, Guid id, CancellationToken ct) =>
             (await read.MessageAsync(http.Actor(), id, ct)).ToHttp())
-            .RequireScope("conversations:read").Describe("readMessage", "One message and its delivery").Produces<Message>();
+            .RequireScope("conversations:read").Describe("readMessage", "One message and its delivery.").Produces<Message>();
     }
 
     private static void MapSessions(RouteGroupBuilder sessions)
@@ -106,35 +106,35 @@ internal static class ConversationEndpoints
         sessions.MapGet("", async (
             HttpContext http, SessionApi api, Guid? agent_id, Guid? contact_id, string? channel, string? address, CancellationToken ct) =>
             (await api.ListAsync(http.Actor(), agent_id, contact_id, channel, address, ct)).ToHttp())
-            .RequireScope("conversations:read").Describe("listSessions", "The living sessions of an agent, a contact or an address")
+            .RequireScope("conversations:read").Describe("listSessions", "The living sessions of an agent, a contact or an address.")
             .Produces<Page<ConversationSession>>();
 
         sessions.MapGet("/{id:guid}", async (
             HttpContext http, SessionApi api, Guid id, CancellationToken ct) =>
                 (await api.ReadAsync(http.Actor(), id, ct)).ToHttp())
-            .RequireScope("conversations:read").Describe("readSession", "One living session with its state").Produces<ConversationSession>();
+            .RequireScope("conversations:read").Describe("readSession", "One living session with its state.").Produces<ConversationSession>();
 
         sessions.MapPut("/{id:guid}/variables/{name}", async (
             HttpContext http, SessionApi api, Guid id, string name, VariableBody body, CancellationToken ct) =>
             (await api.SetVariableAsync(http.Actor(), id, name, body, ct)).ToHttp())
-            .RequireScope("conversations:write").Describe("setSessionVariable", "Set a variable by its update policy").Produces<ConversationSession>();
+            .RequireScope("conversations:write").Describe("setSessionVariable", "Set a variable by its update policy.").Produces<ConversationSession>();
 
         sessions.MapPost("/{id:guid}/end", async (
             HttpContext http, SessionApi api, Guid id, CancellationToken ct) =>
                 (await api.EndAsync(http.Actor(), id, ct)).ToNoContent())
-            .RequireScope("conversations:write").Describe("endSession", "End a session: the next message starts a new one").Produces(204);
+            .RequireScope("conversations:write").Describe("endSession", "End a session: the next message starts a new one.").Produces(204);
 
         sessions.MapDelete("/{id:guid}", async (
             HttpContext http, SessionApi api, Guid id, CancellationToken ct) =>
                 (await api.DeleteAsync(http.Actor(), id, ct)).ToNoContent())
-            .RequireScope("conversations:write").Describe("deleteSession", "Delete a session; its turn records stay").Produces(204);
+            .RequireScope("conversations:write").Describe("deleteSession", "Delete a session; its turn records stay.").Produces(204);
     }
 
     private static void MapAudit(IEndpointRouteBuilder v1) =>
         v1.MapGet("/audit-events", async (
             HttpContext http, Database database, AuditLog audit, Guid? session_id, string? event_type, int? limit, string? cursor, CancellationToken ct) =>
             await PageAsync(http, database, limit, cursor, (tx, page) => audit.ListAsync(tx, session_id, event_type, page, ct)))
-            .WithTags("Audit").RequireScope("audit:read").Describe("listAuditEvents", "What happened in sessions and turns, newest first")
+            .WithTags("Audit").RequireScope("audit:read").Describe("listAuditEvents", "What happened in sessions and turns, newest first.")
             .Produces<Page<StoredAuditEvent>>();
 
     private static async Task<IResult> PageAsync<T>(

@@ -32,25 +32,25 @@ public static class SchedulesModule
             var page = PageRequest.Parse(limit, cursor);
             var filter = new TaskFilter(status, task_type, agent_type, contact_id, context_type, context_id);
             return page.IsOk ? ((Result<Page<AgentTask>>)await desk.ListAsync(http.Actor(), filter, page.Value, ct)).ToHttp() : page.Problem.ToHttp();
-        }).RequireScope("tasks:read").Describe("listTasks", "Background tasks of agents, newest first").Produces<Page<AgentTask>>();
+        }).RequireScope("tasks:read").Describe("listTasks", "Background tasks of agents, newest first.").Produces<Page<AgentTask>>();
 
         tasks.MapGet("/pending-count", async (HttpContext http, TaskDesk desk, CancellationToken ct) =>
             ((Result<Page<PendingCount>>)await desk.PendingAsync(http.Actor(), ct)).ToHttp())
-            .RequireScope("tasks:read").Describe("countPendingTasks", "How many tasks wait, by priority").Produces<Page<PendingCount>>();
+            .RequireScope("tasks:read").Describe("countPendingTasks", "How many tasks wait, by priority.").Produces<Page<PendingCount>>();
 
         tasks.MapPost("", async (HttpContext http, TaskDesk desk, TaskBody body, CancellationToken ct) =>
             (await desk.CreateAsync(http.Actor(), body, ct)).ToCreated(t => $"/api/v1/tasks/{t.Id}"))
-            .RequireScope("tasks:write").Describe("createTask", "Schedule a task").Produces<AgentTask>(201);
+            .RequireScope("tasks:write").Describe("createTask", "Schedule a task.").Produces<AgentTask>(201);
 
         tasks.MapGet("/{id:guid}", async (
             HttpContext http, TaskDesk desk, Guid id, CancellationToken ct) =>
                 (await desk.ReadAsync(http.Actor(), id, ct)).ToHttp())
-            .RequireScope("tasks:read").Describe("readTask", "One task with its result or errors").Produces<AgentTask>();
+            .RequireScope("tasks:read").Describe("readTask", "One task with its result or errors.").Produces<AgentTask>();
 
         tasks.MapPost("/{id:guid}/cancel", async (
             HttpContext http, TaskDesk desk, Guid id, CancellationToken ct) =>
                 (await desk.CancelAsync(http.Actor(), id, ct)).ToHttp())
-            .RequireScope("tasks:write").Describe("cancelTask", "Cancel a task that has not begun").Produces<AgentTask>();
+            .RequireScope("tasks:write").Describe("cancelTask", "Cancel a task that has not begun.").Produces<AgentTask>();
         return v1;
     }
 }
