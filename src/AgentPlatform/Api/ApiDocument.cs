@@ -25,6 +25,12 @@ internal static class ApiDocument
         options.ShouldInclude = api => api.RelativePath?.StartsWith("api/v1/", StringComparison.Ordinal) == true;
         options.AddDocumentTransformer(DescribeAsync);
         options.AddOperationTransformer(CompleteAsync);
+        options.AddSchemaTransformer(static (schema, _, _) =>
+        {
+            // A JSON array of anything says so: linters ask what is in it.
+            schema.Items ??= schema.Type?.HasFlag(JsonSchemaType.Array) == true ? new OpenApiSchema() : null;
+            return Task.CompletedTask;
+        });
     }
 
     private static Task DescribeAsync(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken ct)

@@ -23,6 +23,8 @@ internal sealed class EventListener(NpgsqlDataSource source, TimeProvider clock,
     /// <summary>True while notifications arrive; else subscribers must poll more often.</summary>
     internal bool IsListening { get; private set; }
 
+    internal bool HasSubscribers => !_subscriptions.IsEmpty;
+
     /// <summary>Wakes for every event of the tenant, or only for those of one aggregate.</summary>
     internal Subscription Subscribe(Guid tenantId, Guid? aggregateId = null)
     {

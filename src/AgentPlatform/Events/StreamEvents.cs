@@ -156,8 +156,14 @@ internal sealed class StreamEvents(
 
     private static class Sql
     {
+        // Only of an aggregate some event of which is visible: the events of a private conversation are not.
         internal const string CurrentVersion =
-            "SELECT version FROM events.aggregates WHERE tenant_id = $1 AND aggregate_type = $2 AND aggregate_id = $3";
+            """
+            SELECT a.version FROM events.aggregates a
+            WHERE a.tenant_id = $1 AND a.aggregate_type = $2 AND a.aggregate_id = $3
+              AND (EXISTS (SELECT FROM events.events e WHERE e.tenant_id = a.tenant_id AND e.aggregate_type = a.aggregate_type AND e.aggregate_id = a.aggregate_id)
+                   OR EXISTS (SELECT FROM events.archived_events e WHERE e.tenant_id = a.tenant_id AND e.aggregate_type = a.aggregate_type AND e.aggregate_id = a.aggregate_id))
+            """;
 
         internal const string OfAggregate =
             """

@@ -3,6 +3,10 @@ using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Api;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Hosting.Internal;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace AgentPlatform.Tests.Events;
 
@@ -13,12 +17,18 @@ public sealed class EventStreamTests : IAsyncLifetime
 
     private Actor Tenant => Actor.System(_api.Tenant.TenantId);
 
-    public async Task InitializeAsync() => _api = await TestApi.StartAsync(settings: [("Events:Heartbeat", "00:00:00.3")]);
+    public async Task InitializeAsync()
+    {
+        _api = await TestApi.StartAsync(settings: [("Events:Heartbeat", "00:00:00.3"), ("Events:Poll", "00:00:00.3")]);
+        await _api.Platform.Postgres.ScalarAsync<object>(
+            "INSERT INTO conversations.conversations (tenant_id, id, channel, participant_identifier) VALUES ($1, $2, 'console', 'x') RETURNING id",
+            _api.Tenant.TenantId, _conversation);
+    }
 
     public async Task DisposeAsync() => await _api.DisposeAsync();
 
     [Fact]
-    [Behaviour("mk-event-stream", "yp-event-listener")]
+    [Behaviour("mk-event-stream")]
     public async Task A_conversations_stream_brings_each_event_as_it_is_stored()
     {
         await AppendAsync("before");
@@ -32,6 +42,59 @@ public sealed class EventStreamTests : IAsyncLifetime
         Assert.Equal(("2", "message.received"), (first.Id, first.Event));
         Assert.Equal("line one\nline two", Json.Of(System.Text.Json.JsonDocument.Parse(first.Data).RootElement).GetProperty("payload").GetProperty("text").GetString());
         Assert.Equal(("3", "turn.started"), (second.Id, second.Event));
+    }
+
+    [Fact]
+    [Behaviour("yp-event-listener")]
+    public async Task A_stream_hears_of_an_event_at_once_without_looking_for_it()
+    {
+        await using var api = await TestApi.StartAsync(settings: [("Events:Poll", "00:10:00")]);
+        await using var stream = await OpenAsync("/api/v1/events/stream?types=e.", api);
+        await Eventually.SeeAsync(() => Task.FromResult(api.Platform.Get<EventListener>().IsListening), listening => listening);
+
+        foreach (var i in Enumerable.Range(1, 3))
+        {
+            await AppendAsync($"e.{i}", api: api, type: "order");
+            Assert.Equal($"e.{i}", (await stream.NextAsync()).Event);
+        }
+    }
+
+    [Fact]
+    [Behaviour("yp-event-listener")]
+    public async Task A_stream_finds_an_event_that_was_never_announced()
+    {
+        await _api.Platform.Postgres.ScalarAsync<object>("SELECT 1; ALTER TABLE events.events DISABLE TRIGGER on_event_created");
+        await using var stream = await OpenAsync("/api/v1/events/stream?types=e.");
+
+        await AppendAsync("e.1");
+
+        Assert.Equal("e.1", (await stream.NextAsync()).Event);
+    }
+
+    [Fact]
+    public async Task A_stream_goes_on_when_the_listening_connection_is_lost()
+    {
+        await using var stream = await OpenAsync("/api/v1/events/stream?types=e.");
+        await Eventually.SeeAsync(() => Task.FromResult(_api.Platform.Get<EventListener>().IsListening), listening => listening);
+        await _api.Platform.Postgres.ScalarAsync<object>(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN agent_events'");
+
+        await AppendAsync("e.1");
+
+        Assert.Equal("e.1", (await stream.NextAsync()).Event);
+    }
+
+    [Fact]
+    public async Task Streams_end_when_the_host_stops()
+    {
+        using var host = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
+        await using var api = await TestApi.StartAsync(services => services.AddSingleton<IHostApplicationLifetime>(host));
+        await using var stream = await OpenAsync("/api/v1/events/stream", api);
+
+        host.StopApplication();
+
+        Assert.True(await stream.EndsAsync());
+        Assert.True(await Eventually.SeeAsync(() => Task.FromResult(!api.Platform.Get<EventListener>().HasSubscribers), none => none));
     }
 
     [Theory]
@@ -83,6 +146,24 @@ public sealed class EventStreamTests : IAsyncLifetime
     }
 
     [Fact]
+    [Behaviour("mk-rls-isolation")]
+    public async Task What_happens_in_a_private_conversation_is_seen_by_its_user_alone()
+    {
+        var colleague = await _api.KeyAsync("admin");
+        await AppendAsync("e.private");
+        Assert.Equal(1, await CountAsync(colleague));
+        await _api.Platform.Postgres.ScalarAsync<object>("UPDATE conversations.conversations SET shared = false, user_id = $1 RETURNING id", _api.Tenant.OwnerId);
+
+        await using var stream = await OpenAsync("/api/v1/events/stream?types=e.&after=0.0", _api, colleague);
+        await AppendAsync("e.public", aggregate: _api.Tenant.AgentId, type: "agent");
+
+        Assert.Equal("e.public", (await stream.NextAsync()).Event);
+        Assert.Equal((1, 0), (await CountAsync(_api.Tenant.ApiKey), await CountAsync(colleague)));
+        Assert.Equal(404, (await _api.GetAsync($"/api/v1/events/history/conversation/{_conversation}", colleague)).Status);
+        Assert.Equal(404, (await _api.GetAsync($"/api/v1/conversations/{_conversation}/stream", colleague)).Status);
+    }
+
+    [Fact]
     public async Task A_silent_stream_shows_signs_of_life()
     {
         await AppendAsync("before");
@@ -107,23 +188,29 @@ public sealed class EventStreamTests : IAsyncLifetime
     [InlineData("/api/v1/events/stream?after=1.2.3")]
     public async Task A_place_that_no_stream_gave_out_is_a_400(string path) => Assert.Equal("validation_failed", (await _api.GetAsync(path)).Code);
 
-    private Task AppendAsync(string type, object? payload = null, Guid? aggregate = null, Actor? actor = null) =>
-        _api.Platform.AsAsync(actor ?? Tenant, tx =>
+    private async Task<int> CountAsync(string key) =>
+        (await _api.GetAsync("/api/v1/events?event_type=e.*&aggregate_type=conversation", key)).Json.GetProperty("items").GetArrayLength();
+
+    private Task AppendAsync(
+        string name, object? payload = null, Guid? aggregate = null, Actor? actor = null, TestApi? api = null, string type = "conversation") =>
+        (api ?? _api).Platform.AsAsync(actor ?? Actor.System((api ?? _api).Tenant.TenantId), tx =>
         {
-            _api.Platform.Get<EventStore>().Append(tx, new NewEvent(type, "conversation", aggregate ?? _conversation, payload ?? new { }));
+            (api ?? _api).Platform.Get<EventStore>().Append(tx, new NewEvent(name, type, aggregate ?? _conversation, payload ?? new { }));
             return Task.CompletedTask;
         });
 
-    private async Task<SseReader> OpenAsync(string path, params (string Name, string Value)[] headers)
+    private Task<SseReader> OpenAsync(string path, params (string Name, string Value)[] headers) => OpenAsync(path, _api, null, headers);
+
+    private static async Task<SseReader> OpenAsync(string path, TestApi api, string? key = null, params (string Name, string Value)[] headers)
     {
         var request = new HttpRequestMessage(HttpMethod.Get, path);
-        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _api.Tenant.ApiKey);
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key ?? api.Tenant.ApiKey);
         foreach (var (name, value) in headers)
         {
             request.Headers.Add(name, value);
         }
 
-        var response = await _api.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        var response = await api.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
         var reader = new SseReader(response, new StreamReader(await response.Content.ReadAsStreamAsync()));
         await reader.NextBlockAsync(); // the retry hint: from here on the stream is live
@@ -147,6 +234,16 @@ public sealed class EventStreamTests : IAsyncLifetime
         }
 
         internal async Task<string> NextCommentAsync() => (await NextBlockAsync()).Single();
+
+        internal async Task<bool> EndsAsync()
+        {
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            while (await reader.ReadLineAsync(patience.Token) is not null)
+            {
+            }
+
+            return true;
+        }
 
         internal async Task<List<string>> NextBlockAsync()
         {
