@@ -87,7 +87,7 @@ public sealed class EventStreamTests : IAsyncLifetime
     [Fact]
     public async Task Streams_end_when_the_host_stops()
     {
-        using var host = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
+        var host = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
         await using var api = await TestApi.StartAsync(services => services.AddSingleton<IHostApplicationLifetime>(host));
         await using var stream = await OpenAsync("/api/v1/events/stream", api);
 
