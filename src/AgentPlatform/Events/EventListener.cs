@@ -122,20 +122,18 @@ internal sealed class EventListener(NpgsqlDataSource source, TimeProvider clock,
     {
         private readonly SemaphoreSlim _woken = new(0, 1);
 
-        /// <summary>Until something was stored (true), or the time is up.</summary>
-        internal async Task<bool> WaitAsync(TimeSpan atMost, TimeProvider clock, CancellationToken ct)
+        /// <summary>Until something was stored, or the time is up.</summary>
+        internal async Task WaitAsync(TimeSpan atMost, TimeProvider clock, CancellationToken ct)
         {
             using var timeout = new CancellationTokenSource(atMost, clock);
             using var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, ct);
             try
             {
                 await _woken.WaitAsync(both.Token);
-                return true;
             }
             catch (OperationCanceledException) when (!ct.IsCancellationRequested)
             {
                 // Time to look without having been told.
-                return false;
             }
         }
 

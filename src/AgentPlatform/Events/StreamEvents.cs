@@ -20,8 +20,7 @@ internal sealed class StreamEvents(
 {
     private const int BatchSize = 100;
 
-    /// <summary>An announced event may not be safe to read yet, while an older transaction runs: so many looks, so far apart.</summary>
-    private const int LooksAfterWaking = 5;
+    /// <summary>Between looks when an event is stored but not yet safe to read, because an older transaction still runs.</summary>
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Between looks when no notifications arrive.</summary>
@@ -42,8 +41,9 @@ internal sealed class StreamEvents(
             : version.Value;
         return after < 0
             ? Problem.Invalid("after", "Is not an id this stream gave out.").ToHttp()
-            : new Stream(this, actor, aggregateId, after.ToString(CultureInfo.InvariantCulture), (tx, cursor, token) => tx.QueryAsync<StreamedEvent>(
-                Sql.OfAggregate, [actor.TenantId, aggregateType, aggregateId, int.Parse(cursor, CultureInfo.InvariantCulture), BatchSize], token));
+            : new Stream(this, actor, aggregateId, after.ToString(CultureInfo.InvariantCulture), async (tx, cursor, token) =>
+                new Look(await tx.QueryAsync<StreamedEvent>(
+                    Sql.OfAggregate, [actor.TenantId, aggregateType, aggregateId, int.Parse(cursor, CultureInfo.InvariantCulture), BatchSize], token)));
     }
 
     /// <summary>Everything that happens in the tenant, or only events whose type begins with one of the given words.</summary>
@@ -52,8 +52,11 @@ internal sealed class StreamEvents(
         var actor = http.Actor();
         var after = ResumePoint(http) ?? await NowAsync(actor, ct);
         return IsPosition(after)
-            ? new Stream(this, actor, null, after, (tx, cursor, token) =>
-                tx.QueryAsync<StreamedEvent>(Sql.OfTenant, [actor.TenantId, cursor, types, BatchSize], token))
+            ? new Stream(this, actor, null, after, async (tx, cursor, token) =>
+            {
+                var batch = await tx.QueryAsync<StreamedEvent>(Sql.OfTenant, [actor.TenantId, cursor, types, BatchSize], token);
+                return new Look(batch, Unsettled: batch.Count == 0 && await tx.SingleAsync<bool>(Sql.Unsettled, [actor.TenantId], token));
+            })
             : Problem.Invalid("after", "Is not an id this stream gave out.").ToHttp();
     }
 
@@ -102,11 +105,11 @@ internal sealed class StreamEvents(
     private async Task FollowAsync(HttpContext http, Actor actor, string cursor, Reader read, EventListener.Subscription subscription, CancellationToken ct)
     {
         var silentSince = clock.GetTimestamp();
-        var (wait, looks) = (TimeSpan.Zero, 0);
+        var wait = TimeSpan.Zero;
         while (true)
         {
-            looks = await subscription.WaitAsync(wait, clock, ct) ? LooksAfterWaking : looks - 1;
-            var batch = await ReadAsync(actor, cursor, read, ct);
+            await subscription.WaitAsync(wait, clock, ct);
+            var (batch, unsettled) = await ReadAsync(actor, cursor, read, ct);
             if (batch.Count > 0)
             {
                 await WriteAsync(http, string.Concat(batch.Select(Format)), ct);
@@ -119,13 +122,13 @@ internal sealed class StreamEvents(
             }
 
             wait = batch.Count == BatchSize ? TimeSpan.Zero
-                : batch.Count == 0 && looks > 0 ? Soon
+                : unsettled ? Soon
                 : listener.IsListening ? options.Value.Poll
                 : Unheard;
         }
     }
 
-    private async Task<IReadOnlyList<StreamedEvent>> ReadAsync(Actor actor, string cursor, Reader read, CancellationToken ct)
+    private async Task<Look> ReadAsync(Actor actor, string cursor, Reader read, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
         return await read(tx, cursor, ct);
@@ -140,7 +143,9 @@ internal sealed class StreamEvents(
         await http.Response.Body.FlushAsync(ct);
     }
 
-    private delegate Task<IReadOnlyList<StreamedEvent>> Reader(Transaction tx, string cursor, CancellationToken ct);
+    private delegate Task<Look> Reader(Transaction tx, string cursor, CancellationToken ct);
+
+    private sealed record Look(IReadOnlyList<StreamedEvent> Batch, bool Unsettled = false);
 
     private sealed class Stream(StreamEvents streams, Actor actor, Guid? aggregateId, string cursor, Reader read) : IResult
     {
@@ -175,6 +180,9 @@ internal sealed class StreamEvents(
 
         // Transactions that are running now may still store events: the stream begins before them.
         internal const string Now = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text || '.0'";
+
+        internal const string Unsettled =
+            "SELECT EXISTS (SELECT FROM events.events WHERE tenant_id = $1 AND transaction_id >= pg_snapshot_xmin(pg_current_snapshot()))";
 
         internal const string OfTenant =
             """
