@@ -89,16 +89,21 @@ internal sealed class ExecuteAction(
                 return new(new WorkOutcome.Snooze(due - now));
         }
 
-        var action = await registry.FindAsync(tx, item.AgentId, item.ActionId, ct);
-        if (action is not { IsActive: true })
-        {
-            var failed = new ActionFailure(ErrorKind.Configuration, "The action is no longer offered.");
-            await FailAsync(tx, item, action, failed, ct);
-            await work.SettleAsync(tx, new WorkOutcome.Done(), ct);
-            await tx.CommitAsync(ct);
-            return new(WorkOutcome.Settled);
-        }
+        return await registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { IsActive: true } action
+            ? await StartAsync(tx, item, action, now, ct)
+            : new(await RefuseAsync(tx, work, item, ct));
+    }
 
+    private async Task<WorkOutcome> RefuseAsync(Transaction tx, WorkItem work, QueuedAction item, CancellationToken ct)
+    {
+        await FailAsync(tx, item, null, new ActionFailure(ErrorKind.Configuration, "The action is no longer offered."), ct);
+        await work.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        await tx.CommitAsync(ct);
+        return WorkOutcome.Settled;
+    }
+
+    private async Task<Begun> StartAsync(Transaction tx, QueuedAction item, ActionDefinition action, DateTimeOffset now, CancellationToken ct)
+    {
         var done = await executions.CompletedAsync(tx, item.IdempotencyKey, ct);
         var executionId = executions.Begin(tx, item, action, done?.ExecutionId);
         var executing = await tx.SingleAsync<QueuedAction>(Sql.Start, [item.Id, executionId, now], ct);

@@ -14,7 +14,7 @@ internal static partial class RegistryRules
     private static readonly string[] ResponseTypes = ["text", "list", "none"];
 
     internal static IReadOnlyDictionary<string, string[]> Errors(ActionDefinition action) =>
-        Identity(action).Concat(Phrases(action)).Concat(ParameterErrors(action)).Concat(Conditions(action)).Concat(Execution(action)).Concat(Judgement(action))
+        Identity(action).Concat(Phrases(action)).Concat(ParameterErrors(action)).Concat(Conditions(action)).Concat(Execution(action)).Concat(Endpoint(action)).Concat(Judgement(action))
             .GroupBy(error => error.Field, StringComparer.Ordinal)
             .ToDictionary(group => group.Key, group => group.Select(error => error.Message).ToArray(), StringComparer.Ordinal);
 
@@ -121,7 +121,10 @@ internal static partial class RegistryRules
         {
             yield return new("retry_policy", $"max_retries 0-20, 0 <= initial_delay_seconds <= max_delay_seconds, retry_on_errors from {string.Join(", ", ErrorKind.All)}.");
         }
+    }
 
+    private static IEnumerable<Error> Endpoint(ActionDefinition a)
+    {
         if (a.ExecutionType == "http" && (a.ApiMethod is null || !Methods.Contains(a.ApiMethod, StringComparer.Ordinal)))
         {
             yield return new("api_method", $"Must be one of {string.Join(", ", Methods)}.");

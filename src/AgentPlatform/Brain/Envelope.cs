@@ -92,6 +92,9 @@ public abstract record Memory
 /// <summary>All that a decision may look at.</summary>
 internal sealed record TurnInput
 {
+    /// <summary>What was said since the last turn, one message after the other.</summary>
+    public required IReadOnlyList<string> Messages { get; init; }
+
     public required string Text { get; init; }
 
     public required string Channel { get; init; }

@@ -66,7 +66,7 @@ internal static class Requests
             {
                 Intents = [.. result.Intents, one.Intent],
                 Do = one.Action is { } action && one.Sheet is null ? [.. result.Do, new Step.Enqueue(at, action, one.Params)] : result.Do,
-                Ask = one.Sheet is { } sheet ? new Question($"Did you mean: {one.Action!.Title}?", sheet) : result.Ask,
+                Ask = one.Sheet is { } sheet ? new Question(one.Intent.MatchType == ActionMatch.Fuzzy ? $"Did you mean: {one.Action!.Title}?" : $"Shall I {Lower(one.Action!.Title)}?", sheet) : result.Ask,
             };
         }
 

@@ -27,21 +27,23 @@ internal static class TurnDecision
 
     private static Envelope? Control(TurnInput input)
     {
-        var word = Signals.Control(input.Text);
+        // Whoever types STOP after three other messages means it: each message is looked at, and the last such word holds.
+        var said = input.Messages.LastOrDefault(m => Signals.Control(m) is ControlWord.Stop or ControlWord.Start) ?? input.Text;
+        var word = Signals.Control(said);
         // A carrier reads CANCEL as STOP; where no carrier reads along, it calls off the task in hand.
-        if (word == ControlWord.Stop && input.Channel != ChannelAddress.Sms && input.State.ActiveTask is not null && IsCancel(input.Text))
+        if (word == ControlWord.Stop && input.Channel != ChannelAddress.Sms && input.State.ActiveTask is not null && IsCancel(said))
         {
             return null;
         }
 
         return word switch
         {
-            ControlWord.Stop => OptOut(input),
+            ControlWord.Stop => OptOut(input, said),
             ControlWord.Start => new(input.Role)
             {
                 Intents = [new("opt_in", 1.00m) { Resolution = "opted in", ResponseType = "text" }],
                 Say = [$"You will hear from {input.Agent.Name} again. Reply STOP at any time to end this."],
-                Remember = [new Memory.Consent(false, $"keyword:{input.Text.Trim().ToUpperInvariant()}")],
+                Remember = [new Memory.Consent(false, $"keyword:{said.Trim().ToUpperInvariant()}")],
             },
             ControlWord.Help => Requests.Help(input, carrier: input.Channel == ChannelAddress.Sms) with { EvenIfOptedOut = true },
             _ => null,
@@ -49,16 +51,16 @@ internal static class TurnDecision
     }
 
     /// <summary>A keyword by SMS is confirmed by the carrier itself; in all other cases we confirm, once.</summary>
-    private static Envelope OptOut(TurnInput input)
+    private static Envelope OptOut(TurnInput input, string said)
     {
-        var keyword = ControlWords.Classify(input.Text) == ControlWord.Stop;
+        var keyword = ControlWords.Classify(said) == ControlWord.Stop;
         var confirmed = !input.OptedOut && !(keyword && input.Channel == ChannelAddress.Sms);
         return new(input.Role)
         {
             Intents = [new("opt_out", 1.00m) { Resolution = "opted out", ResponseType = confirmed ? "text" : "none" }],
             Say = confirmed ? ["You will not hear from us again. Reply START if you change your mind."] : [],
             EvenIfOptedOut = true,
-            Remember = [new Memory.Consent(true, keyword ? $"keyword:{input.Text.Trim().ToUpperInvariant()}" : "natural_language")],
+            Remember = [new Memory.Consent(true, keyword ? $"keyword:{said.Trim().ToUpperInvariant()}" : "natural_language")],
         };
     }
 

@@ -73,6 +73,7 @@ internal sealed class TurnHandler(
         var session = await sessions.LoadOrStartAsync(tx, conversation.Id, agent.Id, contact.Id, new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier), ct);
         var input = new TurnInput
         {
+            Messages = [.. messages.Select(m => m.Content)],
             Text = string.Join('\n', messages.Select(m => m.Content)),
             Channel = conversation.Channel,
             Turn = session.NextTurnNumber,

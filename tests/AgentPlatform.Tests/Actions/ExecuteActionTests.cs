@@ -63,7 +63,7 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         Assert.Equal(2, runs.Select(r => r.ExecutionId).Distinct().Count());
     }
 
-    [Fact, Behaviour("brain-queue-exhaust-to-dlq", "brain-dlq-capture", "brain-dlq-time-in-queue", "brain-dlq-notify-user", "brain-dlq-intervention", "brain-intent-resolution")]
+    [Fact, Behaviour("brain-queue-exhaust-to-dlq", "brain-dlq-capture", "brain-dlq-time-in-queue", "brain-dlq-notify-user", "brain-dlq-intervention", "brain-intent-resolution", "brain-intent-queue-sync")]
     public async Task An_action_that_exhausts_its_tries_becomes_one_dead_letter_and_the_contact_is_told_once()
     {
         _talk.Endpoint.Answers(500, "{}");
@@ -204,7 +204,7 @@ public sealed class ExecuteActionTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Secrets_of_the_settings_reach_the_endpoint_and_no_table()
+    public async Task An_entry_without_its_secret_fails_before_anything_is_sent()
     {
         await _talk.OfferAsync(Ping with { ActionId = "secret_ping", ActionName = "whisper", ApiAuthType = "bearer", ApiAuth = Json.Of(new { secret = "unset" }) });
 

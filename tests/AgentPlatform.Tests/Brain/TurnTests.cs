@@ -32,7 +32,7 @@ public sealed class TurnTests : IAsyncLifetime
         Assert.Equal("/jobs?title=software%20engineer&location=Berlin", Assert.Single(_talk.Endpoint.Requests).Target);
     }
 
-    [Fact, Behaviour("brain-intent-queue-sync", "brain-intent-triggered-actions", "brain-session-streaming")]
+    [Fact, Behaviour("brain-intent-triggered-actions", "brain-session-streaming", "brain-params-optional")]
     public async Task The_time_line_tells_the_turn_in_its_order()
     {
         await _talk.SayAsync("find me nurse jobs");
@@ -104,7 +104,7 @@ public sealed class TurnTests : IAsyncLifetime
         Assert.Equal("""{"job_id": "J2"}""", (await _talk.QueueAsync())[^1].ParamsCollected.GetRawText());
     }
 
-    [Fact, Behaviour("brain-session-active-task", "brain-params-missing", "brain-params-validation", "brain-params-optional")]
+    [Fact, Behaviour("brain-session-active-task", "brain-params-missing", "brain-params-validation")]
     public async Task Parameters_are_asked_for_one_by_one_and_a_wrong_value_is_asked_again()
     {
         Assert.Equal("Which job?", await _talk.SayAsync("apply for a job"));
@@ -153,6 +153,57 @@ public sealed class TurnTests : IAsyncLifetime
         Assert.Empty(await _talk.QueueAsync());
         Assert.StartsWith("You will hear from", await _talk.SayAsync("START"), StringComparison.Ordinal);
         Assert.Contains("Here is what I found", await _talk.SayAsync("find me nurse jobs"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_stop_among_other_messages_is_heard()
+    {
+        await _talk.SayAsync("find me nurse jobs", "stop", "in Bonn");
+
+        Assert.Empty(await _talk.QueueAsync());
+        Assert.Equal("opt_out", Assert.Single(await _talk.IntentsAsync()).IntentType);
+    }
+
+    [Fact]
+    public async Task A_conversation_that_asks_for_confirmation_acts_only_after_a_yes()
+    {
+        await _talk.InAsync(tx => tx.ExecuteAsync("UPDATE conversations.conversations SET require_confirmation = true", [], default));
+
+        Assert.Equal("Shall I cancel the application?", await _talk.SayAsync("cancel application"));
+        Assert.Equal("All right, I will leave it.", await _talk.SayAsync("nope"));
+        Assert.Empty(await _talk.QueueAsync());
+        await _talk.SayAsync("cancel application");
+        Assert.Equal("Your application is withdrawn.", await _talk.SayAsync("yes please"));
+    }
+
+    [Fact]
+    public async Task A_request_nobody_completes_is_dropped_instead_of_asked_about_for_ever()
+    {
+        await _talk.SayAsync("apply for a job");
+        Assert.EndsWith("Which job?", await _talk.SayAsync("hello"), StringComparison.Ordinal);
+        await _talk.Platform.Postgres.ScalarAsync<long>(
+            """
+            SET session_replication_role = replica;
+            UPDATE actions.action_queue SET updated_at = now() - interval '2 hours';
+            SELECT 1::bigint
+            """);
+
+        Assert.DoesNotContain("Which job?", await _talk.SayAsync("thanks"), StringComparison.Ordinal);
+        Assert.Equal(QueueStatus.Cancelled, Assert.Single(await _talk.QueueAsync()).Status);
+    }
+
+    [Theory]
+    [InlineData("find me {{7}} jobs in {{{contact}}}")]
+    [InlineData("find me x'); DROP TABLE brain.intent_ledger; -- jobs")]
+    [InlineData("find me a\r\nX-Evil: 1 jobs")]
+    public async Task Injection_attempts_stay_text(string text)
+    {
+        await _talk.SayAsync(text);
+
+        Assert.Equal("search_jobs", Assert.Single(await _talk.QueueAsync()).ActionId);
+        Assert.DoesNotContain("{{", Assert.Single(_talk.Endpoint.Requests).Target, StringComparison.Ordinal);
+        Assert.False(_talk.Endpoint.Requests.First().Headers.ContainsKey("X-Evil"));
+        Assert.Single(await _talk.IntentsAsync());
     }
 
     [Fact]

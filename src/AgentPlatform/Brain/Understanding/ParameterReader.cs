@@ -55,7 +55,7 @@ internal static partial class ParameterReader
             var right = parts[1].Trim().Length > 0
                 ? @"\s+" + Regex.Escape(parts[1].Trim()) + @"(?!\w)"
                 : @"(?=\s*(?:$|[,;.!?\r\n](?:\s|$)|\s(?:in|at|for|from|near|with|on|by|to|and|as|my|please|tomorrow|today)\s))";
-            var match = Regex.Match(said, $"{left}(?<value>[^\r\n,;]+?){right}", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(50));
+            var match = Regex.Match(said, $"{left}(?<value>[^\r\n,;]+?){right}", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
             if (match.Success && Clean(match.Groups["value"].Value) is { Length: > 0 } value)
             {
                 return value;
