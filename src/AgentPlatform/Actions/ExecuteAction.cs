@@ -55,6 +55,7 @@ internal sealed class ExecuteAction(
     {
         if (await tx.FindAsync<QueuedAction>(Sql.Lock, [work.Read<ActionWork>().Id], ct) is { Status: QueueStatus.Ready or QueueStatus.Executing or QueueStatus.Retrying } item)
         {
+            executions.CloseInterrupted(tx, item.QueueId);
             var action = await registry.FindAsync(tx, item.AgentId, item.ActionId, ct);
             await FailAsync(tx, item, action, new ActionFailure("internal_error", error), ct);
         }

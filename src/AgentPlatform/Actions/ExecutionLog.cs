@@ -63,13 +63,15 @@ internal sealed class ExecutionLog(TimeProvider clock)
         var id = clock.NewId();
         var executionId = $"exec_{id:n}";
         var final = item.RetryCount + 1 >= item.MaxRetries;
-        tx.Post(Sql.CloseInterrupted, item.QueueId, clock.GetUtcNow());
+        CloseInterrupted(tx, item.QueueId);
         tx.Post(Sql.Begin, tx.TenantId, id, executionId, item.ActionId, item.ActionName, item.SessionId, item.ContactId, item.AgentId,
             item.ConversationId, item.IntentId, item.QueueId, item.WorkflowInstanceId, clock.GetUtcNow(), action.TimeoutSeconds, item.RetryCount, final,
             item.ParamsCollected, action.RollbackPossible ? action.RollbackActionId : null, action.RequiresUserAcknowledgement, item.IdempotencyKey,
             duplicateOf is not null, duplicateOf, item.TraceId, item.RequestId);
         return executionId;
     }
+
+    internal void CloseInterrupted(Transaction tx, string queueId) => tx.Post(Sql.CloseInterrupted, queueId, clock.GetUtcNow());
 
     internal void Complete(Transaction tx, string executionId, ActionResult result) =>
         tx.Post(Sql.Complete, executionId, clock.GetUtcNow(), result.Value, result.ResponseStatus, Json.Param(result.ResponseBody));

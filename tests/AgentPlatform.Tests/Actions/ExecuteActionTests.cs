@@ -2,6 +2,7 @@ using AgentPlatform.Actions;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Brain;
+using AgentPlatform.Work;
 using Npgsql;
 
 namespace AgentPlatform.Tests.Actions;
@@ -176,6 +177,20 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         Assert.Equal("other", _talk.Endpoint.Requests.Last().Headers["Idempotency-Key"]);
     }
 
+    [Fact]
+    public async Task A_request_the_engine_gives_up_ends_as_failed_in_the_dead_letters()
+    {
+        await _talk.HearAsync("ping the server");
+        _talk.Endpoint.Hangs();
+        await _talk.Platform.DrainAsync();
+        var item = Assert.Single(await _talk.QueueAsync());
+        await _talk.InAsync(tx => _talk.Platform.Get<ExecuteAction>().OnDeadAsync(Given(item), "Interrupted 21 times.", tx, default));
+
+        Assert.Equal(QueueStatus.Failed, Assert.Single(await _talk.QueueAsync()).Status);
+        Assert.Equal("investigate", await _talk.InAsync(tx => tx.SingleAsync<string>("SELECT intervention_type FROM actions.dead_letter_queue", [], default)));
+        Assert.DoesNotContain(await _talk.ExecutionsAsync(), run => run.Status == "executing");
+    }
+
     [Fact, Behaviour("brain-exec-immutable")]
     public async Task A_finished_attempt_cannot_be_rewritten_but_for_what_happens_to_it_later()
     {
@@ -227,6 +242,8 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         await _talk.SayAsync("make a complaint");
         Assert.Equal("human", await _talk.InAsync(tx => tx.SingleAsync<string>("SELECT handled_by FROM conversations.conversations WHERE id = $1", [_talk.ConversationId], default)));
     }
+
+    private WorkItem Given(QueuedAction item) => new(1, _talk.Actor.TenantId, "actions.execute", item.Id.ToString(), Json.Of(new { id = item.Id }), 1, 25, 0, 1, item.AddedAt);
 
     private async Task RefusedAsync(string sql)
     {
