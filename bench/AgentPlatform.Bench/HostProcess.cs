@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -9,6 +10,7 @@ namespace AgentPlatform.Bench;
 internal sealed class HostProcess : IAsyncDisposable
 {
     private readonly Process _process;
+    private readonly ConcurrentQueue<string> _output = new();
 
     private HostProcess(Process process, Uri address) => (_process, Address) = (process, address);
 
@@ -39,12 +41,15 @@ internal sealed class HostProcess : IAsyncDisposable
             },
         };
         var process = Process.Start(start)!;
-        process.OutputDataReceived += (_, _) => { };
-        process.BeginOutputReadLine();
         var host = new HostProcess(process, new Uri($"http://localhost:{port}"));
+        process.OutputDataReceived += (_, line) => host._output.Enqueue(line.Data ?? "");
+        process.BeginOutputReadLine();
         await host.ReadyAsync(clock);
         return host;
     }
+
+    /// <summary>What the host has logged: warnings and worse.</summary>
+    internal IEnumerable<string> Warnings => _output.Where(line => line.Contains("warn:", StringComparison.Ordinal) || line.Contains("fail:", StringComparison.Ordinal));
 
     internal static int FreePort()
     {

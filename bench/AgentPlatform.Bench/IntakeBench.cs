@@ -22,6 +22,19 @@ internal static class IntakeBench
         var port = HostProcess.FreePort();
         var target = await BenchTenant.CreateAsync($"http://localhost:{port}", twilio.Address);
         await using var host = await HostProcess.StartAsync(BenchOptions.ConnectionString, twilio.Address, port, clock);
+        try
+        {
+            return await MeasureAsync(options, twilio, target, host, clock);
+        }
+        catch (Exception e) when (e is InvalidOperationException or TimeoutException or HttpRequestException)
+        {
+            Console.Error.WriteLine($"{e.Message}\n{string.Join('\n', host.Warnings.TakeLast(20))}");
+            return 1;
+        }
+    }
+
+    private static async Task<int> MeasureAsync(BenchOptions options, FakeTwilio twilio, WebhookTarget target, HostProcess host, TimeProvider clock)
+    {
         using var client = new WebhookClient(target);
 
         Say("warming up");
