@@ -1,8 +1,10 @@
 using AgentPlatform;
+using AgentPlatform.Console;
 using AgentPlatform.Functions;
 
 var builder = FunctionsApplication.CreateBuilder(args);
 builder.ConfigureFunctionsWebApplication();
 builder.Services.AddAgentPlatform(builder.Configuration);
+builder.Services.AddConsole();
 builder.Services.AddSingleton<Pipelines>();
 builder.Build().Run();

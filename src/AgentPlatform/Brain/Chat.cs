@@ -9,19 +9,19 @@ using AgentPlatform.Work;
 namespace AgentPlatform.Brain;
 
 /// <summary>Starts a conversation without a provider. <see cref="VisitorId"/> is whatever the site calls its visitor; a new id when null.</summary>
-internal sealed record StartChat(string? VisitorId, string? Name, string? Text);
+public sealed record StartChat(string? VisitorId, string? Name, string? Text);
 
-internal sealed record ChatText(string? Text);
+public sealed record ChatText(string? Text);
 
 /// <summary>A message was taken; its turn follows.</summary>
-internal sealed record ChatTaken(Guid ConversationId, Guid? MessageId, Guid ContactId);
+public sealed record ChatTaken(Guid ConversationId, Guid? MessageId, Guid ContactId);
 
 /// <summary>The contact's side of a talk over channel <c>web</c>: the same turns as by any provider, without one.</summary>
-internal sealed class Chat(AgentDirectory agents, ContactDirectory contacts, ConversationLog conversations, WorkQueue work, EventStore events, TimeProvider clock)
+public sealed class Chat(AgentDirectory agents, ContactDirectory contacts, ConversationLog conversations, WorkQueue work, EventStore events, TimeProvider clock)
 {
     private const int MaxText = 10_000;
 
-    internal async Task<Result<ChatTaken>> StartAsync(Transaction tx, Guid agentId, StartChat request, CancellationToken ct)
+    public async Task<Result<ChatTaken>> StartAsync(Transaction tx, Guid agentId, StartChat request, CancellationToken ct)
     {
         if (Check(request.Text, required: false) is { } problem)
         {
@@ -45,7 +45,7 @@ internal sealed class Chat(AgentDirectory agents, ContactDirectory contacts, Con
     }
 
     /// <summary>Any living conversation takes it, whichever channel it came by; the reply goes out where the conversation lives.</summary>
-    internal async Task<Result<ChatTaken>> SayAsync(Transaction tx, Guid conversationId, ChatText request, CancellationToken ct)
+    public async Task<Result<ChatTaken>> SayAsync(Transaction tx, Guid conversationId, ChatText request, CancellationToken ct)
     {
         if (Check(request.Text, required: true) is { } problem)
         {

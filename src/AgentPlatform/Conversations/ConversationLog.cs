@@ -55,6 +55,10 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
         return new(conversation, conversation.ConversationSummary, messages, contact, priorities);
     }
 
+    /// <summary>The latest messages, newest first, whether summarised or not.</summary>
+    public Task<IReadOnlyList<Message>> LatestAsync(Transaction tx, Guid conversationId, int count, CancellationToken ct) =>
+        tx.QueryAsync<Message>(Sql.Window, [conversationId, Guid.Empty, count], ct);
+
     /// <summary>Moves a message forward (see <see cref="Delivery"/>); false when it is there or further already, or unknown.</summary>
     public async Task<bool> UpdateDeliveryAsync(Transaction tx, Guid messageId, DeliveryUpdate update, CancellationToken ct) =>
         await tx.ExecuteAsync(

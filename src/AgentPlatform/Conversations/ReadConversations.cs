@@ -6,17 +6,19 @@ using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Conversations;
 
-internal sealed record ConversationFilter(string? Search, string? Status, string? Channel, string? HandledBy, Guid? ContactId, Guid? AgentId);
+/// <summary>Which conversations; null means any.</summary>
+public sealed record ConversationFilter(string? Search = null, string? Status = null, string? Channel = null, string? HandledBy = null, Guid? ContactId = null, Guid? AgentId = null);
 
 internal sealed record MessageFilter(Guid? ConversationId, Guid? ContactId, string? Status, string? Direction);
 
 /// <summary>One line of a time line: a message, or an event that happened around it.</summary>
 internal sealed record TimelineEntry(Guid Id, DateTimeOffset At, string Type, Message? Message, StoredEvent? Event);
 
-internal sealed class ReadConversations(Database database, ConversationLog log, EventStore events)
+/// <summary>Lists of conversations and messages, each in a transaction of its own.</summary>
+public sealed class ReadConversations(Database database, ConversationLog log, EventStore events)
 {
     /// <summary>The latest updated first.</summary>
-    internal async Task<Result<Page<Conversation>>> ListAsync(Actor actor, ConversationFilter filter, int? limit, string? cursor, CancellationToken ct)
+    public async Task<Result<Page<Conversation>>> ListAsync(Actor actor, ConversationFilter filter, int? limit, string? cursor, CancellationToken ct)
     {
         var size = PageRequest.Parse(limit, null);
         if (!size.IsOk)

@@ -1,6 +1,7 @@
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Events;
 
@@ -27,6 +28,7 @@ public static class EventsModule
         services.AddSingleton<EventStore>();
         services.AddSingleton<EventArchive>();
         services.AddSingleton<EventListener>();
+        services.AddSingleton(p => new EventSignals(p.GetRequiredService<EventListener>(), p.GetRequiredService<IOptions<EventsOptions>>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ReadEvents>();
         services.AddSingleton<ManageConsumers>();
         services.AddSingleton<StreamEvents>();

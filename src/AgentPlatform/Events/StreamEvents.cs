@@ -24,7 +24,7 @@ internal sealed class StreamEvents(
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Between looks when no notifications arrive.</summary>
-    private static readonly TimeSpan Unheard = TimeSpan.FromSeconds(1);
+    internal static readonly TimeSpan Unheard = TimeSpan.FromSeconds(1);
 
     /// <summary>One aggregate in version order: its versions have no gaps, so the last one seen is all there is to remember.</summary>
     internal async Task<IResult> AggregateAsync(HttpContext http, string aggregateType, Guid aggregateId, CancellationToken ct)

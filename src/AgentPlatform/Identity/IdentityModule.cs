@@ -12,6 +12,8 @@ public static class IdentityModule
         services.AddSingleton<UserDirectory>();
         services.AddSingleton<KeyRing>();
         services.AddSingleton<Authenticator>();
+        services.AddSingleton<KeySessions>();
+        services.AddSingleton<DataProtectionKeys>();
         services.AddSingleton<IdempotencyStore>();
         services.AddSingleton<ManageKeys>();
         services.AddSingleton<ManageAccount>();

@@ -25,8 +25,21 @@ public sealed class AgentDirectory(TimeProvider clock)
         return await tx.SingleAsync<Agent>(Sql.Oldest, [tx.TenantId], ct);
     }
 
+    /// <summary>The tenant's agents, newest first, but deleted ones.</summary>
+    public async Task<Page<Agent>> ListAsync(Transaction tx, PageRequest page, CancellationToken ct) =>
+        Page<Agent>.Cut(await tx.QueryAsync<Agent>(Sql.List, [tx.TenantId, page.Before, page.Fetch], ct), page, agent => agent.Id);
+
     private static class Sql
     {
+        internal const string List =
+            """
+            SELECT a.id, a.name, a.description, a.system_prompt, a.default_model, a.enabled, a.created_at,
+                   greatest(a.updated_at, c.updated_at) AS updated_at, coalesce(c.popular_actions, '{}') AS popular_actions
+            FROM tenancy.agents a LEFT JOIN tenancy.instance_configs c ON c.tenant_id = a.tenant_id AND c.agent_id = a.id
+            WHERE a.tenant_id = $1 AND a.deleted_at IS NULL AND ($2::uuid IS NULL OR a.id < $2)
+            ORDER BY a.id DESC LIMIT $3
+            """;
+
         internal const string Find =
             """
             SELECT a.id, a.name, a.description, a.system_prompt, a.default_model, a.enabled, a.created_at,

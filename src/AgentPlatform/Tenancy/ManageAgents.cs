@@ -21,7 +21,7 @@ internal sealed class ManageAgents(Database database, AgentDirectory agents, Eve
     internal async Task<Page<Agent>> ListAsync(Actor actor, PageRequest page, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
-        return Page<Agent>.Cut(await tx.QueryAsync<Agent>(Sql.List, [actor.TenantId, page.Before, page.Fetch], ct), page, agent => agent.Id);
+        return await agents.ListAsync(tx, page, ct);
     }
 
     internal async Task<Result<Agent>> FindAsync(Actor actor, Guid id, CancellationToken ct)
@@ -138,15 +138,6 @@ internal sealed class ManageAgents(Database database, AgentDirectory agents, Eve
 
     private static class Sql
     {
-        internal const string List =
-            """
-            SELECT a.id, a.name, a.description, a.system_prompt, a.default_model, a.enabled, a.created_at,
-                   greatest(a.updated_at, c.updated_at) AS updated_at, coalesce(c.popular_actions, '{}') AS popular_actions
-            FROM tenancy.agents a LEFT JOIN tenancy.instance_configs c ON c.tenant_id = a.tenant_id AND c.agent_id = a.id
-            WHERE a.tenant_id = $1 AND a.deleted_at IS NULL AND ($2::uuid IS NULL OR a.id < $2)
-            ORDER BY a.id DESC LIMIT $3
-            """;
-
         internal const string Create =
             """
             INSERT INTO tenancy.agents (tenant_id, id, name, description, system_prompt, default_model, enabled)

@@ -17,7 +17,7 @@ public sealed record ChangeTenant(string? Name, string? Slug, Guid? OwnerId, Jso
 /// The tenants a user works in. All are listed, but only the one the key belongs to can be changed. Creating one makes its creator
 /// the owner and answers an API key for it.
 /// </summary>
-internal sealed class ManageTenants(Database database, TenantProvisioning provisioning, UserDirectory users, EventStore events)
+public sealed class ManageTenants(Database database, TenantProvisioning provisioning, UserDirectory users, EventStore events)
 {
     internal async Task<Result<ProvisionedTenant>> CreateAsync(Actor actor, CreateTenant request, CancellationToken ct)
     {
@@ -35,7 +35,7 @@ internal sealed class ManageTenants(Database database, TenantProvisioning provis
         return Page<Tenant>.Cut(await tx.QueryAsync<Tenant>(Sql.Mine, [actor.UserId, page.Before, page.Fetch], ct), page, tenant => tenant.Id);
     }
 
-    internal async Task<Result<Tenant>> FindAsync(Actor actor, Guid id, CancellationToken ct)
+    public async Task<Result<Tenant>> FindAsync(Actor actor, Guid id, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
         return (await tx.FindAsync<Tenant>(Sql.Find, [id, actor.UserId], ct)).OrNotFound("tenant");

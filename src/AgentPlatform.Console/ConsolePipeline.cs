@@ -1,0 +1,40 @@
+using AgentPlatform.Console.Sessions;
+using AgentPlatform.Console.Shell;
+using AgentPlatform.Console.Simulator;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AgentPlatform.Console;
+
+/// <summary>The web pages as one request delegate, which the functions <c>console/{*path}</c> and <c>simulator/{*path}</c> run. Build it once.</summary>
+public static class ConsolePipeline
+{
+    public static RequestDelegate Build(IServiceProvider services)
+    {
+        var app = new ApplicationBuilder(services);
+        app.UseMiddleware<PublicScheme>();
+        app.UseMiddleware<SecurityHeaders>();
+        app.UseMiddleware<FailurePage>();
+        app.UseRouting();
+        app.UseMiddleware<SessionGate>();
+        app.UseMiddleware<FormGuard>();
+        app.UseEndpoints(Map);
+        return app.Build();
+    }
+
+    private static void Map(IEndpointRouteBuilder endpoints)
+    {
+        endpoints.ServiceProvider.GetRequiredService<StaticAssets>().Map(endpoints);
+        endpoints.MapSessions();
+        endpoints.MapShell();
+        endpoints.MapSimulator();
+    }
+}
+
+/// <summary>Marks an endpoint that anybody may call.</summary>
+internal sealed record OpenToAll;
+
+/// <summary>What the operator's key must allow.</summary>
+internal sealed record NeedsScope(string Scope);

@@ -1,0 +1,69 @@
+using System.Security.Claims;
+using AgentPlatform.Console.Shell;
+using AgentPlatform.Identity;
+using Microsoft.AspNetCore.Http;
+
+namespace AgentPlatform.Console.Sessions;
+
+/// <summary>Who is asking (else to the sign-in page), and whether their key allows this page (else 403).</summary>
+internal sealed class SessionGate(RequestDelegate next, SessionCookie cookie, KeySessions sessions)
+{
+    public async Task InvokeAsync(HttpContext http)
+    {
+        var endpoint = http.GetEndpoint();
+        if (endpoint?.Metadata.GetMetadata<StaticAsset>() is not null)
+        {
+            await next(http);
+            return;
+        }
+
+        await EnterAsync(http);
+        if (endpoint is null || endpoint.Metadata.GetMetadata<OpenToAll>() is not null)
+        {
+            await next(http);
+        }
+        else if (http.Features.Get<OperatorSession>() is not { } session)
+        {
+            SendToSignIn(http);
+        }
+        else if (endpoint.Metadata.GetMetadata<NeedsScope>() is { } needed && !session.May(needed.Scope))
+        {
+            await Pages.Problem(403, "Not with this key", $"The API key you signed in with does not allow {needed.Scope}.").ExecuteAsync(http);
+        }
+        else
+        {
+            await next(http);
+        }
+    }
+
+    private async Task EnterAsync(HttpContext http)
+    {
+        if (cookie.Read(http) is not { } ticket)
+        {
+            return;
+        }
+
+        var resumed = await sessions.ResumeAsync(ticket.TenantId, ticket.UserId, ticket.KeyId, http.RequestAborted);
+        if (!resumed.IsOk)
+        {
+            cookie.Clear(http);
+            return;
+        }
+
+        http.Features.Set(new OperatorSession(resumed.Value.Actor, ticket.KeyId, resumed.Value.Scopes));
+        // Form tokens are bound to whom they were given.
+        http.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.NameIdentifier, $"{ticket.TenantId}/{ticket.UserId}/{ticket.KeyId}")], "console"));
+    }
+
+    private static void SendToSignIn(HttpContext http)
+    {
+        // An event stream cannot follow a redirect to a page, and a form that was posted cannot be posted again by one.
+        if (!HttpMethods.IsGet(http.Request.Method) || http.Request.Headers.Accept.Contains("text/event-stream"))
+        {
+            http.Response.StatusCode = StatusCodes.Status401Unauthorized;
+            return;
+        }
+
+        http.Response.Redirect($"/console/sign-in?return={Uri.EscapeDataString(http.Request.Path + http.Request.QueryString)}");
+    }
+}

@@ -1,0 +1,13 @@
+namespace AgentPlatform.Functions;
+
+/// <summary>The web pages. Two addresses, one pipeline, which serves both and signs operators in.</summary>
+public sealed class ConsoleFunctions(Pipelines pipelines)
+{
+    [Function("Console")]
+    public Task<IResult> ConsoleAsync([HttpTrigger(AuthorizationLevel.Anonymous, "get", "post", Route = "console/{*path}")] HttpRequest request) =>
+        pipelines.ConsoleAsync(request.HttpContext);
+
+    [Function("Simulator")]
+    public Task<IResult> SimulatorAsync([HttpTrigger(AuthorizationLevel.Anonymous, "get", "post", Route = "simulator/{*path}")] HttpRequest request) =>
+        pipelines.ConsoleAsync(request.HttpContext);
+}

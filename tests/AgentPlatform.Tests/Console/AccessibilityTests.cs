@@ -1,0 +1,87 @@
+using System.Text.Json;
+using AgentPlatform.Tests.Rules;
+using Microsoft.Playwright;
+
+namespace AgentPlatform.Tests.Console;
+
+/// <summary>axe-core finds nothing on any page, in light and dark, on a desk and on a phone.</summary>
+[Collection("Console")]
+public sealed class AccessibilityTests(ConsoleSite site)
+{
+    private static readonly Lazy<string> Axe = new(() => File.ReadAllText(Path.Combine(Repository.Folder("tests/witnesses"), "node_modules/axe-core/axe.min.js")));
+
+    [Theory]
+    [InlineData(ColorScheme.Light, 1360, 860)]
+    [InlineData(ColorScheme.Dark, 1360, 860)]
+    [InlineData(ColorScheme.Light, 390, 844)]
+    [InlineData(ColorScheme.Dark, 390, 844)]
+    public async Task No_page_violates_a_rule(ColorScheme scheme, int width, int height)
+    {
+        var tenant = await site.TenantAsync();
+        var conversation = await Talk.BeginAsync(site, tenant, "hello <b>there</b>");
+        var page = await site.OpenAsync(tenant.ApiKey, $"/simulator/{conversation}", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
+        await page.Locator(".theirs .text").First.WaitForAsync();
+        await page.Locator("#live[data-state=on]").WaitForAsync();
+        foreach (var path in new[] { $"/simulator/{conversation}", "/simulator", "/console", "/console/nowhere" })
+        {
+            await page.GotoAsync(new Uri(site.Address, path).ToString());
+            Assert.Empty(await ViolationsAsync(page));
+            Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), $"{path} is wider than the screen");
+        }
+
+        await page.ClickAsync(".sign-out button");
+        await page.FillAsync("#key", "wrong");
+        await page.ClickAsync("main button[type=submit]");
+        await page.Locator(".alert").WaitForAsync();
+        Assert.Empty(await ViolationsAsync(page));
+        await page.Context.CloseAsync();
+    }
+
+    [Fact]
+    public async Task Everything_is_reached_and_seen_by_keyboard()
+    {
+        var tenant = await site.TenantAsync();
+        var conversation = await Talk.BeginAsync(site, tenant, "hello");
+        var page = await site.OpenAsync(tenant.ApiKey, $"/simulator/{conversation}");
+        var reached = new List<string>();
+        for (var i = 0; i < 25; i++)
+        {
+            await page.Keyboard.PressAsync("Tab");
+            if (await page.EvaluateAsync<bool>("document.activeElement !== document.body"))
+            {
+                reached.Add(await page.EvaluateAsync<string>("(document.activeElement.getAttribute('aria-label') || document.activeElement.textContent || document.activeElement.id).trim()"));
+                Assert.NotEqual("none", await page.EvaluateAsync<string>("getComputedStyle(document.activeElement).outlineStyle"));
+            }
+        }
+
+        foreach (var wanted in new[] { "Skip to content", "AgentPlatform", "Overview", "Simulator", "Sign out", "New conversation", "Messages", "text", "Send", "Turns, latest last" })
+        {
+            Assert.Contains(wanted, reached);
+        }
+
+        await page.Context.CloseAsync();
+    }
+
+    [Fact]
+    public async Task Who_asked_for_less_motion_gets_none()
+    {
+        var tenant = await site.TenantAsync();
+        var conversation = await Talk.BeginAsync(site, tenant, "hello");
+        var page = await site.OpenAsync(tenant.ApiKey, $"/simulator/{conversation}", new() { ReducedMotion = ReducedMotion.Reduce });
+        await page.Locator(".theirs .text").First.WaitForAsync();
+        Assert.Equal(0, await page.EvaluateAsync<int>("document.getAnimations().length"));
+        await page.Context.CloseAsync();
+    }
+
+    private static async Task<IReadOnlyList<string>> ViolationsAsync(IPage page)
+    {
+        await page.EvaluateAsync(Axe.Value);
+        var result = await page.EvaluateAsync<JsonElement>("axe.run()");
+        return
+        [
+            .. from violation in result.GetProperty("violations").EnumerateArray()
+               from node in violation.GetProperty("nodes").EnumerateArray()
+               select $"{page.Url} {violation.GetProperty("id").GetString()}: {node.GetProperty("html").GetString()}",
+        ];
+    }
+}

@@ -1,0 +1,183 @@
+using System.Net;
+using AgentPlatform.Identity;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Tests.Console;
+
+[Collection("Console")]
+public sealed class SignInTests(ConsoleSite site)
+{
+    [Fact]
+    public async Task A_key_opens_a_session_whose_cookie_no_script_and_no_other_site_can_use()
+    {
+        var tenant = await site.TenantAsync();
+        using var client = site.Client();
+        using var answer = await client.SubmitAsync("/console/sign-in?return=%2Fsimulator", "/console/sign-in", ("key", $" {tenant.ApiKey} "), ("return", "/simulator"));
+        Assert.Equal(HttpStatusCode.SeeOther, answer.StatusCode);
+        Assert.Equal("/simulator", answer.Headers.Location!.ToString());
+        var cookie = Assert.Single(answer.Headers.GetValues("Set-Cookie"), c => c.StartsWith("agentplatform_session=", StringComparison.Ordinal));
+        Assert.Contains("httponly", cookie, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("samesite=strict", cookie, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("expires=", cookie, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain("secure", cookie, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain(tenant.ApiKey, cookie, StringComparison.Ordinal);
+        Assert.DoesNotContain(tenant.TenantId.ToString(), cookie, StringComparison.Ordinal);
+        using var page = await client.GetAsync("/console");
+        Assert.Equal(HttpStatusCode.OK, page.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("ap_wrong")]
+    [InlineData("ap_AAAAAAAA_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+    [InlineData("' OR 1=1 --")]
+    public async Task A_wrong_key_is_refused_and_not_repeated(string key)
+    {
+        using var client = site.Client();
+        using var answer = await client.SubmitAsync("/console/sign-in", "/console/sign-in", ("key", key));
+        var html = await answer.Content.ReadAsStringAsync();
+        Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+        Assert.Contains("role=\"alert\"", html, StringComparison.Ordinal);
+        Assert.True(key.Length == 0 || !html.Contains(key, StringComparison.Ordinal));
+        Assert.Empty(client.Cookies.GetCookies(site.Address).Where(c => c.Name == "agentplatform_session"));
+    }
+
+    [Fact]
+    public async Task A_form_without_its_token_is_refused()
+    {
+        var tenant = await site.TenantAsync();
+        using var stranger = site.Client();
+        using var signIn = await stranger.PostAsync("/console/sign-in", ("key", tenant.ApiKey));
+        Assert.Equal(HttpStatusCode.BadRequest, signIn.StatusCode);
+        Assert.False(signIn.Headers.TryGetValues("Set-Cookie", out var cookies) && cookies.Any(c => c.StartsWith("agentplatform_session", StringComparison.Ordinal)));
+
+        using var client = await site.SignedInAsync(tenant.ApiKey);
+        foreach (var action in new[] { "/simulator", $"/simulator/{ConsoleSite.NewId()}/messages", "/console/sign-out" })
+        {
+            using var answer = await client.PostAsync(action, ("agent", $"{tenant.AgentId}"), ("text", "hello"));
+            Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        }
+    }
+
+    [Fact]
+    public async Task The_token_of_another_operator_is_refused()
+    {
+        var (mine, theirs) = (await site.TenantAsync(), await site.TenantAsync());
+        using var client = await site.SignedInAsync(mine.ApiKey);
+        using var other = await site.SignedInAsync(theirs.ApiKey);
+        var token = await other.TokenAsync("/simulator");
+        using var answer = await client.PostAsync("/simulator", ("form_token", token), ("agent", $"{mine.AgentId}"), ("text", "hello"));
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+    }
+
+    [Fact]
+    public async Task Without_a_session_pages_lead_to_the_sign_in_and_come_back()
+    {
+        using var client = site.Client();
+        using var page = await client.GetAsync("/simulator?agent=1");
+        Assert.Equal(HttpStatusCode.Redirect, page.StatusCode);
+        Assert.Equal("/console/sign-in?return=%2Fsimulator%3Fagent%3D1", page.Headers.Location!.OriginalString);
+        using var stream = new HttpRequestMessage(HttpMethod.Get, $"/simulator/{ConsoleSite.NewId()}/events") { Headers = { { "Accept", "text/event-stream" } } };
+        using var refused = await client.Http.SendAsync(stream);
+        Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("https://evil.example/")]
+    [InlineData("//evil.example/")]
+    [InlineData("/\\evil.example/")]
+    [InlineData("javascript:alert(1)")]
+    [InlineData("/\n/evil.example")]
+    public async Task Signing_in_leads_nowhere_else(string target)
+    {
+        var tenant = await site.TenantAsync();
+        using var client = site.Client();
+        using var answer = await client.SubmitAsync("/console/sign-in", "/console/sign-in", ("key", tenant.ApiKey), ("return", target));
+        Assert.Equal("/console", answer.Headers.Location!.OriginalString);
+    }
+
+    [Fact]
+    public async Task Signing_out_ends_the_session()
+    {
+        var tenant = await site.TenantAsync();
+        using var client = await site.SignedInAsync(tenant.ApiKey);
+        using var answer = await client.SubmitAsync("/console", "/console/sign-out");
+        Assert.Equal(HttpStatusCode.SeeOther, answer.StatusCode);
+        using var page = await client.GetAsync("/console");
+        Assert.Equal(HttpStatusCode.Redirect, page.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_revoked_key_ends_its_sessions_at_once()
+    {
+        var tenant = await site.TenantAsync();
+        using var client = await site.SignedInAsync(tenant.ApiKey);
+        var owner = new Actor(tenant.TenantId, tenant.OwnerId, "owner");
+        await site.Platform.AsAsync(owner, tx => site.Platform.Get<KeyRing>().RevokeAsync(tx, tenant.ApiKeyId, CancellationToken.None));
+        using var page = await client.GetAsync("/console");
+        Assert.Equal(HttpStatusCode.Redirect, page.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_session_is_known_to_every_host_and_secure_where_the_public_address_is()
+    {
+        var tenant = await site.TenantAsync();
+        using var client = await site.SignedInAsync(tenant.ApiKey);
+        var session = client.Cookies.GetCookies(site.Address).Single(c => c.Name == "agentplatform_session").Value;
+        await using var second = await site.AnotherHostAsync(("PublicBaseUrl", "https://agents.example"));
+        using var page = new HttpRequestMessage(HttpMethod.Get, "/console") { Headers = { { "Cookie", $"agentplatform_session={session}" } } };
+        using var answer = await second.Client.SendAsync(page);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+
+        using var there = site.Client(second.Client.BaseAddress!);
+        using var form = await there.GetAsync("/console/sign-in");
+        Assert.All(form.Headers.GetValues("Set-Cookie"), cookie => Assert.Contains("secure", cookie, StringComparison.OrdinalIgnoreCase));
+    }
+
+    [Fact]
+    public async Task A_tampered_cookie_is_no_session()
+    {
+        var tenant = await site.TenantAsync();
+        using var client = await site.SignedInAsync(tenant.ApiKey);
+        var cookie = client.Cookies.GetCookies(site.Address).Single(c => c.Name == "agentplatform_session");
+        cookie.Value = cookie.Value[..^4] + "AAAA";
+        using var page = await client.GetAsync("/console");
+        Assert.Equal(HttpStatusCode.Redirect, page.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_key_that_may_only_read_sees_and_does_not_send()
+    {
+        var tenant = await site.TenantAsync();
+        var owner = new Actor(tenant.TenantId, tenant.OwnerId, "owner");
+        var key = await site.Platform.AsAsync(owner, tx => site.Platform.Get<KeyRing>().IssueAsync(tx, tenant.OwnerId, new NewApiKey("wallboard", "viewer"), CancellationToken.None));
+        using var client = await site.SignedInAsync(key.Secret);
+        var html = await client.Http.GetStringAsync(new Uri("/simulator", UriKind.Relative));
+        Assert.Contains("not write in them", html, StringComparison.Ordinal);
+        using var answer = await client.SubmitAsync("/simulator", "/simulator", ("agent", $"{tenant.AgentId}"), ("text", "hello"));
+        Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_key_for_something_else_sees_nothing()
+    {
+        var tenant = await site.TenantAsync();
+        var owner = new Actor(tenant.TenantId, tenant.OwnerId, "owner");
+        var key = await site.Platform.AsAsync(owner, tx =>
+            site.Platform.Get<KeyRing>().IssueAsync(tx, tenant.OwnerId, new NewApiKey("import", "owner") { Scopes = ["contacts:write"] }, CancellationToken.None));
+        using var client = await site.SignedInAsync(key.Secret);
+        using var answer = await client.GetAsync("/console");
+        Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+    }
+
+    [Fact]
+    public async Task The_keys_that_seal_sessions_are_no_tenants_to_read()
+    {
+        var tenant = await site.TenantAsync();
+        using var client = await site.SignedInAsync(tenant.ApiKey);
+        Assert.True(await site.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM identity.data_protection_keys") > 0);
+        var refused = await Assert.ThrowsAsync<Npgsql.PostgresException>(() => site.Platform.AsAsync(
+            new Actor(tenant.TenantId, tenant.OwnerId, "owner"), tx => tx.QueryAsync<string>("SELECT xml FROM identity.data_protection_keys", [], CancellationToken.None)));
+        Assert.Equal(Npgsql.PostgresErrorCodes.InsufficientPrivilege, refused.SqlState);
+    }
+}

@@ -1,0 +1,41 @@
+using System.Net;
+using AgentPlatform.Actions;
+using AgentPlatform.Brain;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using AgentPlatform.Tenancy;
+
+namespace AgentPlatform.Tests.Console;
+
+/// <summary>Tenants and conversations for the tests of pages.</summary>
+internal static class Talk
+{
+    /// <summary>Begins a conversation with the pages' own form.</summary>
+    internal static async Task<Guid> BeginAsync(ConsoleSite site, ProvisionedTenant tenant, string text)
+    {
+        using var client = await site.SignedInAsync(tenant.ApiKey);
+        using var answer = await client.SubmitAsync("/simulator", "/simulator", ("agent", $"{tenant.AgentId}"), ("text", text));
+        Assert.Equal(HttpStatusCode.SeeOther, answer.StatusCode);
+        return Guid.Parse(answer.Headers.Location!.OriginalString["/simulator/".Length..]);
+    }
+
+    /// <summary>Its agent knows when it is open.</summary>
+    internal static Task<ProvisionedTenant> TenantThatAnswersAsync(ConsoleSite site) => TenantWithAsync(site, new ActionDefinition
+    {
+        ActionId = "opening_hours",
+        ActionName = "opening hours",
+        Synonyms = Json.Of(new[] { "when are you open" }),
+        ExecutionType = "reply",
+        ResponseTemplate = "We are open from nine to five.",
+    });
+
+    internal static Task<ProvisionedTenant> TenantThatOnboardsAsync(ConsoleSite site) => TenantWithAsync(site, Onboarding.Default);
+
+    private static async Task<ProvisionedTenant> TenantWithAsync(ConsoleSite site, ActionDefinition action)
+    {
+        var tenant = await site.TenantAsync();
+        var created = await site.Platform.AsAsync(Actor.System(tenant.TenantId), tx => site.Platform.Get<ActionRegistry>().CreateAsync(tx, tenant.AgentId, action, CancellationToken.None));
+        Assert.True(created.IsOk);
+        return tenant;
+    }
+}
