@@ -21,7 +21,8 @@ public sealed class ActionQueueTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _talk.DisposeAsync();
 
-    [Fact, Behaviour("brain-queue-idempotent-enqueue")]
+    [Fact]
+    [Behaviour("brain-queue-idempotent-enqueue")]
     public async Task The_same_key_is_queued_once_also_when_asked_at_the_same_moment()
     {
         await _talk.SessionAsync();
@@ -33,7 +34,8 @@ public sealed class ActionQueueTests : IAsyncLifetime
         Assert.Single(await _talk.ExecutionsAsync());
     }
 
-    [Fact, Behaviour("brain-queue-claim-once")]
+    [Fact]
+    [Behaviour("brain-queue-claim-once")]
     public async Task Two_workers_execute_a_request_once()
     {
         await EnqueueAsync("plain");
@@ -47,7 +49,8 @@ public sealed class ActionQueueTests : IAsyncLifetime
         Assert.NotNull(Assert.Single(await _talk.QueueAsync()).StartedAt);
     }
 
-    [Fact, Behaviour("brain-queue-priority-order")]
+    [Fact]
+    [Behaviour("brain-queue-priority-order")]
     public async Task The_highest_priority_runs_first_and_among_equals_the_oldest()
     {
         foreach (var (id, priority) in new[] { ("a_low", "low"), ("b_normal", "normal"), ("c_critical", "critical"), ("d_normal", "normal") })
@@ -67,7 +70,8 @@ public sealed class ActionQueueTests : IAsyncLifetime
         Assert.Equal(next.Select(q => q.ActionId), claims);
     }
 
-    [Fact, Behaviour("brain-queue-status-set", "brain-intent-status-lifecycle")]
+    [Fact]
+    [Behaviour("brain-queue-status-set", "brain-intent-status-lifecycle")]
     public async Task Words_outside_the_vocabularies_are_refused_by_the_database()
     {
         await EnqueueAsync("plain");
@@ -77,7 +81,8 @@ public sealed class ActionQueueTests : IAsyncLifetime
         await ViolatesAsync("UPDATE actions.action_queue SET status = 'blocked'", "action_queue_blocked_says_why");
     }
 
-    [Fact, Behaviour("brain-intent-cancel")]
+    [Fact]
+    [Behaviour("brain-intent-cancel")]
     public async Task A_cancelled_intent_takes_its_waiting_actions_with_it()
     {
         await _talk.OfferAsync(Plain with { ActionId = "needs", ActionName = "needs a value", ParamsRequired = Json.Of(new[] { "value" }) });
@@ -93,7 +98,8 @@ public sealed class ActionQueueTests : IAsyncLifetime
         Assert.Empty(await _talk.ExecutionsAsync());
     }
 
-    [Fact, Behaviour("brain-action-opposites")]
+    [Fact]
+    [Behaviour("brain-action-opposites")]
     public async Task A_request_cancels_the_waiting_request_of_its_opposite()
     {
         await _talk.OfferAsync(Jobs.Apply);
@@ -106,7 +112,8 @@ public sealed class ActionQueueTests : IAsyncLifetime
         Assert.Empty(_talk.Endpoint.Requests);
     }
 
-    [Fact, Behaviour("brain-action-dependencies", "brain-queue-unblock")]
+    [Fact]
+    [Behaviour("brain-action-dependencies", "brain-queue-unblock")]
     public async Task A_dependent_action_waits_until_what_it_depends_on_is_done()
     {
         await _talk.OfferAsync(Plain with { ActionId = "second", ActionName = "second step", Dependencies = Json.Of(new[] { "plain" }), ResponseTemplate = "second done" });
@@ -119,7 +126,8 @@ public sealed class ActionQueueTests : IAsyncLifetime
         Assert.All(await _talk.QueueAsync(), q => Assert.Equal((QueueStatus.Completed, null), (q.Status, q.BlockerReason)));
     }
 
-    [Fact, Behaviour("brain-intent-blocked-reason", "brain-eligibility-requires-auth", "brain-eligibility-user-tier")]
+    [Fact]
+    [Behaviour("brain-intent-blocked-reason", "brain-eligibility-requires-auth", "brain-eligibility-user-tier")]
     public async Task A_blocked_intent_says_why_and_is_taken_up_when_the_reason_is_gone()
     {
         await _talk.OfferAsync(
@@ -135,7 +143,8 @@ public sealed class ActionQueueTests : IAsyncLifetime
         Assert.Equal([("completed", null), ("blocked", "user_tier")], (await _talk.IntentsAsync()).Take(2).Select(i => (i.Status, i.BlockedReason)));
     }
 
-    [Fact, Behaviour("brain-eligibility-blockers")]
+    [Fact]
+    [Behaviour("brain-eligibility-blockers")]
     public async Task A_blocker_that_holds_keeps_the_action_waiting()
     {
         await _talk.OfferAsync(Plain with { ActionId = "invoice", ActionName = "send invoice", Blockers = Json.Of(new[] { new { reason = "no_company", field = "contact.company", @is = "missing" } }) });

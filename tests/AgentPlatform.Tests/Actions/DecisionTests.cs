@@ -9,7 +9,8 @@ public sealed class DecisionTests
 {
     private static readonly DateTimeOffset Now = new(2026, 5, 4, 12, 0, 0, TimeSpan.Zero);
 
-    [Theory, Behaviour("brain-priority-mapping")]
+    [Theory]
+    [Behaviour("brain-priority-mapping")]
     [InlineData("low", 2)]
     [InlineData("normal", 5)]
     [InlineData("high", 8)]
@@ -95,7 +96,8 @@ public sealed class DecisionTests
     public void Dots_cannot_climb_the_path_of_a_url(string value) =>
         Assert.Throws<TemplateException>(() => Templates.Url("https://h/users/{{id}}/jobs", Json.Of(new { id = value })));
 
-    [Theory, Behaviour("brain-exec-success-criteria")]
+    [Theory]
+    [Behaviour("brain-exec-success-criteria")]
     [InlineData(200, """{"state":"accepted"}""", null)]
     [InlineData(200, """{"state":"declined"}""", "criteria_failed")]
     [InlineData(200, """{"state":"accepted","error":{"code":7}}""", "criteria_failed")]
@@ -122,7 +124,8 @@ public sealed class DecisionTests
         Assert.Equal("criteria_failed", HttpAction.Judge(action, 200, Parameters.None).Failure!.Kind);
     }
 
-    [Fact, Behaviour("brain-eligibility-user-tier", "brain-eligibility-requires-auth")]
+    [Fact]
+    [Behaviour("brain-eligibility-user-tier", "brain-eligibility-requires-auth")]
     public void Tiers_and_authentication_decide_who_may()
     {
         var premium = new ActionDefinition { ActionName = "Export", EligibilityCriteria = Json.Of(new { user_tier = new[] { "premium", "verified" } }) };

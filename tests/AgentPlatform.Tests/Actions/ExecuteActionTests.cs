@@ -21,7 +21,8 @@ public sealed class ExecuteActionTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _talk.DisposeAsync();
 
-    [Fact, Behaviour("brain-exec-captures-io", "brain-exec-duration", "brain-queue-timing", "brain-exec-trace")]
+    [Fact]
+    [Behaviour("brain-exec-captures-io", "brain-exec-duration", "brain-queue-timing", "brain-exec-trace")]
     public async Task An_attempt_is_recorded_with_what_went_in_and_what_came_out()
     {
         _talk.Endpoint.Answers(201, """{"n":7}""");
@@ -40,7 +41,8 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         Assert.Equal(run.ExecutionId, Assert.Single(traced.Items).ExecutionId);
     }
 
-    [Fact, Behaviour("brain-queue-retry-backoff", "brain-queue-retry-not-early", "brain-queue-retry-errors", "brain-exec-log-per-attempt", "brain-queue-retry-policy-source")]
+    [Fact]
+    [Behaviour("brain-queue-retry-backoff", "brain-queue-retry-not-early", "brain-queue-retry-errors", "brain-exec-log-per-attempt", "brain-queue-retry-policy-source")]
     public async Task A_failed_call_is_tried_again_after_its_delay_and_not_before()
     {
         _talk.Endpoint.Answers(503, "{}").Answers(200, """{"n":1}""");
@@ -64,7 +66,8 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         Assert.Equal(2, runs.Select(r => r.ExecutionId).Distinct().Count());
     }
 
-    [Fact, Behaviour("brain-queue-exhaust-to-dlq", "brain-dlq-capture", "brain-dlq-time-in-queue", "brain-dlq-notify-user", "brain-dlq-intervention", "brain-intent-resolution", "brain-intent-queue-sync")]
+    [Fact]
+    [Behaviour("brain-queue-exhaust-to-dlq", "brain-dlq-capture", "brain-dlq-time-in-queue", "brain-dlq-notify-user", "brain-dlq-intervention", "brain-intent-resolution", "brain-intent-queue-sync")]
     public async Task An_action_that_exhausts_its_tries_becomes_one_dead_letter_and_the_contact_is_told_once()
     {
         _talk.Endpoint.Answers(500, "{}");
@@ -92,7 +95,8 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         Assert.True((await _talk.ExecutionsAsync())[^1].FinalRetry);
     }
 
-    [Fact, Behaviour("brain-dlq-resolve", "brain-dlq-escalate")]
+    [Fact]
+    [Behaviour("brain-dlq-resolve", "brain-dlq-escalate")]
     public async Task A_dead_letter_is_escalated_and_resolved_once_with_notes()
     {
         _talk.Endpoint.Answers(400, "{}");
@@ -110,7 +114,8 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         Assert.Empty((await _talk.InAsync(tx => dead.ListAsync(tx, resolved: false, null, new PageRequest(10, null), default))).Items);
     }
 
-    [Fact, Behaviour("brain-queue-retry-on-errors")]
+    [Fact]
+    [Behaviour("brain-queue-retry-on-errors")]
     public async Task A_refusal_that_the_policy_does_not_list_fails_at_once()
     {
         _talk.Endpoint.Answers(422, "{}");
@@ -121,7 +126,8 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         Assert.Equal("api_rejected", Assert.Single(await _talk.ExecutionsAsync()).ErrorType);
     }
 
-    [Fact, Behaviour("brain-exec-timeout")]
+    [Fact]
+    [Behaviour("brain-exec-timeout")]
     public async Task An_attempt_that_takes_too_long_ends_as_a_timeout_and_is_tried_again()
     {
         _talk.Endpoint.Hangs();
@@ -133,7 +139,8 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         Assert.Equal(QueueStatus.Retrying, Assert.Single(await _talk.QueueAsync()).Status);
     }
 
-    [Fact, Behaviour("brain-exec-duplicate")]
+    [Fact]
+    [Behaviour("brain-exec-duplicate")]
     public async Task A_key_that_was_executed_is_not_executed_again()
     {
         _talk.Endpoint.Answers(200, """{"n":1}""");
@@ -153,7 +160,8 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         Assert.Equal(1, Assert.Single(await _talk.QueueAsync()).Result!.Value.GetProperty("n").GetInt32());
     }
 
-    [Fact, Behaviour("brain-queue-survives-crash")]
+    [Fact]
+    [Behaviour("brain-queue-survives-crash")]
     public async Task An_attempt_whose_worker_died_is_closed_as_interrupted_and_made_again_with_the_same_key()
     {
         _talk.Endpoint.Answers(200, """{"n":1}""");
@@ -191,7 +199,8 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         Assert.DoesNotContain(await _talk.ExecutionsAsync(), run => run.Status == "executing");
     }
 
-    [Fact, Behaviour("brain-exec-immutable")]
+    [Fact]
+    [Behaviour("brain-exec-immutable")]
     public async Task A_finished_attempt_cannot_be_rewritten_but_for_what_happens_to_it_later()
     {
         _talk.Endpoint.Answers(200, "{}");
@@ -202,7 +211,8 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         Assert.Equal(1, await _talk.InAsync(tx => tx.ExecuteAsync("UPDATE actions.action_execution_log SET rollback_performed = true, acknowledged = true, acknowledged_at = now()", [], default)));
     }
 
-    [Fact, Behaviour("brain-exec-ack")]
+    [Fact]
+    [Behaviour("brain-exec-ack")]
     public async Task Only_an_attempt_that_asks_for_it_is_acknowledged()
     {
         await _talk.OfferAsync(Ping with { ActionId = "pay", ActionName = "pay the bill", RequiresUserAcknowledgement = true });

@@ -16,7 +16,8 @@ public sealed class RegistryTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _api.DisposeAsync();
 
-    [Fact, Behaviour("brain-registry-unique")]
+    [Fact]
+    [Behaviour("brain-registry-unique")]
     public async Task An_action_id_is_taken_once_per_agent()
     {
         var other = (await _api.PostAsync("/api/v1/agents", new { name = "Other" })).Json.GetProperty("id").GetGuid();
@@ -43,7 +44,8 @@ public sealed class RegistryTests : IAsyncLifetime
         Assert.Equal((404, "action_not_found"), Of(await _api.GetAsync($"{Path}/ping")));
     }
 
-    [Fact, Behaviour("brain-registry-active-only", "brain-intent-match-type")]
+    [Fact]
+    [Behaviour("brain-registry-active-only", "brain-intent-match-type")]
     public async Task Only_active_actions_are_matched()
     {
         await _api.PostAsync(Path, new { action_id = "ping", action_name = "ping the server" });
@@ -79,7 +81,8 @@ public sealed class RegistryTests : IAsyncLifetime
         Assert.Equal((400, "validation_failed"), Of(await _api.PostAsync($"/api/v1/conversations/{conversation}/messages", new { text = " " })));
     }
 
-    [Fact, Behaviour("brain-brand-isolation", "brain-brand-instance-hierarchy")]
+    [Fact]
+    [Behaviour("brain-brand-isolation", "brain-brand-instance-hierarchy")]
     public async Task Another_brand_sees_nothing_of_it_and_a_deleted_agent_takes_its_rows_along()
     {
         await _api.PostAsync(Path, new { action_id = "ping", action_name = "ping the server", params_required = new[] { "x" } });

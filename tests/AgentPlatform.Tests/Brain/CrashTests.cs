@@ -31,7 +31,8 @@ public sealed class CrashTests : IAsyncLifetime
         Assert.Equal(1, (await _talk.EventsAsync()).Count(e => e == "turn.completed") - 1);
     }
 
-    [Fact, Behaviour("brain-intent-queue-sync")]
+    [Fact]
+    [Behaviour("brain-intent-queue-sync")]
     public async Task A_settlement_that_dies_is_made_again_with_the_same_key_and_told_once()
     {
         _talk.Endpoint.Answers(200, Jobs.Found);

@@ -12,7 +12,8 @@ public sealed class IntentLedgerTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _talk.DisposeAsync();
 
-    [Theory, Behaviour("brain-intent-immutable-core")]
+    [Theory]
+    [Behaviour("brain-intent-immutable-core")]
     [InlineData("intent_type = 'other'")]
     [InlineData("entities = '{\"a\":1}'")]
     [InlineData("confidence = 0.10")]
@@ -26,7 +27,8 @@ public sealed class IntentLedgerTests : IAsyncLifetime
         Assert.Equal(PostgresErrorCodes.RestrictViolation, (await RefusedAsync($"UPDATE brain.intent_ledger SET {change}")).SqlState);
     }
 
-    [Fact, Behaviour("brain-intent-immutable-core")]
+    [Fact]
+    [Behaviour("brain-intent-immutable-core")]
     public async Task An_intent_cannot_be_deleted_but_its_outcome_may_be_written()
     {
         await _talk.SayAsync("hello");
@@ -35,7 +37,8 @@ public sealed class IntentLedgerTests : IAsyncLifetime
         Assert.Equal(1, await _talk.InAsync(tx => tx.ExecuteAsync("UPDATE brain.intent_ledger SET response_text = 'hi', resolution = 'r', error = 'e'", [], default)));
     }
 
-    [Theory, Behaviour("brain-intent-terminal-states", "brain-intent-status-lifecycle")]
+    [Theory]
+    [Behaviour("brain-intent-terminal-states", "brain-intent-status-lifecycle")]
     [InlineData("completed")]
     [InlineData("failed")]
     [InlineData("action_not_found")]
@@ -51,7 +54,8 @@ public sealed class IntentLedgerTests : IAsyncLifetime
         }
     }
 
-    [Fact, Behaviour("brain-intent-status-lifecycle")]
+    [Fact]
+    [Behaviour("brain-intent-status-lifecycle")]
     public async Task An_intent_begins_as_new_and_goes_only_the_legal_ways()
     {
         var id = await LogAsync();
@@ -64,7 +68,8 @@ public sealed class IntentLedgerTests : IAsyncLifetime
         Assert.Equal("intent_ledger_begins_new", (await RefusedAsync("INSERT INTO brain.intent_ledger (tenant_id, id, intent_id, session_id, contact_id, agent_id, conversation_id, intent_type, confidence, turn_number, sequence_order, status) SELECT tenant_id, gen_random_uuid(), 'x', session_id, contact_id, agent_id, conversation_id, 'a', 1, 1, 99, 'completed' FROM brain.intent_ledger")).ConstraintName);
     }
 
-    [Fact, Behaviour("brain-intent-status-lifecycle")]
+    [Fact]
+    [Behaviour("brain-intent-status-lifecycle")]
     public async Task A_word_outside_the_nine_is_no_status()
     {
         await LogAsync();
@@ -74,7 +79,8 @@ public sealed class IntentLedgerTests : IAsyncLifetime
         Assert.Equal(9, rule.Split("::text").Length - 1);
     }
 
-    [Theory, Behaviour("brain-intent-confidence-range")]
+    [Theory]
+    [Behaviour("brain-intent-confidence-range")]
     [InlineData("1.01", false)]
     [InlineData("-0.01", false)]
     [InlineData("NULL", false)]
@@ -93,7 +99,8 @@ public sealed class IntentLedgerTests : IAsyncLifetime
         Assert.Equal(0.88m, await _talk.InAsync(tx => tx.SingleAsync<decimal>("SELECT confidence FROM brain.intent_ledger WHERE intent_id = 'x'", [], default)));
     }
 
-    [Fact, Behaviour("brain-intent-match-analytics")]
+    [Fact]
+    [Behaviour("brain-intent-match-analytics")]
     public async Task Matches_are_counted_by_their_type()
     {
         await _talk.SayAsync("search jobs");

@@ -12,7 +12,8 @@ public sealed class OnboardingTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _talk.DisposeAsync();
 
-    [Fact, Behaviour("yp-bouncer-onboarding", "yp-verify-transition", "yp-route-by-verified")]
+    [Fact]
+    [Behaviour("yp-bouncer-onboarding", "yp-verify-transition", "yp-route-by-verified")]
     public async Task The_bouncer_collects_the_profile_verifies_and_hands_over_to_the_concierge()
     {
         Assert.EndsWith("What is your first name?", await _talk.SayAsync("hi"), StringComparison.Ordinal);
@@ -60,7 +61,8 @@ public sealed class OnboardingTests : IAsyncLifetime
         Assert.Equal("And your last name?", await _talk.SayAsync("Ada"));
     }
 
-    [Fact, Behaviour("yp-innovator-agent", "yp-route-by-verified")]
+    [Fact]
+    [Behaviour("yp-innovator-agent", "yp-route-by-verified")]
     public async Task An_innovator_is_greeted_by_their_own_agent_which_takes_notes()
     {
         await SetAsync("verified = true, innovator = true, poc_agent_type = 'innovator', first_name = 'Grace', company = 'Cobol Inc'");
@@ -73,7 +75,8 @@ public sealed class OnboardingTests : IAsyncLifetime
         Assert.Equal(["innovator", "innovator"], await _talk.InAsync(tx => tx.QueryAsync<string>("SELECT agent_id FROM messaging.message_queue ORDER BY created_at", [], default)));
     }
 
-    [Fact, Behaviour("yp-priorities-top5", "yp-priorities-presented")]
+    [Fact]
+    [Behaviour("yp-priorities-top5", "yp-priorities-presented")]
     public async Task The_concierge_opens_with_the_top_five_priorities_once()
     {
         await SetAsync("verified = true, poc_agent_type = 'concierge', first_name = 'Ada'");

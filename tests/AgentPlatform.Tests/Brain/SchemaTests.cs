@@ -12,7 +12,8 @@ public sealed class SchemaTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _talk.DisposeAsync();
 
-    [Theory, Behaviour("brain-context-cascade")]
+    [Theory]
+    [Behaviour("brain-context-cascade")]
     [InlineData("DELETE FROM conversations.sessions")]
     [InlineData("DELETE FROM tenancy.agents")]
     public async Task Deleting_what_they_belong_to_takes_intents_requests_attempts_and_dead_letters_along(string delete)
@@ -34,7 +35,8 @@ public sealed class SchemaTests : IAsyncLifetime
         Assert.Equal(delete.Contains("agents", StringComparison.Ordinal) ? 0 : 1, await _talk.InAsync(tx => tx.SingleAsync<long>("SELECT count(*) FROM actions.action_registry", [], default)));
     }
 
-    [Fact, Behaviour("brain-type-consistency")]
+    [Fact]
+    [Behaviour("brain-type-consistency")]
     public async Task Executions_and_workflow_instances_have_one_type_everywhere_and_join_without_a_cast()
     {
         _talk.Endpoint.Answers(200, "{}");
@@ -47,7 +49,8 @@ public sealed class SchemaTests : IAsyncLifetime
             "SELECT e.status FROM actions.action_queue q JOIN actions.action_execution_log e ON e.execution_id = q.execution_id", [], default)));
     }
 
-    [Fact, Behaviour("brain-index-coverage")]
+    [Fact]
+    [Behaviour("brain-index-coverage")]
     public async Task Every_index_of_the_seed_exists_on_the_tables_that_do()
     {
         string[] named =
@@ -63,7 +66,8 @@ public sealed class SchemaTests : IAsyncLifetime
         Assert.Empty(named.Except(there));
     }
 
-    [Theory, Behaviour("brain-index-coverage")]
+    [Theory]
+    [Behaviour("brain-index-coverage")]
     [InlineData("idx_intent_ledger_session_id", "SELECT * FROM brain.intent_ledger WHERE session_id = '0197a000-0000-7000-8000-000000000000' ORDER BY id DESC LIMIT 20")]
     [InlineData("idx_intent_ledger_status", "SELECT * FROM brain.intent_ledger WHERE status = 'blocked' ORDER BY id DESC LIMIT 50")]
     [InlineData("idx_intent_ledger_match_type", "SELECT match_type, count(*) FROM brain.intent_ledger WHERE match_type IS NOT NULL AND \"timestamp\" >= now() - interval '1 day' GROUP BY match_type")]
@@ -85,7 +89,8 @@ public sealed class SchemaTests : IAsyncLifetime
         Assert.Contains(index, plan, StringComparison.Ordinal);
     }
 
-    [Theory, Behaviour("brain-updated-at-trigger")]
+    [Theory]
+    [Behaviour("brain-updated-at-trigger")]
     [InlineData("brain.intent_ledger", "response_text = 'x'")]
     [InlineData("actions.action_queue", "checkpoint_id = 'x'")]
     [InlineData("actions.dead_letter_queue", "escalation_ticket_id = 'x'")]

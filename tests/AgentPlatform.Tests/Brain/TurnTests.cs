@@ -17,7 +17,8 @@ public sealed class TurnTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _talk.DisposeAsync();
 
-    [Fact, Behaviour("brain-intent-log-every", "brain-intent-entities", "brain-intent-response-recorded", "brain-intent-resolution", "brain-registry-synonym-match")]
+    [Fact]
+    [Behaviour("brain-intent-log-every", "brain-intent-entities", "brain-intent-response-recorded", "brain-intent-resolution", "brain-registry-synonym-match")]
     public async Task A_request_is_understood_executed_and_answered_with_a_numbered_list()
     {
         var reply = await _talk.SayAsync("find me software engineer jobs in Berlin");
@@ -32,7 +33,8 @@ public sealed class TurnTests : IAsyncLifetime
         Assert.Equal("/jobs?title=software%20engineer&location=Berlin", Assert.Single(_talk.Endpoint.Requests).Target);
     }
 
-    [Fact, Behaviour("brain-intent-triggered-actions", "brain-session-streaming", "brain-params-optional")]
+    [Fact]
+    [Behaviour("brain-intent-triggered-actions", "brain-session-streaming", "brain-params-optional")]
     public async Task The_time_line_tells_the_turn_in_its_order()
     {
         await _talk.SayAsync("find me nurse jobs");
@@ -47,7 +49,8 @@ public sealed class TurnTests : IAsyncLifetime
         Assert.Equal(("found", intent.IntentId), (updates[0].Status, updates[1].IntentId));
     }
 
-    [Fact, Behaviour("brain-intent-not-found", "brain-instance-popular-actions")]
+    [Fact]
+    [Behaviour("brain-intent-not-found", "brain-instance-popular-actions")]
     public async Task What_no_action_fits_is_answered_with_popular_actions_to_pick_from()
     {
         await _talk.InAsync(tx => tx.ExecuteAsync(
@@ -65,7 +68,8 @@ public sealed class TurnTests : IAsyncLifetime
         Assert.Equal("search_jobs", Assert.Single(await _talk.QueueAsync()).ActionId);
     }
 
-    [Fact, Behaviour("brain-intent-multi-per-turn", "brain-messages-turns")]
+    [Fact]
+    [Behaviour("brain-intent-multi-per-turn", "brain-messages-turns")]
     public async Task Several_requests_of_a_turn_keep_their_order_and_share_its_number()
     {
         await _talk.SayAsync("hello");
@@ -89,7 +93,8 @@ public sealed class TurnTests : IAsyncLifetime
         Assert.Single(_talk.Endpoint.Requests);
     }
 
-    [Fact, Behaviour("brain-session-answer-sheet", "brain-session-signals", "brain-session-state-persist")]
+    [Fact]
+    [Behaviour("brain-session-answer-sheet", "brain-session-signals", "brain-session-state-persist")]
     public async Task Yeah_and_ordinals_answer_what_was_asked()
     {
         await _talk.SayAsync("find me nurse jobs");
@@ -104,7 +109,8 @@ public sealed class TurnTests : IAsyncLifetime
         Assert.Equal("""{"job_id": "J2"}""", (await _talk.QueueAsync())[^1].ParamsCollected.GetRawText());
     }
 
-    [Fact, Behaviour("brain-session-active-task", "brain-params-missing", "brain-params-validation")]
+    [Fact]
+    [Behaviour("brain-session-active-task", "brain-params-missing", "brain-params-validation")]
     public async Task Parameters_are_asked_for_one_by_one_and_a_wrong_value_is_asked_again()
     {
         Assert.Equal("Which job?", await _talk.SayAsync("apply for a job"));
@@ -126,7 +132,8 @@ public sealed class TurnTests : IAsyncLifetime
         Assert.Equal("""{"job":"J7","applicant":{"email":"ada@example.com"}}""", Assert.Single(_talk.Endpoint.Requests).Body);
     }
 
-    [Fact, Behaviour("brain-session-previous-intents", "brain-session-context", "brain-session-mirror")]
+    [Fact]
+    [Behaviour("brain-session-previous-intents", "brain-session-context", "brain-session-mirror")]
     public async Task The_session_remembers_and_agrees_with_the_tables()
     {
         await _talk.SayAsync("hi");

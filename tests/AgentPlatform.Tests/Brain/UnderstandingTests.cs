@@ -12,7 +12,8 @@ public sealed class UnderstandingTests
     private static readonly DateOnly Monday = new(2026, 5, 4);
     private static readonly ActionDefinition[] Actions = [Jobs.Search, Jobs.Apply, Jobs.CancelApplication];
 
-    [Theory, Behaviour("brain-intent-match-type", "brain-registry-fuzzy-match", "brain-registry-synonym-match", "brain-registry-match-precedence")]
+    [Theory]
+    [Behaviour("brain-intent-match-type", "brain-registry-fuzzy-match", "brain-registry-synonym-match", "brain-registry-match-precedence")]
     [InlineData("search jobs", "exact", "search_jobs")]
     [InlineData("Please SEARCH jobs in Berlin!", "exact", "search_jobs")]
     [InlineData("job openings", "synonym", "search_jobs")]
@@ -28,7 +29,8 @@ public sealed class UnderstandingTests
         Assert.Equal((type, action), (match.MatchType, match.Action?.ActionId));
     }
 
-    [Fact, Behaviour("brain-registry-fuzzy-match", "brain-registry-match-precedence")]
+    [Fact]
+    [Behaviour("brain-registry-fuzzy-match", "brain-registry-match-precedence")]
     public void Confidence_falls_from_exact_over_synonym_to_fuzzy_and_the_first_kind_wins()
     {
         var exact = ActionMatcher.Match(Actions, "search jobs", 80);
@@ -65,7 +67,8 @@ public sealed class UnderstandingTests
     [InlineData("order#2x", "choice")]
     public void What_only_looks_like_an_entity_is_none(string text, string type) => Assert.Null(Entities.Find(text, Monday).First(type));
 
-    [Theory, Behaviour("brain-session-signals", "brain-session-answer-sheet")]
+    [Theory]
+    [Behaviour("brain-session-signals", "brain-session-answer-sheet")]
     [InlineData("#2", "#2")]
     [InlineData("2", "#2")]
     [InlineData("the second one", "#2")]
