@@ -8,8 +8,16 @@ namespace AgentPlatform.Events;
 /// The append-only store. Versions of one aggregate run 1, 2, 3 without a gap; an event id is stored once, however often it is
 /// appended. Consumers of the event's type are woken when the caller's transaction commits.
 /// </summary>
-public sealed class EventStore(WorkQueue work, EventConsumers consumers, TimeProvider clock)
+public sealed class EventStore
 {
+    private readonly WorkQueue _work;
+    private readonly EventConsumers _consumers;
+    private readonly EventAnnouncer _announcer;
+    private readonly TimeProvider _clock;
+
+    internal EventStore(WorkQueue work, EventConsumers consumers, EventAnnouncer announcer, TimeProvider clock) =>
+        (_work, _consumers, _announcer, _clock) = (work, consumers, announcer, clock);
+
     /// <summary>Travels with the caller's next round trip.</summary>
     public void Append(Transaction tx, NewEvent e) => Append(tx, e, version: null);
 
@@ -50,22 +58,25 @@ public sealed class EventStore(WorkQueue work, EventConsumers consumers, TimePro
 
     private void Append(Transaction tx, NewEvent e, int? version)
     {
-        var id = e.EventId ?? clock.NewId();
+        var (id, tenantId) = (e.EventId ?? _clock.NewId(), tx.TenantId);
         tx.Post(
-            Sql.Append, tx.TenantId, id, e.EventType, e.AggregateType, e.AggregateId, version, Json.Param(e.Payload),
+            Sql.Append, tenantId, id, e.EventType, e.AggregateType, e.AggregateId, version, Json.Param(e.Payload),
             Json.Param(e.Metadata), e.CreatedBy);
-        foreach (var consumer in consumers.Of(e.EventType))
+        tx.AfterCommit(() => _announcer.Announce(tenantId, id));
+        foreach (var consumer in _consumers.Of(e.EventType))
         {
-            work.Enqueue(tx, ConsumeEvents.Work(consumer, id));
+            _work.Enqueue(tx, ConsumeEvents.Work(consumer, id));
         }
     }
 
     private static class Sql
     {
+        // Announced after the commit, by EventAnnouncer.
         internal const string Append =
             """
+            WITH quietly AS MATERIALIZED (SELECT set_config('app.announce', 'later', true))
             INSERT INTO events.events (tenant_id, id, event_type, aggregate_type, aggregate_id, version, payload, metadata, created_by)
-            VALUES ($1, $2, $3, $4, $5, $6::int, $7, $8, $9)
+            SELECT $1::uuid, $2::uuid, $3::text, $4::text, $5::uuid, $6::int, $7::jsonb, $8::jsonb, $9::text FROM quietly
             """;
 
         internal const string Lock =

@@ -25,7 +25,9 @@ public static class EventsModule
             .Validate(o => o.Heartbeat > TimeSpan.Zero && o.Poll > TimeSpan.Zero && o.MaxStreamAge > TimeSpan.Zero, "Durations of Events must be positive.")
             .ValidateOnStart();
         services.AddSingleton<EventConsumers>();
-        services.AddSingleton<EventStore>();
+        services.AddSingleton<EventAnnouncer>();
+        services.AddSingleton(p => new EventStore(
+            p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventConsumers>(), p.GetRequiredService<EventAnnouncer>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<EventArchive>();
         services.AddSingleton<EventListener>();
         services.AddSingleton(p => new EventSignals(p.GetRequiredService<EventListener>(), p.GetRequiredService<IOptions<EventsOptions>>(), p.GetRequiredService<TimeProvider>()));

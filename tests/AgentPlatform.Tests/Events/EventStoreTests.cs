@@ -133,7 +133,31 @@ public sealed class EventStoreTests : IAsyncLifetime
 
     [Fact]
     [Behaviour("yp-event-notify")]
-    public async Task An_event_is_announced_on_agent_events_when_its_transaction_commits()
+    public async Task An_event_inserted_by_hand_is_announced_too_when_its_transaction_commits()
+    {
+        await using var connection = new NpgsqlConnection(_platform.Postgres.ConnectionString);
+        await connection.OpenAsync();
+        JsonElement heard = default;
+        connection.Notification += (_, e) => heard = JsonSerializer.Deserialize<JsonElement>(e.Payload);
+        await using (var listen = new NpgsqlCommand("LISTEN agent_events", connection))
+        {
+            await listen.ExecuteNonQueryAsync();
+        }
+
+        var id = await _platform.Postgres.ScalarAsync<Guid>(
+            """
+            INSERT INTO events.events (tenant_id, id, event_type, aggregate_type, aggregate_id, payload)
+            VALUES ($1, gen_random_uuid(), 'by.hand', 'order', $2, '{"a":1}') RETURNING id
+            """,
+            _tenant.TenantId, _aggregate);
+
+        Assert.True(await connection.WaitAsync(TimeSpan.FromSeconds(10), CancellationToken.None));
+        Assert.Equal((id, "by.hand", 1), (heard.GetProperty("id").GetGuid(), heard.GetProperty("event_type").GetString(), heard.GetProperty("payload").GetProperty("a").GetInt32()));
+    }
+
+    [Fact]
+    [Behaviour("yp-event-notify")]
+    public async Task An_event_is_announced_on_agent_events_once_its_transaction_has_committed()
     {
         await using var connection = new NpgsqlConnection(_platform.Postgres.ConnectionString);
         await connection.OpenAsync();
@@ -147,7 +171,7 @@ public sealed class EventStoreTests : IAsyncLifetime
         var id = TimeProvider.System.NewId();
         await AppendAsync(_tenant, Event("small", new { text = "hello" }) with { EventId = id });
         await AppendAsync(_tenant, Event("large", new { text = new string('x', 20_000) }));
-        while (heard.Count < 2 && await connection.WaitAsync(TimeSpan.FromSeconds(5), CancellationToken.None))
+        while (heard.Count < 2 && await connection.WaitAsync(TimeSpan.FromSeconds(10), CancellationToken.None))
         {
         }
 

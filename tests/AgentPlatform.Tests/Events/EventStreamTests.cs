@@ -66,7 +66,12 @@ public sealed class EventStreamTests : IAsyncLifetime
         await _api.Platform.Postgres.ScalarAsync<object>("SELECT 1; ALTER TABLE events.events DISABLE TRIGGER on_event_created");
         await using var stream = await OpenAsync("/api/v1/events/stream?types=e.");
 
-        await AppendAsync("e.1");
+        await _api.Platform.Postgres.ScalarAsync<Guid>(
+            """
+            INSERT INTO events.events (tenant_id, id, event_type, aggregate_type, aggregate_id, payload)
+            VALUES ($1, gen_random_uuid(), 'e.1', 'order', gen_random_uuid(), '{}') RETURNING id
+            """,
+            _api.Tenant.TenantId);
 
         Assert.Equal("e.1", (await stream.NextAsync()).Event);
     }

@@ -55,7 +55,7 @@ public sealed class TenantTests : IAsyncLifetime
     }
 
     [Fact]
-    [Behaviour("brain-brand-isolation", "ps-tenant-scoping")]
+    [Behaviour("ps-tenant-scoping")]
     public async Task What_belongs_to_another_tenant_behaves_as_not_found()
     {
         var other = await _api.Platform.ProvisionAsync("Other");
