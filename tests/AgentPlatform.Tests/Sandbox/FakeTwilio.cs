@@ -172,6 +172,12 @@ public sealed class FakeTwilio : IAsyncDisposable
             return Results.StatusCode(503);
         }
 
+        // As the real one does: a filter by date of sending leaves out what has been taken and not sent yet.
+        if (request.Query.Keys.Any(key => key.StartsWith("DateSent", StringComparison.Ordinal)))
+        {
+            return Results.Json(new { messages = Array.Empty<object>() });
+        }
+
         var to = request.Query["To"].ToString();
         return Results.Json(new { messages = Messages.Where(m => to.Length == 0 || m.To == to).Reverse().Select(Shape) });
     }

@@ -16,6 +16,8 @@ internal sealed class TwilioProvider(IHttpClientFactory clients, IOptions<Twilio
 {
     internal const string ClientName = "twilio";
 
+    private const int ListSize = 100;
+
     // Twilio's clock and ours may differ a little, and its dates have whole seconds.
     private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(10);
 
@@ -52,7 +54,8 @@ internal sealed class TwilioProvider(IHttpClientFactory clients, IOptions<Twilio
         }
 
         var since = message.FirstAttemptAt.UtcDateTime - ClockSkew;
-        var query = $"?To={Uri.EscapeDataString(message.To)}&DateSent%3E={since:yyyy-MM-dd}&PageSize=100";
+        // Not by DateSent: a message that was taken but has not left yet has none, and would look as if it were unknown.
+        var query = $"?To={Uri.EscapeDataString(message.To)}&PageSize={ListSize}";
         return await CallAsync(message, account, () => new HttpRequestMessage(HttpMethod.Get, MessagesUrl(account, query)), (status, body, wait) => Find(message, since, (int)status, body), ct);
     }
 
@@ -63,19 +66,21 @@ internal sealed class TwilioProvider(IHttpClientFactory clients, IOptions<Twilio
             return new SendOutcome.Unknown($"The provider answered {status} when asked about the message.");
         }
 
+        var reachedBack = messages.GetArrayLength() < ListSize;
         foreach (var candidate in messages.EnumerateArray())
         {
+            reachedBack |= Created(candidate) < since;
             if (Text(candidate, "sid") is { } sid && Text(candidate, "to") == message.To && Text(candidate, "body") == message.Text
                 && Text(candidate, "direction")?.StartsWith("outbound", StringComparison.Ordinal) == true
-                && DateTimeOffset.TryParse(Text(candidate, "date_created"), CultureInfo.InvariantCulture, out var created) && created.UtcDateTime >= since
+                && Created(candidate) >= since
                 && !message.KnownExternalIds.Contains(sid))
             {
                 return new SendOutcome.Accepted(sid, candidate.Clone());
             }
         }
 
-        // Every match would be on the first page unless a hundred messages went to this number since: then nothing is certain.
-        return messages.GetArrayLength() < 100
+        // Newest first: a list that reaches back before the attempt, or holds everything, would have shown it.
+        return reachedBack
             ? new SendOutcome.NotSent("The provider does not know the message.")
             : new SendOutcome.Unknown("The provider lists too many messages to tell.");
     }
@@ -132,6 +137,9 @@ internal sealed class TwilioProvider(IHttpClientFactory clients, IOptions<Twilio
 
     /// <summary>The sending number or the messaging service.</summary>
     private static string? From(OutboundChannel channel) => channel.Provider("messaging_service_sid") ?? channel.Provider("from");
+
+    private static DateTime? Created(JsonElement message) =>
+        DateTimeOffset.TryParse(Text(message, "date_created"), CultureInfo.InvariantCulture, out var created) ? created.UtcDateTime : null;
 
     private static string? Text(JsonElement element, string name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
