@@ -63,8 +63,9 @@ internal sealed class ConsumeEvents(
         await using var tx = database.Begin(actor);
         tx.Post(Sql.Register, actor.TenantId, consumer.Name, consumer.EventTypes.Order(StringComparer.Ordinal).ToArray());
         var state = await tx.SingleAsync<ConsumerState>(Sql.State, [actor.TenantId, consumer.Name], ct);
-        var batch = await tx.QueryAsync<QueuedEvent>(Sql.Batch, [actor.TenantId, consumer.Name, BatchSize], ct);
+        // Asked first: an event that settles between the two statements is then found by the second, not overlooked by both.
         var waiting = await tx.SingleAsync<bool>(Sql.Waiting, [actor.TenantId, consumer.Name], ct);
+        var batch = await tx.QueryAsync<QueuedEvent>(Sql.Batch, [actor.TenantId, consumer.Name, BatchSize], ct);
         await tx.CommitAsync(ct);
         return (state, batch, waiting);
     }

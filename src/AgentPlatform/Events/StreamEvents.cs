@@ -54,8 +54,9 @@ internal sealed class StreamEvents(
         return IsPosition(after)
             ? new Stream(this, actor, null, after, async (tx, cursor, token) =>
             {
-                var batch = await tx.QueryAsync<StreamedEvent>(Sql.OfTenant, [actor.TenantId, cursor, types, BatchSize], token);
-                return new Look(batch, Unsettled: batch.Count == 0 && await tx.SingleAsync<bool>(Sql.Unsettled, [actor.TenantId], token));
+                // Asked first: an event that settles between the two statements is then found by the second, not overlooked by both.
+                var unsettled = await tx.SingleAsync<bool>(Sql.Unsettled, [actor.TenantId], token);
+                return new Look(await tx.QueryAsync<StreamedEvent>(Sql.OfTenant, [actor.TenantId, cursor, types, BatchSize], token), unsettled);
             })
             : Problem.Invalid("after", "Is not an id this stream gave out.").ToHttp();
     }
