@@ -90,7 +90,11 @@ cluster_settings() {
   echo "listen_addresses = '127.0.0.1'"
   echo "unix_socket_directories = ''"
   echo "timezone = 'UTC'"
-  [ "$1" = postgres-test ] || return 0
+  # One host's pool may hold a hundred connections, and two hosts may share a database.
+  [ "$1" = postgres-test ] || {
+    echo "max_connections = 250"
+    return
+  }
   printf '%s\n' 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' 'max_connections = 500' \
     'max_wal_size = 4GB' 'shared_buffers = 256MB' 'max_locks_per_transaction = 256'
 }
