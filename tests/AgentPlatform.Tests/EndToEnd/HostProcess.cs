@@ -40,9 +40,8 @@ internal sealed class HostProcess : IAsyncDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    internal static async Task<HostProcess> StartAsync(string connectionString, params (string Key, string Value)[] settings)
+    internal static async Task<HostProcess> StartAsync(string connectionString, int port, params (string Key, string Value)[] settings)
     {
-        var port = FreePort();
         var start = new ProcessStartInfo("dotnet")
         {
             ArgumentList = { Path.Combine(AppContext.BaseDirectory, "AgentPlatform.Functions.dll"), "--port", $"{port}" },
