@@ -40,6 +40,9 @@ internal sealed class HostProcess : IAsyncDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
+    internal static Task<HostProcess> StartAsync(string connectionString, params (string Key, string Value)[] settings) =>
+        StartAsync(connectionString, FreePort(), settings);
+
     internal static async Task<HostProcess> StartAsync(string connectionString, int port, params (string Key, string Value)[] settings)
     {
         var start = new ProcessStartInfo("dotnet")
