@@ -61,6 +61,7 @@ internal sealed class HostStage : IAsyncDisposable
         ("PublicBaseUrl", $"http://127.0.0.1:{_port}"),
         ("Channels__Twilio__ApiBaseUrl", Twilio.Address.AbsoluteUri),
         ("Channels__Twilio__TimeoutSeconds", "2"),
+        ("Actions__AllowPrivateTargets", "true"),
         // Short, so that what a killed host held is taken over while the test waits.
         ("Work__LeaseSeconds", "2"),
         ("Messaging__RetrySeconds", "0.2"));
