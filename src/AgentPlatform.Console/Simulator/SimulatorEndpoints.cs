@@ -63,7 +63,8 @@ internal static class SimulatorEndpoints
         var read = await overview.ReadAsync(session.Actor, cursor: null, ct);
         return new RazorComponentResult<StartPage>(new
         {
-            Agents = read.Value.Agents.Where(a => a.Enabled).ToList(),
+            // The oldest first: it is the one that takes messages nobody else does.
+            Agents = read.Value.Agents.Where(a => a.Enabled).Reverse().ToList(),
             Recent = read.Value.Conversations,
             Chosen = agent,
             MayWrite = session.May(Write),

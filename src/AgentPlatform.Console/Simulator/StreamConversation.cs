@@ -72,6 +72,7 @@ internal sealed class StreamConversation(
             yield return new(turn.Key, "turns", $"{turn.Version}", typeof(TurnItem), nameof(TurnItem.Turn), turn);
         }
 
+        yield return new("with", null, Names.Of(view), typeof(WithLine), nameof(WithLine.View), view);
         yield return new("typing", null, $"{view.IsTyping}", typeof(TypingItem), nameof(TypingItem.On), view.IsTyping);
         if (view.Contact is { } contact)
         {

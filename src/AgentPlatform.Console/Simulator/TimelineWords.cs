@@ -39,7 +39,8 @@ public sealed partial class Timeline
 
     private static (string Text, Tone Tone) DeliveryMark(StoredEvent e) => e.EventType switch
     {
-        "message.sent" => (e.Payload.Text("provider") is { } provider ? $"sent by {provider}" : "sent", Tone.Good),
+        // Without a provider the conversation itself is where the contact reads it.
+        "message.sent" => (e.Payload.Text("provider") is { } provider ? $"sent by {provider}" : "delivered", Tone.Good),
         "message.delivered" => ("delivered", Tone.Good),
         "message.held" => ($"held: {Words(e.Payload.Text("reason"))}", Tone.Waiting),
         "message.failed" => ($"failed: {Words(e.Payload.Text("error") ?? e.Payload.Text("error_code") ?? "unknown")}", Tone.Bad),

@@ -166,7 +166,7 @@ public sealed class SimulatorTests(ConsoleSite site)
     {
         var turn = page.Locator("#turns > li", new() { HasText = "opening_hours" }).Last;
         var text = string.Join(' ', (await turn.InnerTextAsync()).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
-        foreach (var wanted in new[] { "Turn ", "Received", "Intent", "Match", "synonym", "Queued", "ready", "Attempt 1", "Result", "completed", "Reply", "from nine to five", "Delivery", "sent" })
+        foreach (var wanted in new[] { "Turn ", "Received", "Intent", "Match", "synonym", "Queued", "ready", "Attempt 1", "Result", "completed", "Reply", "from nine to five", "Delivery", "delivered" })
         {
             Assert.Contains(wanted, text, StringComparison.Ordinal);
         }
