@@ -35,7 +35,12 @@ internal sealed class WebhookClient(WebhookTarget target) : IDisposable
         var sid = $"SM{RandomNumberGenerator.GetHexString(32, lowercase: true)}";
         var form = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
-            ["AccountSid"] = target.AccountSid, ["Body"] = text, ["From"] = from, ["MessageSid"] = sid, ["NumMedia"] = "0", ["To"] = target.To,
+            ["AccountSid"] = target.AccountSid,
+            ["Body"] = text,
+            ["From"] = from,
+            ["MessageSid"] = sid,
+            ["NumMedia"] = "0",
+            ["To"] = target.To,
         };
         var signed = form.Aggregate(new StringBuilder(target.Url), (all, field) => all.Append(field.Key).Append(field.Value)).ToString();
 #pragma warning disable CA5350 // X-Twilio-Signature is HMAC-SHA1 by Twilio's definition.

@@ -24,8 +24,17 @@ internal static class ProviderRequests
         var sid = $"SM{RandomNumberGenerator.GetHexString(32, lowercase: true)}";
         var form = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
-            ["AccountSid"] = channel.AccountSid!, ["ApiVersion"] = "2010-04-01", ["Body"] = text, ["From"] = from, ["MessageSid"] = sid,
-            ["NumMedia"] = "0", ["NumSegments"] = "1", ["SmsMessageSid"] = sid, ["SmsSid"] = sid, ["SmsStatus"] = "received", ["To"] = channel.From,
+            ["AccountSid"] = channel.AccountSid!,
+            ["ApiVersion"] = "2010-04-01",
+            ["Body"] = text,
+            ["From"] = from,
+            ["MessageSid"] = sid,
+            ["NumMedia"] = "0",
+            ["NumSegments"] = "1",
+            ["SmsMessageSid"] = sid,
+            ["SmsSid"] = sid,
+            ["SmsStatus"] = "received",
+            ["To"] = channel.From,
         };
         var signed = form.Aggregate(new StringBuilder(channel.WebhookUrl), (all, field) => all.Append(field.Key).Append(field.Value)).ToString();
 #pragma warning disable CA5350 // X-Twilio-Signature is HMAC-SHA1 by Twilio's definition.

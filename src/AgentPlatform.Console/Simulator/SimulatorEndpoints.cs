@@ -70,7 +70,8 @@ internal static class SimulatorEndpoints
             MayWrite = session.May(Write),
             Error = Words(refusal),
             Text = text,
-        }) { StatusCode = refusal?.Status };
+        })
+        { StatusCode = refusal?.Status };
     }
 
     private static RazorComponentResult<ConversationPage> Page(HttpContext http, ConversationView view, string? text, Problem? refusal) => new(new
@@ -79,7 +80,8 @@ internal static class SimulatorEndpoints
         MayWrite = OperatorSession.Of(http).May(Write),
         Error = Words(refusal),
         Text = text,
-    }) { StatusCode = refusal?.Status };
+    })
+    { StatusCode = refusal?.Status };
 
     private static string? Words(Problem? refusal) =>
         refusal is null ? null : refusal.Errors is { Count: > 0 } errors ? string.Join(' ', errors.SelectMany(e => e.Value.Select(v => $"{Capital(e.Key)}: {v}"))) : refusal.Title;

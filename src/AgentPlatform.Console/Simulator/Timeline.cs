@@ -123,7 +123,7 @@ public sealed partial class Timeline
         var confidence = e.Payload.Decimal("confidence");
         if (e.EventType == "intent.logged")
         {
-            turn.Add(e.Version, e.CreatedAt, new Step("intent", "Intent", e.CreatedAt) 
+            turn.Add(e.Version, e.CreatedAt, new Step("intent", "Intent", e.CreatedAt)
             {
                 Subject = e.Payload.Text("canonical_intent") ?? e.Payload.Text("intent_type"),
                 Note = e.Payload.Text("canonical_intent") is null ? null : Words(e.Payload.Text("intent_type")),

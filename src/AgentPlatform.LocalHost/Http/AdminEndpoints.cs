@@ -45,7 +45,9 @@ internal static class AdminEndpoints
     {
         var binding = new Dictionary<string, object?>
         {
-            ["type"] = function.Kind.Name, ["direction"] = "in", ["name"] = function.InputBindings.Keys.Single(),
+            ["type"] = function.Kind.Name,
+            ["direction"] = "in",
+            ["name"] = function.InputBindings.Keys.Single(),
         };
         switch (function.Trigger)
         {

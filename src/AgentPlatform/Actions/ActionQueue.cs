@@ -269,5 +269,6 @@ internal sealed record RequestState(QueueStatus Status, ParameterCheck Check, Bl
 internal static class ActionEvents
 {
     internal static NewEvent Of(string type, QueuedAction item, object details) => new(type, "conversation", item.ConversationId,
-        new { queue_id = item.QueueId, action_id = item.ActionId, intent_id = item.IntentId, turn_number = item.TurnNumber, details }) { CreatedBy = "actions" };
+        new { queue_id = item.QueueId, action_id = item.ActionId, intent_id = item.IntentId, turn_number = item.TurnNumber, details })
+    { CreatedBy = "actions" };
 }

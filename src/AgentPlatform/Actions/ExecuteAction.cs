@@ -70,7 +70,16 @@ internal sealed class ExecuteAction(
         data["params"] = item.ParamsCollected;
         data["contact"] = contact is null ? null : new
         {
-            contact.Id, contact.ExternalId, contact.FirstName, contact.LastName, contact.Company, contact.Title, contact.Email, contact.PhoneNumber, contact.LinkedinUrl, contact.Verified,
+            contact.Id,
+            contact.ExternalId,
+            contact.FirstName,
+            contact.LastName,
+            contact.Company,
+            contact.Title,
+            contact.Email,
+            contact.PhoneNumber,
+            contact.LinkedinUrl,
+            contact.Verified,
         };
         data["queue_id"] = item.QueueId;
         data["conversation_id"] = item.ConversationId;

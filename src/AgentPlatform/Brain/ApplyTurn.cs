@@ -51,7 +51,12 @@ internal sealed class ApplyTurn(
         var id = ledger.Log(tx, scene.Place(sequence), intent);
         Event(tx, scene, "intent.logged", new
         {
-            intent_id = id, intent_type = intent.Type, canonical_intent = intent.Canonical, confidence = intent.Confidence, turn_number = scene.Input.Turn, sequence_order = sequence,
+            intent_id = id,
+            intent_type = intent.Type,
+            canonical_intent = intent.Canonical,
+            confidence = intent.Confidence,
+            turn_number = scene.Input.Turn,
+            sequence_order = sequence,
         });
         if (intent.MatchType is { } match)
         {
@@ -181,7 +186,9 @@ internal sealed class ApplyTurn(
                 {
                     ledger.Move(tx, intents[i], new IntentMove(IntentMove.Following(item.Status)!)
                     {
-                        BlockedReason = item.BlockerReason, ResponseType = item.Status == QueueStatus.Pending ? "question" : "text", ResponseText = text,
+                        BlockedReason = item.BlockerReason,
+                        ResponseType = item.Status == QueueStatus.Pending ? "question" : "text",
+                        ResponseText = text,
                     });
                 }
 
@@ -191,7 +198,9 @@ internal sealed class ApplyTurn(
             var notFound = intent.MatchType == ActionMatch.NotFound;
             ledger.Move(tx, intents[i], new IntentMove(notFound ? "action_not_found" : "completed")
             {
-                Resolution = notFound ? null : intent.Resolution ?? "answered", ResponseType = intent.ResponseType, ResponseText = text.Length > 0 ? text : null,
+                Resolution = notFound ? null : intent.Resolution ?? "answered",
+                ResponseType = intent.ResponseType,
+                ResponseText = text.Length > 0 ? text : null,
             });
         }
     }
@@ -202,7 +211,10 @@ internal sealed class ApplyTurn(
         {
             outbox.Queue(tx, new OutgoingMessage(scene.Input.Contact.Id, scene.Conversation.Id, envelope.Role, text)
             {
-                InReplyToInboundId = scene.Messages[^1].InboundMessageId, Priority = "high", IdempotencyKey = $"turn:{scene.Messages[0].Id:n}", EvenIfOptedOut = envelope.EvenIfOptedOut,
+                InReplyToInboundId = scene.Messages[^1].InboundMessageId,
+                Priority = "high",
+                IdempotencyKey = $"turn:{scene.Messages[0].Id:n}",
+                EvenIfOptedOut = envelope.EvenIfOptedOut,
             });
         }
     }

@@ -35,8 +35,11 @@ public static partial class Onboarding
             ["email"] = new() { Type = "email", MaxLength = 255, Prompt = "What is your work e-mail?", Message = "That does not look like an e-mail address. It should look like ada@example.com." },
             ["linkedin_url"] = new()
             {
-                Type = "url", MaxLength = 500, Pattern = @"^https?://([a-z]+\.)?linkedin\.com/in/[^/\s]+/?([?#].*)?$",
-                Prompt = "Last one: what is the link to your LinkedIn profile?", Message = "Please send the full link, like https://www.linkedin.com/in/your-name.",
+                Type = "url",
+                MaxLength = 500,
+                Pattern = @"^https?://([a-z]+\.)?linkedin\.com/in/[^/\s]+/?([?#].*)?$",
+                Prompt = "Last one: what is the link to your LinkedIn profile?",
+                Message = "Please send the full link, like https://www.linkedin.com/in/your-name.",
             },
         }),
         ResponseTemplate = "Thank you {{contact.first_name}}, you are all set!",
@@ -59,7 +62,10 @@ public static partial class Onboarding
         var missing = action.Required.Where(name => !all.ContainsKey(name)).ToList();
         var intent = new Intent(said.Count == 0 ? "greeting" : "provide_information", 0.90m)
         {
-            Canonical = ActionId, Entities = said, Resolution = said.Count == 0 ? "onboarding question asked" : $"learned {string.Join(", ", good.Keys)}", ResponseType = "question",
+            Canonical = ActionId,
+            Entities = said,
+            Resolution = said.Count == 0 ? "onboarding question asked" : $"learned {string.Join(", ", good.Keys)}",
+            ResponseType = "question",
         };
         var fields = good.Select(Memory (value) => new Memory.Field(value.Key, value.Value.ToString())).ToList();
         return missing.Count == 0

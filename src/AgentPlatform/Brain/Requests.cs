@@ -129,7 +129,10 @@ internal static class Requests
         var values = ValuesOf(input, action, sentence);
         var intent = new Intent("action", match.Confidence)
         {
-            Canonical = action.ActionId, MatchType = match.MatchType, Reasoning = $"\"{match.Phrase}\" in \"{sentence}\"", Entities = EntitiesOf(input, values, sentence),
+            Canonical = action.ActionId,
+            MatchType = match.MatchType,
+            Reasoning = $"\"{match.Phrase}\" in \"{sentence}\"",
+            Entities = EntitiesOf(input, values, sentence),
         };
         var mustConfirm = input.RequireConfirmation || (match.MatchType == ActionMatch.Fuzzy && match.Confidence < input.Options.ConfirmBelow);
         return new(mustConfirm ? intent with { Resolution = "confirmation asked", ResponseType = "question" } : intent, null)

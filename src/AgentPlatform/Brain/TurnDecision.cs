@@ -116,7 +116,11 @@ internal static class TurnDecision
         var item = choice.Item ?? Parameters.None;
         var intent = new Intent("selection", 0.99m)
         {
-            Canonical = choice.Source, Reasoning = $"picked {option}", Entities = Requests.Flat(item), Resolution = $"selected {choice.Title}", ResponseType = "text",
+            Canonical = choice.Source,
+            Reasoning = $"picked {option}",
+            Entities = Requests.Flat(item),
+            Resolution = $"selected {choice.Title}",
+            ResponseType = "text",
         };
         var follow = input.Actions
             .Where(action => action.ActionId != choice.Source && action.Required.Any(name => item.ValueKind == JsonValueKind.Object && item.TryGetProperty(name, out _)))

@@ -65,8 +65,14 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
     /// <summary>Fields that are columns of the profile as well, and how long they may be.</summary>
     internal static readonly IReadOnlyDictionary<string, int> Columns = new Dictionary<string, int>(StringComparer.Ordinal)
     {
-        ["first_name"] = 100, ["last_name"] = 100, ["company"] = 255, ["title"] = 255, ["email"] = 255, ["linkedin_url"] = 500,
-        ["phone_number"] = 20, ["timezone"] = 50,
+        ["first_name"] = 100,
+        ["last_name"] = 100,
+        ["company"] = 255,
+        ["title"] = 255,
+        ["email"] = 255,
+        ["linkedin_url"] = 500,
+        ["phone_number"] = 20,
+        ["timezone"] = 50,
     };
 
     internal async Task<Result<FieldOutcome>> SetAsync(Transaction tx, Guid contactId, FieldWrite write, CancellationToken ct)
@@ -185,7 +191,11 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
 
         Announce(tx, "contact.field_set", contactId, write.ConversationId, new
         {
-            contact_id = contactId, field_name = write.FieldName, source = write.Source, confidence = write.Confidence, verified = write.Verified,
+            contact_id = contactId,
+            field_name = write.FieldName,
+            source = write.Source,
+            confidence = write.Confidence,
+            verified = write.Verified,
         });
     }
 

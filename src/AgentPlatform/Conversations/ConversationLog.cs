@@ -127,7 +127,7 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
             """;
 
         internal const string Window =
-            
+
             """
             SELECT id, conversation_id, contact_id, session_id, turn_number, role, direction, content, attachments, status, twilio_message_sid,
                    inbound_message_id, author_user_id, error_code, error_message, created_at, sent_at, delivered_at, failed_at

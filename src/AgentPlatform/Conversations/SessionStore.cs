@@ -134,12 +134,27 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
     {
         internal ConversationSession ToSession() => new()
         {
-            SessionId = Id, ConversationId = ConversationId, AgentId = AgentId, CustomerProfileId = ContactId, Channel = Channel, UserChannelId = UserChannelId,
-            Status = Status, State = Json.Read<SessionState>(State), Variables = Json.Read<Dictionary<string, JsonElement>>(Variables),
-            ActiveScenarioId = ActiveScenarioId, ActiveScenarioVersion = ActiveScenarioVersion, CurrentStepId = CurrentStepId,
-            StepHistory = Json.Read<SessionStep[]>(StepHistory), PendingMigration = PendingMigration,
-            LastTurnNumber = LastTurnNumber, Version = Version, Tier = WasHot ? SessionTier.Hot : SessionTier.Persisted,
-            HotUntil = HotUntil, PersistUntil = PersistUntil, CreatedAt = CreatedAt, LastActivityAt = LastActivityAt,
+            SessionId = Id,
+            ConversationId = ConversationId,
+            AgentId = AgentId,
+            CustomerProfileId = ContactId,
+            Channel = Channel,
+            UserChannelId = UserChannelId,
+            Status = Status,
+            State = Json.Read<SessionState>(State),
+            Variables = Json.Read<Dictionary<string, JsonElement>>(Variables),
+            ActiveScenarioId = ActiveScenarioId,
+            ActiveScenarioVersion = ActiveScenarioVersion,
+            CurrentStepId = CurrentStepId,
+            StepHistory = Json.Read<SessionStep[]>(StepHistory),
+            PendingMigration = PendingMigration,
+            LastTurnNumber = LastTurnNumber,
+            Version = Version,
+            Tier = WasHot ? SessionTier.Hot : SessionTier.Persisted,
+            HotUntil = HotUntil,
+            PersistUntil = PersistUntil,
+            CreatedAt = CreatedAt,
+            LastActivityAt = LastActivityAt,
         };
     }
 

@@ -47,7 +47,11 @@ public sealed class DemoChannels(ManageChannels channels, VerifyChannel verify, 
             actor,
             new ChannelInput(TypeOf(name), $"Demo {name}")
             {
-                AgentId = agentId, Secret = fresh.AuthToken ?? fresh.Secret, ProviderConfig = ProviderConfig(name, fresh), RateLimitPerMinute = PerMinute, RateLimitPerHour = PerHour,
+                AgentId = agentId,
+                Secret = fresh.AuthToken ?? fresh.Secret,
+                ProviderConfig = ProviderConfig(name, fresh),
+                RateLimitPerMinute = PerMinute,
+                RateLimitPerHour = PerHour,
             },
             ct);
         if (!created.IsOk)
@@ -66,7 +70,8 @@ public sealed class DemoChannels(ManageChannels channels, VerifyChannel verify, 
         Custom => new(Guid.Empty, "", "demo") { Secret = AgentPlatform.Channels.Custom.WebhookSignature.NewSecret() },
         _ => new(Guid.Empty, "", name == Concierge ? "+14155550198" : "+14155550199")
         {
-            AccountSid = $"AC{RandomNumberGenerator.GetHexString(32, lowercase: true)}", AuthToken = RandomNumberGenerator.GetHexString(32, lowercase: true),
+            AccountSid = $"AC{RandomNumberGenerator.GetHexString(32, lowercase: true)}",
+            AuthToken = RandomNumberGenerator.GetHexString(32, lowercase: true),
         },
     };
 

@@ -126,7 +126,7 @@ internal sealed class ConsumeEvents(
 
     private static class Sql
     {
-        internal const string Register = 
+        internal const string Register =
             """
             INSERT INTO events.consumers AS c (tenant_id, name, event_types) VALUES ($1, $2, $3)
             ON CONFLICT (tenant_id, name) DO UPDATE SET event_types = excluded.event_types WHERE c.event_types <> excluded.event_types

@@ -67,7 +67,8 @@ public sealed class Outbox(WorkQueue work, EventStore events, TimeProvider clock
             priority = message.Priority,
             proactive = message.Proactive,
             scheduled_for = due,
-        }) { EventId = message.IdempotencyKey is { } key ? EventOf(tx.TenantId, key) : null });
+        })
+        { EventId = message.IdempotencyKey is { } key ? EventOf(tx.TenantId, key) : null });
         work.Enqueue(tx, Dispatch(id, message.IdempotencyKey ?? id.ToString(), message.ConversationId, message.Priority, due > now ? due : null));
     }
 

@@ -53,8 +53,13 @@ internal sealed class TaskDesk(Database database, TaskQueue queue, WorkQueue wor
 
         var id = queue.Enqueue(tx, new NewAgentTask(body.TaskType!, body.AgentType!, body.Context ?? Json.Of(new { }))
         {
-            ContactId = body.ContactId, ContextType = body.ContextType, ContextId = body.ContextId, ScheduledFor = body.ScheduledFor, Priority = body.Priority,
-            MaxRetries = body.MaxRetries, CreatedBy = "api",
+            ContactId = body.ContactId,
+            ContextType = body.ContextType,
+            ContextId = body.ContextId,
+            ScheduledFor = body.ScheduledFor,
+            Priority = body.Priority,
+            MaxRetries = body.MaxRetries,
+            CreatedBy = "api",
         });
         var task = await FindAsync(tx, id, ct);
         await tx.CommitAsync(ct);

@@ -142,7 +142,8 @@ public sealed class DecisionTests
     {
         var action = new ActionDefinition
         {
-            ActionName = "Pay", EligibilityCriteria = Json.Of(new { schema_dependencies = new { profile = new { required_keys = new[] { "email", "phone" }, all_must_be = "complete" } } }),
+            ActionName = "Pay",
+            EligibilityCriteria = Json.Of(new { schema_dependencies = new { profile = new { required_keys = new[] { "email", "phone" }, all_must_be = "complete" } } }),
         };
         var who = Who() with { SchemaStates = Json.Of(new { profile = new { keys = new { email = new { status = "complete" }, phone = new { status = "none" } } } }) };
 
@@ -156,9 +157,18 @@ public sealed class DecisionTests
     {
         var errors = RegistryRules.Errors(new ActionDefinition
         {
-            ActionId = "Bad Id", ActionName = " ", ExecutionType = "http", ApiMethod = "FETCH", ApiEndpoint = "https://{{host}}/x", ApiAuthType = "bearer", Priority = "urgent",
-            TimeoutSeconds = 0, ParamValidation = Json.Of(new { a = new { type = "colour", pattern = "(", extract = new[] { "no placeholder" } } }),
-            RetryPolicy = Json.Of(new { retry_on_errors = new[] { "bad_luck" } }), ResponseTemplate = "{{{x}}}", Opposites = Json.Of(new[] { 1 }),
+            ActionId = "Bad Id",
+            ActionName = " ",
+            ExecutionType = "http",
+            ApiMethod = "FETCH",
+            ApiEndpoint = "https://{{host}}/x",
+            ApiAuthType = "bearer",
+            Priority = "urgent",
+            TimeoutSeconds = 0,
+            ParamValidation = Json.Of(new { a = new { type = "colour", pattern = "(", extract = new[] { "no placeholder" } } }),
+            RetryPolicy = Json.Of(new { retry_on_errors = new[] { "bad_luck" } }),
+            ResponseTemplate = "{{{x}}}",
+            Opposites = Json.Of(new[] { 1 }),
         });
 
         Assert.Equal(

@@ -11,7 +11,13 @@ public sealed class ExecuteActionTests : IAsyncLifetime
 {
     private static readonly ActionDefinition Ping = new()
     {
-        ActionId = "ping", ActionName = "ping the server", ExecutionType = "http", ApiMethod = "POST", ApiEndpoint = "{endpoint}/ping", Category = "ops", TimeoutSeconds = 1,
+        ActionId = "ping",
+        ActionName = "ping the server",
+        ExecutionType = "http",
+        ApiMethod = "POST",
+        ApiEndpoint = "{endpoint}/ping",
+        Category = "ops",
+        TimeoutSeconds = 1,
         ResponseTemplate = "pong {{result.n}}",
     };
 

@@ -155,7 +155,10 @@ public sealed class EmailTests : IAsyncLifetime
     {
         using var answer = await PostAsync(JsonMail(new
         {
-            from = "jane@example.com", subject = "Hi\r\nBcc: victim@example.com", text = "Line\r\n.\r\nMAIL FROM:<x@y>", message_id = "<a@x>\r\nBcc: b@x",
+            from = "jane@example.com",
+            subject = "Hi\r\nBcc: victim@example.com",
+            text = "Line\r\n.\r\nMAIL FROM:<x@y>",
+            message_id = "<a@x>\r\nBcc: b@x",
         }));
         await _stage.SettleAsync();
         var mail = Assert.Single(_smtp.Mails);

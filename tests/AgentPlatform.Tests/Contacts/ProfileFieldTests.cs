@@ -81,7 +81,12 @@ public sealed class ProfileFieldTests : IAsyncLifetime
     {
         var answers = new Dictionary<string, string>
         {
-            ["first_name"] = "Carla", ["last_name"] = "Jensen", ["company"] = "Siemens", ["title"] = "Engineer", ["email"] = "Carla@Example.com", ["linkedin_url"] = "https://linkedin.com/in/carla",
+            ["first_name"] = "Carla",
+            ["last_name"] = "Jensen",
+            ["company"] = "Siemens",
+            ["title"] = "Engineer",
+            ["email"] = "Carla@Example.com",
+            ["linkedin_url"] = "https://linkedin.com/in/carla",
         };
         foreach (var (name, value) in answers)
         {

@@ -23,8 +23,13 @@ public sealed class TurnLogTests : IAsyncLifetime
         var session = await _talk.SessionAsync();
         await _talk.DoAsync(tx => Turns.Append(tx, Record(session, 1) with
         {
-            AssistantResponse = "Found 3 jobs.", ContextExtracted = Json.Of(new { city = "Berlin" }), RulesMatched = Json.Of(new[] { "r1" }), ScenarioState = Json.Of(new { step = "search" }),
-            ToolsExecuted = Json.Of(new[] { new { tool = "search_jobs" } }), TokenUsage = Json.Of(new { input = 12 }), LatencyMs = 42,
+            AssistantResponse = "Found 3 jobs.",
+            ContextExtracted = Json.Of(new { city = "Berlin" }),
+            RulesMatched = Json.Of(new[] { "r1" }),
+            ScenarioState = Json.Of(new { step = "search" }),
+            ToolsExecuted = Json.Of(new[] { new { tool = "search_jobs" } }),
+            TokenUsage = Json.Of(new { input = 12 }),
+            LatencyMs = 42,
         }));
 
         var turn = Assert.Single(await TurnsAsync());

@@ -71,7 +71,12 @@ internal sealed class HostStage : IAsyncDisposable
     {
         var form = new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["MessageSid"] = sid, ["AccountSid"] = FakeTwilio.AccountSid, ["From"] = from, ["To"] = "+15005550006", ["Body"] = body, ["NumMedia"] = "0",
+            ["MessageSid"] = sid,
+            ["AccountSid"] = FakeTwilio.AccountSid,
+            ["From"] = from,
+            ["To"] = "+15005550006",
+            ["Body"] = body,
+            ["NumMedia"] = "0",
         };
         var target = host is null ? new Uri(WebhookUrl) : new Uri(host, new Uri(WebhookUrl).PathAndQuery);
         using var request = new HttpRequestMessage(HttpMethod.Post, target) { Content = new FormUrlEncodedContent(form) };

@@ -44,7 +44,10 @@ public sealed class StartTests
                     IsEncrypted = false,
                     Values = new Dictionary<string, object>
                     {
-                        ["HOSTTEST__FROM__FILE"] = "file", ["HOSTTEST__FROM__ENVIRONMENT"] = "file", ["HOSTTEST__FROM__LINE"] = "file", ["Number"] = 3,
+                        ["HOSTTEST__FROM__FILE"] = "file",
+                        ["HOSTTEST__FROM__ENVIRONMENT"] = "file",
+                        ["HOSTTEST__FROM__LINE"] = "file",
+                        ["Number"] = 3,
                     },
                     ConnectionStrings = new { Reports = "Host=reports" },
                     Host = new { LocalHttpPort = 7999 },

@@ -138,7 +138,8 @@ public sealed class InboundIntake(
             conversation_id = placed.ConversationId,
             contact_id = placed.ContactId,
             agent_id = channel.Row.AgentId,
-        }) { SerialKey = $"conversation:{placed.ConversationId}", Priority = 10 });
+        })
+        { SerialKey = $"conversation:{placed.ConversationId}", Priority = 10 });
 
     private void PostInbound(Transaction tx, InboundChannel channel, InboundEnvelope message, Placed placed)
     {
