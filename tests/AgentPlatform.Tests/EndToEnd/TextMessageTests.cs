@@ -59,7 +59,8 @@ public sealed class TextMessageTests : IAsyncLifetime
         }
 
         Assert.Equal(numbers.Count, _stage.Twilio.Requests.Count);
-        Assert.Equal(numbers.Count, _stage.Endpoint.Requests.Count);
+        // A lease of two seconds can run out on a busy machine: then the call is made again, with the same key.
+        Assert.Equal(numbers.Count, _stage.Endpoint.Requests.DistinctBy(request => request.Headers["Idempotency-Key"]).Count());
     }
 
     /// <summary>
