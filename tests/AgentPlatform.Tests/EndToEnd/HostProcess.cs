@@ -21,6 +21,8 @@ internal sealed class HostProcess : IAsyncDisposable
 
     internal HttpClient Client { get; }
 
+    internal bool HasExited => _process.HasExited;
+
     /// <summary>What the host printed, for the message of a failing test.</summary>
     internal string Output
     {

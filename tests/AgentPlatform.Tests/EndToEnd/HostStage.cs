@@ -63,7 +63,7 @@ internal sealed class HostStage : IAsyncDisposable
         ("Channels__Twilio__TimeoutSeconds", "2"),
         ("Actions__AllowPrivateTargets", "true"),
         // Short, so that what a killed host held is taken over while the test waits.
-        ("Work__LeaseSeconds", "2"),
+        ("Work__LeaseSeconds", "1"),
         ("Messaging__RetrySeconds", "0.2"));
 
     /// <summary>Delivers a text message as Twilio does; false when the host did not take it, so that Twilio will deliver it again.</summary>
@@ -96,12 +96,14 @@ internal sealed class HostStage : IAsyncDisposable
     internal async Task<IReadOnlyList<string>> RepliesAsync(string to)
     {
         await Eventually.SeeAsync(
-            async () => Twilio.Messages.Any(m => m.To == to)
-                && await Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM work.items WHERE state IN ('ready', 'running') AND kind <> 'events.consume'") == 0,
+            async () => Twilio.Messages.Any(m => m.To == to) && await OpenWorkAsync() == 0,
             over => over,
             seconds: 45);
         return [.. Twilio.Messages.Where(m => m.To == to).Select(m => m.Body)];
     }
+
+    internal Task<long> OpenWorkAsync() =>
+        Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM work.items WHERE state IN ('ready', 'running') AND kind <> 'events.consume'");
 
     public async ValueTask DisposeAsync()
     {
