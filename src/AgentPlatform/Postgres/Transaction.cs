@@ -97,6 +97,9 @@ public sealed class Transaction : IAsyncDisposable
         }
 
         _state = State.Ended;
+        // Back to the pool at once: a use case that goes on to a second transaction would otherwise hold two connections, and as many
+        // use cases as the pool has connections would wait for each other.
+        await DisposeAsync();
         foreach (var action in _afterCommit ?? [])
         {
             action();
