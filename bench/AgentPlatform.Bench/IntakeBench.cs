@@ -119,9 +119,9 @@ internal static class IntakeBench
             return times;
         }
 
-        var times = await Task.WhenAll(Enumerable.Range(0, options.Clients).Select(_ => Task.Run(ClientAsync)));
+        var clients = await Task.WhenAll(Enumerable.Range(0, options.Clients).Select(_ => Task.Run(ClientAsync)));
         var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        var all = times.SelectMany(t => t).ToList();
+        var all = clients.SelectMany(times => times).ToList();
         return (all.Count, all, seconds);
     }
 
