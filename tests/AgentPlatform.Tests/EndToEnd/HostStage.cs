@@ -60,10 +60,10 @@ internal sealed class HostStage : IAsyncDisposable
         second ? HostProcess.FreePort() : _port,
         ("PublicBaseUrl", $"http://127.0.0.1:{_port}"),
         ("Channels__Twilio__ApiBaseUrl", Twilio.Address.AbsoluteUri),
-        ("Channels__Twilio__TimeoutSeconds", "2"),
+        ("Channels__Twilio__TimeoutSeconds", "1"),
         ("Actions__AllowPrivateTargets", "true"),
-        // Short, so that what a killed host held is taken over while the test waits.
-        ("Work__LeaseSeconds", "1"),
+        // Short, so that what a killed host held is taken over while the test waits; longer than a send may take, as in production.
+        ("Work__LeaseSeconds", "6"),
         ("Messaging__RetrySeconds", "0.2"));
 
     /// <summary>Delivers a text message as Twilio does; false when the host did not take it, so that Twilio will deliver it again.</summary>
