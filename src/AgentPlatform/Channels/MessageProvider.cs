@@ -8,6 +8,9 @@ public interface IMessageProvider
     /// <summary><c>twilio</c>, <c>smtp</c>, <c>custom_webhook</c> or <c>outbox</c>; a channel's <c>provider_config.provider</c> may name it.</summary>
     string Name { get; }
 
+    /// <summary>How long one attempt may be under way: a question asked earlier may be answered before the attempt has arrived.</summary>
+    TimeSpan Patience { get; }
+
     /// <summary>True when this provider can carry a message of that channel with the credentials it has now.</summary>
     bool Serves(OutboundChannel channel);
 

@@ -26,6 +26,8 @@ internal sealed class OutboxProvider : IMessageProvider
 {
     public string Name => "outbox";
 
+    public TimeSpan Patience => TimeSpan.Zero;
+
     public bool Serves(OutboundChannel channel) => true;
 
     public Task<SendOutcome> SendAsync(OutboundMessage message, CancellationToken ct) => Task.FromResult<SendOutcome>(Take(message));

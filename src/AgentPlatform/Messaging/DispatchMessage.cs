@@ -27,7 +27,7 @@ internal sealed class DispatchMessage(
     ILogger<DispatchMessage> log) : IWorkHandler
 {
     /// <summary>A worker that was stopped for longer than this between record and call may have lost its lease, and does not call.</summary>
-    private static readonly TimeSpan MaxPause = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan MaxPause = TimeSpan.FromSeconds(2);
 
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
@@ -134,6 +134,13 @@ internal sealed class DispatchMessage(
         await tx.CommitAsync(ct);
         Log.Probing(log, effect.OutboundMessageId, route.Provider.Name);
         var outcome = await route.Provider.ProbeAsync(Outgoing(route, message, effect, known), ct);
+        // A worker that lost its lease may still be calling. While its call can be on its way, "unknown to me" says nothing.
+        var arrived = effect.LastAttemptAt + MaxPause + route.Provider.Patience;
+        if (outcome is SendOutcome.NotSent && arrived - clock.GetUtcNow() is { Ticks: > 0 } early)
+        {
+            return new WorkOutcome.Snooze(early);
+        }
+
         return await settle.SettleAsync(item, message, effect with { Probes = effect.Probes + 1 }, route, outcome, ct);
     }
 

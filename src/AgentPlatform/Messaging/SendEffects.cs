@@ -66,7 +66,7 @@ internal sealed class SendEffects(TimeProvider clock)
         internal const string Again =
             "UPDATE messaging.effects SET status = 'calling', attempts = attempts + 1, last_attempt_at = $3 WHERE tenant_id = $1 AND id = $2 AND settled_at IS NULL";
 
-        internal const string Probing = "UPDATE messaging.effects SET status = 'unknown', probes = probes + 1 WHERE tenant_id = $1 AND id = $2 AND settled_at IS NULL";
+        internal const string Probing = "UPDATE messaging.effects SET probes = probes + 1 WHERE tenant_id = $1 AND id = $2 AND settled_at IS NULL";
 
         internal const string Leave = "UPDATE messaging.effects SET status = $3, error = $4 WHERE tenant_id = $1 AND id = $2 AND settled_at IS NULL";
 

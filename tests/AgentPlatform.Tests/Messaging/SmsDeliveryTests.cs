@@ -107,6 +107,33 @@ public sealed class SmsDeliveryTests : IAsyncLifetime
     }
 
     [Fact]
+    [Behaviour("yp-sms-no-double-send")]
+    public async Task A_call_that_may_still_be_on_its_way_is_waited_for_before_a_no_is_believed()
+    {
+        _stage.Twilio.Next(new TwilioAnswer.Refuse(400, 21211));
+        await ReceiveAsync("hello");
+        await _stage.SettleAsync();
+        // A worker that recorded its call a moment ago and has lost its lease since; the provider has not heard from it yet.
+        await _stage.ValueAsync<long>(
+            """
+            WITH a AS (UPDATE messaging.effects SET status = 'calling', settled_at = NULL, outcome = NULL, last_attempt_at = now() + interval '1 hour' RETURNING queue_id),
+                 b AS (UPDATE messaging.message_queue SET status = 'approved', failure = NULL RETURNING id),
+                 c AS (UPDATE channels.outbound_messages SET delivery_status = 'sending', error_code = NULL, delivery_error = NULL RETURNING id),
+                 d AS (UPDATE work.items SET state = 'ready', run_at = now(), finished_at = NULL WHERE kind = 'messaging.dispatch' RETURNING id)
+            SELECT (SELECT count(*) FROM a) + (SELECT count(*) FROM b) + (SELECT count(*) FROM c) + (SELECT count(*) FROM d)
+            """);
+        await _stage.Platform.DrainAsync();
+        Assert.Empty(_stage.Twilio.Messages);
+        Assert.Equal(1, _stage.Twilio.Lists);
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM messaging.effects WHERE status = 'calling'"));
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM work.items WHERE kind = 'messaging.dispatch' AND state = 'ready' AND run_at > now() + interval '55 minutes'"));
+
+        await _stage.ValueAsync<long>("WITH a AS (UPDATE messaging.effects SET last_attempt_at = now() - interval '1 minute' RETURNING 1), d AS (UPDATE work.items SET run_at = now() WHERE state = 'ready' RETURNING 1) SELECT count(*) FROM a");
+        await _stage.SettleAsync();
+        Assert.Single(_stage.Twilio.Messages);
+    }
+
+    [Fact]
     [Behaviour("yp-sms-retry-fail")]
     public async Task Refusals_for_now_are_tried_again_and_given_up_when_attempts_are_used_up()
     {

@@ -23,6 +23,9 @@ internal sealed class CustomProvider(
 
     public string Name => "custom_webhook";
 
+    /// <summary>None: a repeated id does no harm.</summary>
+    public TimeSpan Patience => TimeSpan.Zero;
+
     public bool Serves(OutboundChannel channel) => channel.ChannelType == ChannelTypes.CustomWebhook && channel.Outbound("url") is not null;
 
     /// <summary>By the protocol nothing is lost or doubled by sending the same id again.</summary>

@@ -17,6 +17,8 @@ internal sealed class SmtpProvider(IOptions<EmailOptions> options, TimeProvider 
 {
     public string Name => "smtp";
 
+    public TimeSpan Patience => TimeSpan.FromSeconds(options.Value.TimeoutSeconds * 3);
+
     public bool Serves(OutboundChannel channel) => channel.ChannelType == ChannelTypes.Email && options.Value.Smtp is { Length: > 0 } && From(channel) is not null;
 
     public Task<SendOutcome> ProbeAsync(OutboundMessage message, CancellationToken ct) =>
@@ -37,7 +39,7 @@ internal sealed class SmtpProvider(IOptions<EmailOptions> options, TimeProvider 
         var mail = MailText.Compose(message, from, to, clock.GetUtcNow());
         var handedOver = false;
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        timeout.CancelAfter(TimeSpan.FromSeconds(options.Value.TimeoutSeconds * 3));
+        timeout.CancelAfter(Patience);
         try
         {
             await using var session = await SmtpSession.OpenAsync(host, port, options.Value, timeout.Token);

@@ -23,6 +23,8 @@ internal sealed class TwilioProvider(IHttpClientFactory clients, IOptions<Twilio
 
     public string Name => "twilio";
 
+    public TimeSpan Patience => TimeSpan.FromSeconds(options.Value.TimeoutSeconds);
+
     public bool Serves(OutboundChannel channel) => channel.ChannelType == ChannelTypes.Sms && Account(channel) is not null;
 
     public Task<SendOutcome> SendAsync(OutboundMessage message, CancellationToken ct)
@@ -93,7 +95,7 @@ internal sealed class TwilioProvider(IHttpClientFactory clients, IOptions<Twilio
         CancellationToken ct)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        timeout.CancelAfter(TimeSpan.FromSeconds(options.Value.TimeoutSeconds));
+        timeout.CancelAfter(Patience);
         using var request = build();
         request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{account.Sid}:{account.Token}")));
         try
