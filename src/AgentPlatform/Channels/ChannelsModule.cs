@@ -16,8 +16,8 @@ namespace AgentPlatform.Channels;
 public sealed class ChannelsOptions : IValidatableObject
 {
     /// <summary>
-    /// Keys (32 bytes in base64) that seal the secrets of channels: the first seals, all open. Default none: a development key, with a
-    /// warning at start.
+    /// Keys (32 bytes in base64) that seal the secrets of channels: the first seals, all open. Default none: in the environment
+    /// Development a known key with a warning at start; elsewhere the host does not start.
     /// </summary>
     public string[] EncryptionKeys { get; set; } = [];
 
@@ -67,8 +67,6 @@ public static class ChannelsModule
         return services;
     }
 
-
-
     public static void MapChannels(this IEndpointRouteBuilder v1)
     {
         ChannelsApi.MapChannels(v1);
@@ -93,12 +91,18 @@ public static class ChannelsModule
     }
 
     /// <summary>Says at start what would otherwise be noticed when it is too late.</summary>
-    private sealed class KeyCheck(SecretBox box, ILogger<SecretBox> log) : IHostedService
+    private sealed class KeyCheck(SecretBox box, IHostEnvironment environment, ILogger<SecretBox> log) : IHostedService
     {
         public Task StartAsync(CancellationToken cancellationToken)
         {
             if (box.UsesDevelopmentKey)
             {
+                if (!environment.IsDevelopment())
+                {
+                    throw new OptionsValidationException(
+                        "Channels", typeof(ChannelsOptions), ["Channels__EncryptionKeys__0 is missing: 32 bytes in base64 that seal the secrets of channels."]);
+                }
+
                 Log.DevelopmentKey(log);
             }
 

@@ -120,6 +120,26 @@ public sealed class StartTests
     [Fact]
     public async Task A_process_without_a_connection_string_says_one_line_and_exits_with_1()
     {
+        var (code, output, errors) = await RunAsync(("ConnectionStrings__AgentPlatform", ""));
+
+        Assert.Equal(1, code);
+        Assert.Equal("The setting ConnectionStrings__AgentPlatform is missing: set it to a Postgres connection string.", errors);
+        Assert.Equal("", output);
+    }
+
+    [Fact]
+    public async Task Outside_of_development_a_process_without_a_key_for_secrets_says_one_line_and_exits_with_1()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+
+        var (code, _, errors) = await RunAsync(("ConnectionStrings__AgentPlatform", database.ConnectionString), ("AZURE_FUNCTIONS_ENVIRONMENT", "Production"));
+
+        Assert.Equal(1, code);
+        Assert.Equal("Channels__EncryptionKeys__0 is missing: 32 bytes in base64 that seal the secrets of channels.", errors);
+    }
+
+    private static async Task<(int Code, string Output, string Errors)> RunAsync(params (string Key, string Value)[] settings)
+    {
         var start = new ProcessStartInfo("dotnet")
         {
             ArgumentList = { Path.Combine(AppContext.BaseDirectory, "AgentPlatform.Functions.dll"), "--port", "0" },
@@ -128,15 +148,15 @@ public sealed class StartTests
             RedirectStandardOutput = true,
             WorkingDirectory = AppContext.BaseDirectory,
         };
-        start.Environment["ConnectionStrings__AgentPlatform"] = "";
+        foreach (var (key, value) in settings)
+        {
+            start.Environment[key] = value;
+        }
 
         using var process = Process.Start(start)!;
         var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.WaitForExitAsync();
-
-        Assert.Equal(1, process.ExitCode);
-        Assert.Equal("The setting ConnectionStrings__AgentPlatform is missing: set it to a Postgres connection string.", (await errors).Trim());
-        Assert.Equal("", await output);
+        return (process.ExitCode, await output, (await errors).Trim());
     }
 
     private static readonly Terminal Quiet = new(TextWriter.Null, TextWriter.Null, _ => { });
