@@ -237,8 +237,10 @@ internal sealed class ApplyTurn(
     {
         var state = NextState.Of(scene.Input, envelope, intents, task, asks, clock.GetUtcNow(), options.Value.RememberedIntents);
         // Requests that this turn has cancelled or completed told the session already: its version has moved on, under our lock.
-        var session = await sessions.FindAsync(tx, scene.Session.SessionId, ct) ?? scene.Session;
-        await sessions.SaveAsync(tx, session with { State = await mirror.RefreshAsync(tx, session.SessionId, state, ct) }, ct);
+        tx.Gather();
+        var latest = sessions.FindAsync(tx, scene.Session.SessionId, ct);
+        var refreshed = await mirror.RefreshAsync(tx, scene.Session.SessionId, state, ct);
+        await sessions.SaveAsync(tx, (await latest ?? scene.Session) with { State = refreshed }, ct);
     }
 
     private static Guid[] InboundIds(TurnScene scene) => [.. scene.Messages.Select(m => m.InboundMessageId).OfType<Guid>()];

@@ -62,15 +62,27 @@ internal sealed class TurnHandler(
     private async Task<TurnScene?> LoadAsync(Transaction tx, TurnWork work, CancellationToken ct)
     {
         var began = clock.GetUtcNow();
-        var messages = await conversations.UnreadAsync(tx, work.ConversationId, work.MessageId, ct);
-        if (messages.Count == 0 || await conversations.FindAsync(tx, work.ConversationId, ct) is not { ContactId: { } contactId } conversation)
+        tx.Gather();
+        var (unread, thread) = (conversations.UnreadAsync(tx, work.ConversationId, work.MessageId, ct), conversations.FindAsync(tx, work.ConversationId, ct));
+        await tx.AskAsync(ct);
+        var messages = await unread;
+        if (messages.Count == 0 || await thread is not { ContactId: { } contactId } conversation)
         {
             return null;
         }
 
-        var contact = await contacts.FindAsync(tx, contactId, ct) ?? throw new InvalidOperationException($"Conversation {conversation.Id} has lost its contact.");
-        var agent = conversation.AgentId is { } agentId && await agents.FindAsync(tx, agentId, ct) is { } own ? own : await agents.DefaultAsync(tx, ct);
-        var session = await sessions.LoadOrStartAsync(tx, conversation.Id, agent.Id, contact.Id, new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier), ct);
+        tx.Gather();
+        var (person, ownAgent) = (contacts.FindAsync(tx, contactId, ct), agents.FindAsync(tx, conversation.AgentId ?? Guid.Empty, ct));
+        await tx.AskAsync(ct);
+        var contact = await person ?? throw new InvalidOperationException($"Conversation {conversation.Id} has lost its contact.");
+        var agent = await ownAgent ?? await agents.DefaultAsync(tx, ct);
+
+        tx.Gather();
+        var (actions, priorities) = (registry.ActiveAsync(tx, agent.Id, ct), contacts.TopPrioritiesAsync(tx, contact.Id, ct));
+        var optedOut = contacts.IsOptedOutAsync(tx, contact.Id, conversation.Channel, ct);
+        var running = sessions.LoadOrStartAsync(tx, conversation.Id, agent.Id, contact.Id, new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier), ct);
+        await tx.AskAsync(ct);
+        var session = await running;
         var input = new TurnInput
         {
             Messages = [.. messages.Select(m => m.Content)],
@@ -81,9 +93,9 @@ internal sealed class TurnHandler(
             State = session.State,
             Contact = contact,
             Agent = agent,
-            Actions = await registry.ActiveAsync(tx, agent.Id, ct),
-            Priorities = contact.Verified ? await contacts.TopPrioritiesAsync(tx, contact.Id, ct) : [],
-            OptedOut = await contacts.IsOptedOutAsync(tx, contact.Id, conversation.Channel, ct),
+            Actions = await actions,
+            Priorities = contact.Verified ? await priorities : [],
+            OptedOut = await optedOut,
             RequireConfirmation = conversation.RequireConfirmation,
             Options = options.Value,
         };

@@ -32,12 +32,13 @@ internal sealed class SessionMirror(IntentLedger ledger, ActionQueue queue, Sess
     /// <summary>Reads what this transaction has written; call it last.</summary>
     internal async Task<SessionState> RefreshAsync(Transaction tx, Guid sessionId, SessionState state, CancellationToken ct)
     {
-        var intents = await ledger.OfSessionAsync(tx, sessionId, Intents, ct);
-        var items = await queue.OfSessionAsync(tx, sessionId, ct);
+        tx.Gather();
+        var (intents, items) = (ledger.OfSessionAsync(tx, sessionId, Intents, ct), queue.OfSessionAsync(tx, sessionId, ct));
+        await tx.AskAsync(ct);
         return state with
         {
-            IntentLedger = [.. intents.Select(i => Json.Of(new { i.IntentId, i.IntentType, i.CanonicalIntent, i.Status, turn = i.TurnNumber }))],
-            ActionQueue = [.. items.Select(q => Json.Of(new { q.QueueId, q.ActionId, q.Status, q.Priority, q.ParamsMissing }))],
+            IntentLedger = [.. (await intents).Select(i => Json.Of(new { i.IntentId, i.IntentType, i.CanonicalIntent, i.Status, turn = i.TurnNumber }))],
+            ActionQueue = [.. (await items).Select(q => Json.Of(new { q.QueueId, q.ActionId, q.Status, q.Priority, q.ParamsMissing }))],
         };
     }
 

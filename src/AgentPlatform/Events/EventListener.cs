@@ -89,6 +89,21 @@ internal sealed class EventListener(NpgsqlDataSource source, TimeProvider clock,
         finally
         {
             IsListening = false;
+            await UnlistenAsync(connection);
+        }
+    }
+
+    /// <summary>The pool does not reset connections; whoever gets this one next shall not listen.</summary>
+    private static async Task UnlistenAsync(NpgsqlConnection connection)
+    {
+        try
+        {
+            await using var unlisten = new NpgsqlCommand(Sql.Unlisten, connection);
+            await unlisten.ExecuteNonQueryAsync(CancellationToken.None);
+        }
+        catch (Exception e) when (e is NpgsqlException or InvalidOperationException or IOException)
+        {
+            // It is broken, and the pool drops it.
         }
     }
 
@@ -155,5 +170,7 @@ internal sealed class EventListener(NpgsqlDataSource source, TimeProvider clock,
     private static class Sql
     {
         internal const string Listen = "LISTEN agent_events";
+
+        internal const string Unlisten = "UNLISTEN agent_events";
     }
 }

@@ -11,8 +11,10 @@ internal sealed class SendFacts(ConversationLog conversations, ContactDirectory 
 {
     internal async Task<Facts> LoadAsync(Transaction tx, QueuedMessage message, CancellationToken ct)
     {
-        var conversation = await conversations.FindAsync(tx, message.ConversationContextId, ct);
-        var contact = await contacts.FindAsync(tx, message.ContactId, ct);
+        tx.Gather();
+        var (thread, person) = (conversations.FindAsync(tx, message.ConversationContextId, ct), contacts.FindAsync(tx, message.ContactId, ct));
+        await tx.AskAsync(ct);
+        var (conversation, contact) = (await thread, await person);
         var facts = new Facts(message, Json.Read<QueuedText>(message.MessageData), conversation, contact);
         if (conversation is null || contact is null)
         {
@@ -21,11 +23,11 @@ internal sealed class SendFacts(ConversationLog conversations, ContactDirectory 
 
         if (!facts.IsInternal)
         {
-            facts = facts with
-            {
-                OptedOut = await contacts.IsOptedOutAsync(tx, contact.Id, conversation.Channel, ct),
-                Route = await channels.RouteAsync(tx, conversation.WebhookId, conversation.AgentId, conversation.Channel, ct),
-            };
+            tx.Gather();
+            var optedOut = contacts.IsOptedOutAsync(tx, contact.Id, conversation.Channel, ct);
+            var route = channels.RouteAsync(tx, conversation.WebhookId, conversation.AgentId, conversation.Channel, ct);
+            await tx.AskAsync(ct);
+            facts = facts with { OptedOut = await optedOut, Route = await route };
         }
 
         // What was approved once has been counted and found fresh.

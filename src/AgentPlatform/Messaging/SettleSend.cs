@@ -78,8 +78,12 @@ internal sealed class SettleSend(
             provider = route.Provider.Name,
             external_id = accepted.ExternalId,
         }));
-        var settled = await outbound.AcceptedAsync(tx, route.Channel.Id, effect.OutboundMessageId, route.Provider.Name, accepted, ct);
-        await conversations.UpdateDeliveryAsync(tx, effect.MessageId, new DeliveryUpdate("sent", now) { ProviderMessageId = accepted.ExternalId }, ct);
+        tx.Gather();
+        var taken = outbound.AcceptedAsync(tx, route.Channel.Id, effect.OutboundMessageId, route.Provider.Name, accepted, ct);
+        var moved = conversations.UpdateDeliveryAsync(tx, effect.MessageId, new DeliveryUpdate("sent", now) { ProviderMessageId = accepted.ExternalId }, ct);
+        await tx.AskAsync(ct);
+        await moved;
+        var settled = await taken;
         if (settled.DeliveryStatus is "delivered" or "read" or "failed")
         {
             await ReportedAsync(tx, message, effect, settled, now, ct);

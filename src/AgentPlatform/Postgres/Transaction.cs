@@ -17,9 +17,16 @@ public sealed class Transaction : IAsyncDisposable
 
     private readonly NpgsqlDataSource _source;
     private readonly List<NpgsqlBatchCommand> _posted = [];
+
+    /// <summary>Who reads the rows of the posted commands that return some, in their order.</summary>
+    private readonly List<Func<NpgsqlDataReader, CancellationToken, Task>> _readers = [];
+
+    /// <summary>Told once the answers are read and the connection is free again.</summary>
+    private readonly List<TaskCompletionSource> _gathered = [];
+    private readonly SemaphoreSlim _roundTrip = new(1, 1);
     private List<Action>? _afterCommit;
     private NpgsqlConnection? _connection;
-    private int _postedResults;
+    private bool _gathering;
     private State _state = State.Open;
 
     internal Transaction(NpgsqlDataSource source, string role, Actor? actor, string? bearer)
@@ -47,13 +54,46 @@ public sealed class Transaction : IAsyncDisposable
     public void Post(string sql, params object?[] args) => _posted.Add(Command(sql, args));
 
     /// <summary>How many rows the command touched.</summary>
-    public Task<int> ExecuteAsync(string sql, object?[] args, CancellationToken ct) => RunAsync(sql, args, read: null, ct);
+    public async Task<int> ExecuteAsync(string sql, object?[] args, CancellationToken ct)
+    {
+        var command = Command(sql, args);
+        if (_gathering)
+        {
+            _posted.Add(command);
+            await AnsweredAsync();
+        }
+        else
+        {
+            await SendAsync((command, ReturnsRows: false), ct);
+        }
+
+        return (int)command.RecordsAffected;
+    }
+
+    /// <summary>
+    /// Questions from here on wait for <see cref="AskAsync"/>, and then share one round trip: for questions that do not depend on
+    /// each other. Await their tasks after it.
+    /// </summary>
+    public void Gather() => _gathering = true;
+
+    /// <summary>Asks what was gathered; a commit asks it too.</summary>
+    public Task AskAsync(CancellationToken ct) => AskAsync(last: null, ct);
 
     /// <summary>Rows as <typeparamref name="T"/>: a record whose constructor parameters name the columns in their order, or a scalar.</summary>
     public async Task<IReadOnlyList<T>> QueryAsync<T>(string sql, object?[] args, CancellationToken ct)
     {
         var rows = new List<T>();
-        await RunAsync(sql, args, (reader, token) => ReadRowsAsync(reader, rows, token), ct);
+        _readers.Add((reader, token) => ReadRowsAsync(reader, rows, token));
+        if (_gathering)
+        {
+            Post(sql, args);
+            await AnsweredAsync();
+        }
+        else
+        {
+            await SendAsync((Command(sql, args), ReturnsRows: true), ct);
+        }
+
         return rows;
     }
 
@@ -93,7 +133,7 @@ public sealed class Transaction : IAsyncDisposable
 
         if (_connection is not null || _posted.Count > Preamble)
         {
-            await ExecuteAsync(Sql.Commit, [], ct);
+            await AskAsync((Command(Sql.Commit, []), ReturnsRows: false), ct);
         }
 
         _state = State.Ended;
@@ -122,46 +162,85 @@ public sealed class Transaction : IAsyncDisposable
     private void PostEnter(string role, Actor? actor, string? bearer)
     {
         Post(Sql.Enter, role, actor?.TenantId.ToString() ?? "", actor?.UserId.ToString() ?? "", actor?.Role ?? "", bearer ?? "");
-        _postedResults++;
+        _readers.Add((_, _) => Task.CompletedTask);
     }
 
-    private async Task<int> RunAsync(string sql, object?[] args, Func<NpgsqlDataReader, CancellationToken, Task>? read, CancellationToken ct)
+    /// <summary>Until <see cref="AskAsync(CancellationToken)"/> has the answers.</summary>
+    private Task AnsweredAsync()
+    {
+        var answered = new TaskCompletionSource();
+        _gathered.Add(answered);
+        return answered.Task;
+    }
+
+    private async Task AskAsync((NpgsqlBatchCommand Command, bool ReturnsRows)? last, CancellationToken ct)
+    {
+        _gathering = false;
+        var waiting = _gathered.ToArray();
+        _gathered.Clear();
+        try
+        {
+            await SendAsync(last, ct);
+        }
+        catch (Exception e)
+        {
+            Array.ForEach(waiting, w => w.SetException(e));
+            throw;
+        }
+
+        Array.ForEach(waiting, w => w.SetResult());
+    }
+
+    /// <summary>One round trip: what was posted, then the last command.</summary>
+    private async Task SendAsync((NpgsqlBatchCommand Command, bool ReturnsRows)? last, CancellationToken ct)
     {
         if (_state != State.Open)
         {
             throw new InvalidOperationException("The transaction has failed or ended.");
         }
 
+        NpgsqlBatchCommand[] commands = [.. _posted, .. last is { } own ? [own.Command] : Array.Empty<NpgsqlBatchCommand>()];
+        var readers = _readers.ToArray();
+        _posted.Clear();
+        _readers.Clear();
+        // Of gathered questions more than one may go on to a further one: they take turns.
+        await _roundTrip.WaitAsync(ct);
         try
         {
             _connection ??= await _source.OpenConnectionAsync(ct);
             await using var batch = new NpgsqlBatch(_connection);
-            _posted.ForEach(batch.BatchCommands.Add);
-            _posted.Clear();
-            var command = Command(sql, args);
-            batch.BatchCommands.Add(command);
+            Array.ForEach(commands, batch.BatchCommands.Add);
             await using var reader = await batch.ExecuteReaderAsync(ct);
-            for (; _postedResults > 0; _postedResults--)
-            {
-                await reader.NextResultAsync(ct);
-            }
-
-            if (read is not null)
-            {
-                await read(reader, ct);
-            }
-
-            if (await reader.NextResultAsync(ct))
-            {
-                throw new InvalidOperationException("A posted command returned rows; query it instead.");
-            }
-
-            return (int)command.RecordsAffected;
+            await ReadAsync(reader, readers, mayReturnMore: last is { ReturnsRows: false }, ct);
         }
         catch
         {
             _state = State.Failed;
             throw;
+        }
+        finally
+        {
+            _roundTrip.Release();
+        }
+    }
+
+    private static async Task ReadAsync(
+        NpgsqlDataReader reader, Func<NpgsqlDataReader, CancellationToken, Task>[] readers, bool mayReturnMore, CancellationToken ct)
+    {
+        for (var i = 0; i < readers.Length; i++)
+        {
+            if (i > 0)
+            {
+                await reader.NextResultAsync(ct);
+            }
+
+            await readers[i](reader, ct);
+        }
+
+        // An executed command may return rows that nobody wants.
+        if (await reader.NextResultAsync(ct) && (!mayReturnMore || await reader.NextResultAsync(ct)))
+        {
+            throw new InvalidOperationException("A posted command returned rows; query it instead.");
         }
     }
 

@@ -92,6 +92,50 @@ public sealed class TransactionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Gathered_questions_share_one_round_trip_and_each_gets_its_own_answer()
+    {
+        await using var tx = _platform.Database.Begin(_acme);
+        tx.Gather();
+        var (name, numbers) = (tx.SingleAsync<string>("SELECT name FROM tenancy.tenants", [], default), tx.QueryAsync<long>("SELECT generate_series(1, 3)::bigint", [], default));
+        var touched = tx.ExecuteAsync("UPDATE tenancy.tenants SET name = $1", ["Gathered"], default);
+        Assert.False(name.IsCompleted || numbers.IsCompleted || touched.IsCompleted);
+        await tx.AskAsync(default);
+        Assert.Equal("Acme", await name);
+        var three = await numbers;
+        Assert.Equal([1L, 2L, 3L], three);
+        Assert.Equal(1, await touched);
+
+        tx.Gather();
+        var last = tx.SingleAsync<string>("SELECT name FROM tenancy.tenants", [], default);
+        await tx.CommitAsync(default);
+        Assert.Equal("Gathered", await last);
+    }
+
+    [Fact]
+    public async Task Gathered_questions_that_go_on_to_another_one_take_turns()
+    {
+        await using var tx = _platform.Database.Begin(_acme);
+        async Task<long> TwiceAsync(long start) => await tx.SingleAsync<long>("SELECT $1 + 1", [await tx.SingleAsync<long>("SELECT $1 * 2", [start], default)], default);
+        tx.Gather();
+        var answers = new[] { TwiceAsync(1), TwiceAsync(10), TwiceAsync(100) };
+        await tx.AskAsync(default);
+        var all = await Task.WhenAll(answers);
+        Assert.Equal([3L, 21L, 201L], all);
+    }
+
+    [Fact]
+    public async Task A_gathered_question_that_fails_fails_them_all()
+    {
+        await using var tx = _platform.Database.Begin(_acme);
+        tx.Gather();
+        var (good, bad) = (tx.SingleAsync<long>("SELECT 1::bigint", [], default), tx.SingleAsync<int>("SELECT 1 / 0", [], default));
+        await Assert.ThrowsAsync<PostgresException>(() => tx.AskAsync(default));
+        await Assert.ThrowsAsync<PostgresException>(() => good);
+        await Assert.ThrowsAsync<PostgresException>(() => bad);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => tx.CommitAsync(default));
+    }
+
+    [Fact]
     public async Task Text_with_a_null_character_is_stored_without_it()
     {
         await _platform.AsAsync(_acme, tx => tx.ExecuteAsync("UPDATE tenancy.tenants SET name = $1", ["a\0b"], default));

@@ -6,7 +6,7 @@ namespace AgentPlatform.Tests.Rules;
 /// <summary>Every statement the code holds is prepared against the migrated schema: a renamed column fails here, not at three in the morning.</summary>
 public sealed class SqlRules : IAsyncLifetime
 {
-    private static readonly string[] NotPreparable = ["BEGIN", "COMMIT", "DO $$", "LISTEN ", "SET LOCAL "];
+    private static readonly string[] NotPreparable = ["BEGIN", "COMMIT", "DO $$", "LISTEN ", "UNLISTEN ", "SET LOCAL "];
 
     private TestDatabase _database = null!;
 

@@ -51,16 +51,13 @@ public sealed class InboundIntake(
             return first;
         }
 
-        if (!admission.Admitted)
-        {
-            return await OverLimitAsync(tx, channel, ct);
-        }
-
-        // Counting is a transaction of its own that does not wait for the disk: were it part of the next one, every message of a
-        // channel would queue for the channel's row until its predecessor has been flushed.
-        await tx.CommitAsync(ct);
-        return await StoreAsync(channel, read.Value, call, admission.ParentId, ct);
+        return !admission.Admitted
+            ? await OverLimitAsync(channel, ct)
+            : await StoreAsync(channel, read.Value, call, admission.ParentId, ct);
     }
+
+    // Counting is a transaction of its own that does not wait for the disk: were it part of the next one, every message of a
+    // channel would queue for the channel's row until its predecessor has been flushed. Its commit travels with the question.
 
     private async Task<Admission> AdmitAsync(Transaction tx, InboundChannel channel, InboundEnvelope message, CancellationToken ct)
     {
@@ -68,17 +65,21 @@ public sealed class InboundIntake(
         var (minute, hour) = (RateWindow.StartOf(now, Minute), RateWindow.StartOf(now, Hour));
         tx.Enter(Actor.System(channel.TenantId));
         tx.Post(Sql.DoNotWaitForDisk);
-        return await tx.SingleAsync<Admission>(
+        tx.Gather();
+        var admission = tx.SingleAsync<Admission>(
             Sql.Admit,
             [
                 channel.TenantId, channel.Id, message.ExternalId, message.InReplyTo.ToArray(), minute, hour,
                 (now - minute) / Minute, (now - hour) / Hour, channel.Row.RateLimitPerMinute, channel.Row.RateLimitPerHour,
             ],
             ct);
+        await tx.CommitAsync(ct);
+        return await admission;
     }
 
-    private async Task<Problem> OverLimitAsync(Transaction tx, InboundChannel channel, CancellationToken ct)
+    private async Task<Problem> OverLimitAsync(InboundChannel channel, CancellationToken ct)
     {
+        await using var tx = database.Begin(Actor.System(channel.TenantId));
         var now = clock.GetUtcNow();
         var row = await tx.SingleAsync<Rates>(Sql.Rates, [channel.TenantId, channel.Id], ct);
         var waits = new[]
@@ -173,6 +174,7 @@ public sealed class InboundIntake(
     {
         internal const string DoNotWaitForDisk = "SET LOCAL synchronous_commit TO off";
 
+        // The parent is looked for only when the message names one (the planner evaluates a condition of parameters alone first).
         // A repeated delivery is recognised before it is counted, so that a provider's retries never use up a channel's limit.
         internal const string Admit =
             """
@@ -180,10 +182,11 @@ public sealed class InboundIntake(
                 SELECT id FROM channels.inbound_messages WHERE tenant_id = $1 AND webhook_id = $2 AND external_message_id = $3
             ),
             parent AS (
-                SELECT id FROM channels.inbound_messages WHERE tenant_id = $1 AND webhook_id = $2 AND external_message_id = ANY ($4)
+                SELECT id FROM channels.inbound_messages
+                WHERE cardinality($4::text[]) > 0 AND tenant_id = $1 AND webhook_id = $2 AND external_message_id = ANY ($4)
                 UNION ALL
                 SELECT inbound_message_id FROM channels.outbound_messages
-                WHERE tenant_id = $1 AND webhook_id = $2 AND external_message_id = ANY ($4) AND inbound_message_id IS NOT NULL
+                WHERE cardinality($4::text[]) > 0 AND tenant_id = $1 AND webhook_id = $2 AND external_message_id = ANY ($4) AND inbound_message_id IS NOT NULL
                 ORDER BY id DESC LIMIT 1
             ),
             admitted AS (
