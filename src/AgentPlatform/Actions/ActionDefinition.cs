@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Actions;
@@ -74,6 +75,9 @@ public sealed record ActionDefinition
     public JsonElement? SuccessCriteria { get; init; }
     public JsonElement? FailureCriteria { get; init; }
 
+    /// <summary>When a person must allow the action: an <see cref="Approvals.ApprovalPolicy"/>.</summary>
+    public JsonElement? Approval { get; init; }
+
     /// <summary><c>low</c>, <c>normal</c>, <c>high</c> or <c>critical</c>; see <see cref="QueuePriority"/>.</summary>
     public string Priority { get; init; } = "normal";
     public bool IsActive { get; init; } = true;
@@ -98,6 +102,8 @@ public sealed record ActionDefinition
             : ParameterRule.Anything;
 
     internal RetryPolicy Policy => Json.Read<RetryPolicyJson>(RetryPolicy).Whole;
+
+    internal ApprovalPolicy? ApprovalPolicy => Approval is { ValueKind: JsonValueKind.Object } approval ? Json.Read<ApprovalPolicy>(approval) : null;
 
     private static string[] Strings(JsonElement list) => list.ValueKind == JsonValueKind.Array ? Json.Read<string[]>(list) : [];
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Contacts;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
@@ -15,11 +16,12 @@ public sealed class ActionQueue
     private readonly EventStore _events;
     private readonly ActionRegistry _registry;
     private readonly ActionListeners _listeners;
+    private readonly RequestApproval _approvals;
     private readonly IOptions<ActionsOptions> _options;
     private readonly TimeProvider _clock;
 
-    internal ActionQueue(WorkQueue work, EventStore events, ActionRegistry registry, ActionListeners listeners, IOptions<ActionsOptions> options, TimeProvider clock) =>
-        (_work, _events, _registry, _listeners, _options, _clock) = (work, events, registry, listeners, options, clock);
+    internal ActionQueue(WorkQueue work, EventStore events, ActionRegistry registry, ActionListeners listeners, RequestApproval approvals, IOptions<ActionsOptions> options, TimeProvider clock) =>
+        (_work, _events, _registry, _listeners, _approvals, _options, _clock) = (work, events, registry, listeners, approvals, options, clock);
 
     /// <summary>
     /// Queues the action once per idempotency key; a repeated request gets the first one back. Waiting requests of its opposites are cancelled.
@@ -43,7 +45,7 @@ public sealed class ActionQueue
         }
 
         await CancelOppositesAsync(tx, action, inserted, ct);
-        Announce(tx, inserted);
+        Announce(tx, inserted, action);
         return inserted;
     }
 
@@ -56,7 +58,7 @@ public sealed class ActionQueue
             return null;
         }
 
-        return await MoveAsync(tx, item, await StateAsync(tx, action, item.ContactId, who, Parameters.Merge(action, item.ParamsCollected, values), ct), ct);
+        return await MoveAsync(tx, item, action, await StateAsync(tx, action, item.ContactId, who, Parameters.Merge(action, item.ParamsCollected, values), ct), ct);
     }
 
     /// <summary>
@@ -72,14 +74,18 @@ public sealed class ActionQueue
                 await CancelAsync(tx, item.Id, "waited_too_long", ct);
             }
             else if (await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { } action
-                && await StateAsync(tx, action, contactId, who, item.ParamsCollected, ct) is { Blocked: null } state)
+                && await StateAsync(tx, action, contactId, who, item.ParamsCollected, ct) is { Blocked: null or { Reason: ApprovalPolicy.Awaiting } } state)
             {
-                freed.Add(await MoveAsync(tx, item, state, ct));
+                freed.Add(await MoveAsync(tx, item, action, state, ct));
             }
         }
 
         return freed;
     }
+
+    /// <summary>The approval was given: exactly these parameters run.</summary>
+    internal Task<QueuedAction> ReleaseAsync(Transaction tx, QueuedAction item, ActionDefinition action, JsonElement values, CancellationToken ct) =>
+        MoveAsync(tx, item, action, new RequestState(QueueStatus.Ready, Parameters.Check(action, values), null, values), ct);
 
     public Task<bool> HasBlockedAsync(Transaction tx, Guid contactId, CancellationToken ct) => tx.SingleAsync<bool>(Sql.HasBlocked, [contactId], ct);
 
@@ -94,6 +100,7 @@ public sealed class ActionQueue
         }
 
         await _work.CancelAsync(tx, ActionsModule.WorkKind, cancelled.Id.ToString(), reason, ct);
+        await _approvals.WithdrawAsync(tx, cancelled, reason, ct);
         await TellAsync(tx, cancelled, ct);
         return cancelled;
     }
@@ -131,16 +138,19 @@ public sealed class ActionQueue
     {
         var completed = action.DependsOn.Count == 0 ? []
             : await tx.QueryAsync<string>(Sql.CompletedOf, [contactId, action.DependsOn.ToArray()], ct);
-        return RequestState.Decide(Parameters.Check(action, values), Eligibility.Decide(action, who, completed), values);
+        var state = RequestState.Decide(Parameters.Check(action, values), Eligibility.Decide(action, who, completed), values);
+        return state.Status == QueueStatus.Ready && action.ApprovalPolicy is { } approval
+            ? state with { Status = QueueStatus.Blocked, Blocked = approval.Wait(action) }
+            : state;
     }
 
-    private async Task<QueuedAction> MoveAsync(Transaction tx, QueuedAction item, RequestState state, CancellationToken ct)
+    private async Task<QueuedAction> MoveAsync(Transaction tx, QueuedAction item, ActionDefinition action, RequestState state, CancellationToken ct)
     {
         var moved = await tx.SingleAsync<QueuedAction>(Sql.Move,
         [
             item.Id, Text(state.Status), state.Params, Json.Param(state.Check.Missing), Json.Param(state.Check.Errors), state.Blocked?.Reason, Json.Param(state.Blocked?.Stored),
         ], ct);
-        Announce(tx, moved);
+        Announce(tx, moved, action);
         await TellAsync(tx, moved, ct);
         return moved;
     }
@@ -154,9 +164,14 @@ public sealed class ActionQueue
         }
     }
 
-    private void Announce(Transaction tx, QueuedAction item)
+    private void Announce(Transaction tx, QueuedAction item, ActionDefinition action)
     {
         _events.Append(tx, ActionEvents.Of("action.queued", item, new { status = item.Status, item.ParamsMissing, item.BlockerReason }));
+        if (item.BlockerReason == ApprovalPolicy.Awaiting)
+        {
+            _approvals.Ask(tx, action, item);
+        }
+
         if (item.Status == QueueStatus.Ready)
         {
             // Answers come back in the order in which the conversation asked; a retry delays only what was asked after it.
@@ -186,9 +201,9 @@ public sealed class ActionQueue
 
         internal const string ById = "SELECT * FROM actions.action_queue WHERE id = $1";
 
-        internal const string LockWaiting = "SELECT * FROM actions.action_queue WHERE id = $1 AND status IN ('pending', 'blocked') FOR UPDATE";
+        internal const string LockWaiting = "SELECT * FROM actions.action_queue WHERE id = $1 AND (status = 'pending' OR status = 'blocked' AND blocker_reason <> 'awaiting_approval') FOR UPDATE";
 
-        internal const string LockBlocked = "SELECT * FROM actions.action_queue WHERE contact_id = $1 AND status = 'blocked' ORDER BY added_at FOR UPDATE";
+        internal const string LockBlocked = "SELECT * FROM actions.action_queue WHERE contact_id = $1 AND status = 'blocked' AND blocker_reason <> 'awaiting_approval' ORDER BY added_at FOR UPDATE";
 
         internal const string HasBlocked = "SELECT EXISTS (SELECT FROM actions.action_queue WHERE contact_id = $1 AND status = 'blocked')";
 

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Channels.Custom;
 using AgentPlatform.Contacts;
 using AgentPlatform.Events;
@@ -59,10 +60,12 @@ public static class ActionsModule
         services.AddSingleton<ActionRegistry>().AddSingleton<ActionListeners>().AddSingleton<LocalActions>().AddSingleton<IContactMergeParticipant, MergedRequests>()
             .AddSingleton(p => new ActionQueue(
                 p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventStore>(), p.GetRequiredService<ActionRegistry>(),
-                p.GetRequiredService<ActionListeners>(), p.GetRequiredService<IOptions<ActionsOptions>>(), p.GetRequiredService<TimeProvider>()))
+                p.GetRequiredService<ActionListeners>(), p.GetRequiredService<RequestApproval>(), p.GetRequiredService<IOptions<ActionsOptions>>(), p.GetRequiredService<TimeProvider>()))
+           .AddSingleton<RequestApproval>().AddSingleton<DecideApproval>()
            .AddSingleton<ExecutionLog>().AddSingleton<DeadLetters>().AddSingleton<HttpAction>();
         services.AddHttpClient(HttpAction.ClientName).ConfigurePrimaryHttpMessageHandler(p =>
             PublicTargets.Handler(p.GetRequiredService<IOptions<ActionsOptions>>().Value.AllowPrivateTargets));
+        services.AddWorkHandler<ExpireApproval>(RequestApproval.TimeoutKind);
         // A failed call is retried by the row's own policy; the engine's attempts count crashes of our side only. An action may
         // take five minutes.
         return services.AddWorkHandler<ExecuteAction>(WorkKind, kind =>
@@ -72,5 +75,9 @@ public static class ActionsModule
         });
     }
 
-    public static IEndpointRouteBuilder MapActions(this IEndpointRouteBuilder routes) => ActionsApi.Map(routes);
+    public static IEndpointRouteBuilder MapActions(this IEndpointRouteBuilder routes)
+    {
+        ApprovalsApi.Map(routes);
+        return ActionsApi.Map(routes);
+    }
 }

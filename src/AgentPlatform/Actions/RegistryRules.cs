@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Actions;
@@ -15,6 +16,7 @@ internal static partial class RegistryRules
 
     internal static IReadOnlyDictionary<string, string[]> Errors(ActionDefinition action) =>
         Identity(action).Concat(Phrases(action)).Concat(ParameterErrors(action)).Concat(Conditions(action)).Concat(Execution(action)).Concat(Endpoint(action)).Concat(Judgement(action))
+            .Concat(ApprovalPolicy.Errors(action).Select(e => new Error(e.Field, e.Message)))
             .GroupBy(error => error.Field, StringComparer.Ordinal)
             .ToDictionary(group => group.Key, group => group.Select(error => error.Message).ToArray(), StringComparer.Ordinal);
 
@@ -205,7 +207,7 @@ internal static partial class RegistryRules
         }
     }
 
-    private static T? TryRead<T>(JsonElement value)
+    internal static T? TryRead<T>(JsonElement value)
         where T : class
     {
         try

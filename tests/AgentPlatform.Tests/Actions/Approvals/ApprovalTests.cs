@@ -1,0 +1,272 @@
+using System.Text.Json;
+using AgentPlatform.Actions;
+using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using AgentPlatform.Tests.Brain;
+
+namespace AgentPlatform.Tests.Actions.Approvals;
+
+public sealed class ApprovalTests : IAsyncLifetime
+{
+    private static readonly ActionDefinition Refund = new()
+    {
+        ActionId = "refund",
+        ActionName = "refund my order",
+        DisplayName = "Refund the order",
+        Description = "Pays the order back.",
+        ParamsOptional = Json.Of(new[] { "amount", "page" }),
+        ParamValidation = Json.Of(new { amount = new { type = "integer", maximum = 500, message = "At most 500." } }),
+        ExecutionType = "http",
+        ApiMethod = "POST",
+        ApiEndpoint = "{endpoint}/refunds",
+        ResponseTemplate = "Refunded.",
+        Approval = Json.Of(new
+        {
+            risk_level = "high",
+            factors = new[] { "moves money" },
+            expires_in_seconds = 600,
+            editable_fields = new[] { "amount" },
+            screenshot_url = "https://shots.example/{{page}}",
+        }),
+    };
+
+    private static readonly Guid Ann = TimeProvider.System.NewId();
+    private static readonly Guid Bob = TimeProvider.System.NewId();
+
+    private Talk _talk = null!;
+
+    public async Task InitializeAsync() => _talk = await Talk.StartAsync(Refund);
+
+    public async Task DisposeAsync() => await _talk.DisposeAsync();
+
+    [Fact]
+    [Behaviour("bb-approval-create")]
+    public async Task A_risky_action_asks_and_waits_without_being_run()
+    {
+        Assert.Contains("needs the approval of a colleague", await _talk.SayAsync("refund my order"), StringComparison.Ordinal);
+
+        var item = await ItemAsync();
+        Assert.Equal((QueueStatus.Blocked, "awaiting_approval"), (item.Status, item.BlockerReason));
+        var asked = await ApprovalAsync();
+        Assert.Equal((item.Id, "refund", "Pays the order back.", "high", "pending"), (asked.ExecutionId, asked.ActionType, asked.ActionDescription, asked.RiskLevel, asked.Status));
+        Assert.Equal("moves money", Assert.Single(asked.RiskFactors.EnumerateArray()).GetString());
+        Assert.Equal("reject", asked.TimeoutAction);
+        Assert.Equal(600, (asked.ExpiresAt - asked.CreatedAt).TotalSeconds, 1);
+        Assert.Contains("approval.requested", await _talk.EventsAsync());
+        Assert.Empty(_talk.Endpoint.Requests);
+        Assert.Equal(0, await _talk.InAsync(tx => tx.SingleAsync<long>("SELECT count(*) FROM work.items WHERE kind = 'actions.execute'", [], default)));
+
+        await _talk.SayAsync("hello");
+        Assert.Equal(QueueStatus.Blocked, (await ItemAsync()).Status);
+    }
+
+    [Fact]
+    public async Task The_approver_sees_the_parameters_and_the_picture_they_name()
+    {
+        await EnqueueAsync(new { amount = 120, page = "order 7" });
+
+        var asked = await ApprovalAsync();
+        Assert.Equal(120, asked.ActionParams.GetProperty("amount").GetInt32());
+        Assert.Equal("https://shots.example/order%207", asked.ScreenshotUrl);
+    }
+
+    [Fact]
+    [Behaviour("bb-approval-decide")]
+    public async Task Yes_runs_exactly_those_parameters_and_a_second_answer_is_refused()
+    {
+        await EnqueueAsync(new { amount = 120 });
+        var asked = await ApprovalAsync();
+
+        var approved = await ApproveAsync(asked.Id, Ann);
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal(("approved", true), (approved.Value.Status, approved.Value.ApprovedAt is not null));
+        Assert.Equal("""{"amount":120}""", Assert.Single(_talk.Endpoint.Requests).Body.Replace(" ", "", StringComparison.Ordinal));
+        Assert.Equal(QueueStatus.Completed, (await ItemAsync()).Status);
+        Assert.Equal("approval_decided", (await ApproveAsync(asked.Id, Ann)).Problem!.Code);
+        Assert.Equal("approval_decided", (await RejectAsync(asked.Id, Bob)).Problem!.Code);
+        Assert.Single(_talk.Endpoint.Requests);
+    }
+
+    [Fact]
+    [Behaviour("bb-approval-decide")]
+    public async Task No_stores_the_reason_and_the_action_never_runs()
+    {
+        await EnqueueAsync(new { amount = 120 });
+        var asked = await ApprovalAsync();
+
+        var rejected = (await RejectAsync(asked.Id, Ann)).Value;
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal(("rejected", "too much", true), (rejected.Status, rejected.RejectionReason, rejected.RejectedAt is not null));
+        Assert.Equal(QueueStatus.Cancelled, (await ItemAsync()).Status);
+        Assert.Empty(_talk.Endpoint.Requests);
+        Assert.Equal("approval_decided", (await ApproveAsync(asked.Id, Bob)).Problem!.Code);
+    }
+
+    [Fact]
+    public async Task Two_answers_at_the_same_moment_decide_once()
+    {
+        await EnqueueAsync(new { amount = 120 });
+        var asked = await ApprovalAsync();
+
+        var answers = await Task.WhenAll(ApproveAsync(asked.Id, Ann), RejectAsync(asked.Id, Bob));
+
+        Assert.Equal("approval_decided", Assert.Single(answers, a => !a.IsOk).Problem!.Code);
+    }
+
+    [Fact]
+    public async Task The_approver_may_correct_the_editable_fields_within_their_rules()
+    {
+        await EnqueueAsync(new { amount = 120, page = "p" });
+        var asked = await ApprovalAsync();
+
+        Assert.Equal("At most 500.", Assert.Single((await ApproveAsync(asked.Id, Ann, new { amount = 900 })).Problem!.Errors!["edits.amount"]));
+        Assert.Equal("May not be edited.", Assert.Single((await ApproveAsync(asked.Id, Ann, new { page = "q" })).Problem!.Errors!["edits.page"]));
+        Assert.True((await ApproveAsync(asked.Id, Ann, new { amount = 80 })).IsOk);
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal(80, JsonDocument.Parse(Assert.Single(_talk.Endpoint.Requests).Body).RootElement.GetProperty("amount").GetInt32());
+        Assert.Equal(80, (await ItemAsync()).ParamsCollected.GetProperty("amount").GetInt32());
+    }
+
+    [Fact]
+    public async Task A_quorum_needs_several_members_who_agree_to_the_same_parameters()
+    {
+        await OfferAsync(new { risk_level = "critical", quorum = 2, editable_fields = new[] { "amount" } });
+        await EnqueueAsync(new { amount = 120 }, "refund_2");
+        var asked = await ApprovalAsync();
+
+        Assert.Equal("pending", (await ApproveAsync(asked.Id, Ann, new { amount = 90 })).Value.Status);
+        Assert.Equal("approval_decided", (await ApproveAsync(asked.Id, Ann)).Problem!.Code);
+        Assert.Equal("approval_voted", (await ApproveAsync(asked.Id, Bob, new { amount = 100 })).Problem!.Code);
+        Assert.Equal(QueueStatus.Blocked, (await ItemAsync()).Status);
+
+        var approved = (await ApproveAsync(asked.Id, Bob)).Value;
+        Assert.Equal(("approved", 90), (approved.Status, approved.ActionParams.GetProperty("amount").GetInt32()));
+        Assert.Equal([Ann, Bob], approved.Votes.Select(v => v.UserId));
+        Assert.Equal(90, (await ItemAsync()).ParamsCollected.GetProperty("amount").GetInt32());
+    }
+
+    [Fact]
+    public async Task A_member_who_passed_the_question_on_no_longer_answers_it()
+    {
+        await EnqueueAsync(new { amount = 120 });
+        var asked = await ApprovalAsync();
+        var owner = (await _talk.InAsync(tx => tx.QueryAsync<Guid>("SELECT user_id FROM tenancy.workspace_members", [], default)))[0];
+
+        Assert.Equal("member_not_found", (await DelegateAsync(asked.Id, Ann, Bob)).Problem!.Code);
+        Assert.Equal("not_delegable", (await DelegateAsync(asked.Id, Ann, Ann)).Problem!.Code);
+        var passed = await DelegateAsync(asked.Id, Ann, owner);
+        Assert.Equal(owner, Assert.Single(passed.Value.Passed).ToUser);
+        Assert.Equal("approval_delegated", (await ApproveAsync(asked.Id, Ann)).Problem!.Code);
+        Assert.True((await ApproveAsync(asked.Id, owner)).IsOk);
+        Assert.Contains("approval.delegated", await _talk.EventsAsync());
+    }
+
+    [Fact]
+    [Behaviour("bb-approval-timeout")]
+    public async Task Without_an_answer_the_time_out_rejects_and_a_late_answer_is_refused()
+    {
+        await EnqueueAsync(new { amount = 120 });
+        var asked = await ApprovalAsync();
+        await _talk.Platform.DrainAsync();
+        Assert.Equal("pending", (await ApprovalAsync()).Status);
+
+        await LapseAsync();
+        Assert.Equal("approval_expired", (await ApproveAsync(asked.Id, Ann)).Problem!.Code);
+        await _talk.Platform.DrainAsync();
+
+        var expired = await ApprovalAsync();
+        Assert.Equal(("expired", true, null), (expired.Status, expired.RejectedAt is not null, expired.ApprovedAt));
+        Assert.Equal(QueueStatus.Cancelled, (await ItemAsync()).Status);
+        Assert.Equal("approval_expired", (await ApproveAsync(asked.Id, Ann)).Problem!.Code);
+        Assert.Empty(_talk.Endpoint.Requests);
+        Assert.Contains("approval.expired", await _talk.EventsAsync());
+    }
+
+    [Fact]
+    [Behaviour("bb-approval-timeout")]
+    public async Task A_time_out_that_approves_runs_the_action()
+    {
+        await OfferAsync(new { risk_level = "low", timeout_action = "approve" });
+        await EnqueueAsync(new { amount = 5 }, "refund_2");
+
+        await LapseAsync();
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal("expired", (await ApprovalAsync()).Status);
+        Assert.Equal(QueueStatus.Completed, (await ItemAsync()).Status);
+    }
+
+    [Fact]
+    public async Task A_cancelled_request_withdraws_its_question()
+    {
+        var item = await EnqueueAsync(new { amount = 120 });
+        await _talk.InAsync(tx => _talk.Platform.Get<ActionQueue>().CancelAsync(tx, item.Id, "changed my mind", default));
+
+        var asked = await ApprovalAsync();
+        Assert.Equal("cancelled", asked.Status);
+        Assert.Equal("approval_cancelled", (await ApproveAsync(asked.Id, Ann)).Problem!.Code);
+        await LapseAsync();
+        await _talk.Platform.DrainAsync();
+        Assert.Equal("cancelled", (await ApprovalAsync()).Status);
+    }
+
+    [Theory]
+    [InlineData("""{"risk_level": "extreme"}""")]
+    [InlineData("""{"risk_level": "high", "quorum": 0}""")]
+    [InlineData("""{"risk_level": "high", "timeout_action": "shrug"}""")]
+    [InlineData("""{"risk_level": "high", "editable_fields": ["password"]}""")]
+    public void A_malformed_approval_is_not_stored(string approval) =>
+        Assert.Contains("approval", RegistryRules.Errors(Refund with { ApiEndpoint = "https://a.example/", Approval = JsonDocument.Parse(approval).RootElement }).Keys);
+
+    private Task OfferAsync(object approval) => _talk.OfferAsync(Refund with { ActionId = "refund_2", ActionName = "other refund", Approval = Json.Of(approval) });
+
+    private async Task<QueuedAction> EnqueueAsync(object values, string actionId = "refund")
+    {
+        var session = await _talk.SessionAsync();
+        return await _talk.InAsync(async tx =>
+        {
+            var action = (await _talk.Platform.Get<ActionRegistry>().FindAsync(tx, _talk.AgentId, actionId, default))!;
+            return await _talk.Platform.Get<ActionQueue>().EnqueueAsync(tx, new ActionRequest(action, session.SessionId, _talk.ContactId, _talk.ConversationId, "key")
+            {
+                Context = new EligibilityContext([], false, Parameters.None, Parameters.None),
+                Params = Json.Of(values),
+            }, default);
+        });
+    }
+
+    private async Task<QueuedAction> ItemAsync() => Assert.Single(await _talk.QueueAsync());
+
+    private Task<ActionApproval> ApprovalAsync() => _talk.InAsync(tx => tx.SingleAsync<ActionApproval>("SELECT * FROM actions.approvals", [], default));
+
+    private Task<Result<ActionApproval>> ApproveAsync(Guid id, Guid user, object? edits = null) =>
+        AnswerAsync((approvals, tx) => approvals.ApproveAsync(tx, id, new Approver(user, "api"), edits is null ? null : Json.Of(edits), default));
+
+    private Task<Result<ActionApproval>> RejectAsync(Guid id, Guid user) =>
+        AnswerAsync((approvals, tx) => approvals.RejectAsync(tx, id, new Approver(user, "api"), "too much", default));
+
+    private Task<Result<ActionApproval>> DelegateAsync(Guid id, Guid from, Guid to) =>
+        AnswerAsync((approvals, tx) => approvals.DelegateAsync(tx, id, from, to, default));
+
+    private async Task<Result<ActionApproval>> AnswerAsync(Func<DecideApproval, Transaction, Task<Result<ActionApproval>>> answer)
+    {
+        await using var tx = _talk.Platform.Database.Begin(_talk.Actor);
+        var answered = await answer(_talk.Platform.Get<DecideApproval>(), tx);
+        if (answered.IsOk)
+        {
+            await tx.CommitAsync(default);
+        }
+
+        return answered;
+    }
+
+    /// <summary>The time to answer is over.</summary>
+    private Task LapseAsync() => _talk.InAsync(async tx =>
+    {
+        tx.Post("UPDATE actions.action_approvals SET expires_at = now() - interval '1 second'");
+        await tx.ExecuteAsync("UPDATE work.items SET run_at = now() WHERE kind = 'actions.approval_timeout' AND state = 'ready'", [], default);
+    });
+}
