@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Actions.Controls;
 using AgentPlatform.Contacts;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
@@ -17,11 +18,14 @@ public sealed class ActionQueue
     private readonly ActionRegistry _registry;
     private readonly ActionListeners _listeners;
     private readonly RequestApproval _approvals;
+    private readonly ExecutionControls _controls;
     private readonly IOptions<ActionsOptions> _options;
     private readonly TimeProvider _clock;
 
-    internal ActionQueue(WorkQueue work, EventStore events, ActionRegistry registry, ActionListeners listeners, RequestApproval approvals, IOptions<ActionsOptions> options, TimeProvider clock) =>
-        (_work, _events, _registry, _listeners, _approvals, _options, _clock) = (work, events, registry, listeners, approvals, options, clock);
+    internal ActionQueue(
+        WorkQueue work, EventStore events, ActionRegistry registry, ActionListeners listeners, RequestApproval approvals, ExecutionControls controls,
+        IOptions<ActionsOptions> options, TimeProvider clock) =>
+        (_work, _events, _registry, _listeners, _approvals, _controls, _options, _clock) = (work, events, registry, listeners, approvals, controls, options, clock);
 
     /// <summary>
     /// Queues the action once per idempotency key; a repeated request gets the first one back. Waiting requests of its opposites are cancelled.
@@ -101,6 +105,7 @@ public sealed class ActionQueue
 
         await _work.CancelAsync(tx, ActionsModule.WorkKind, cancelled.Id.ToString(), reason, ct);
         await _approvals.WithdrawAsync(tx, cancelled, reason, ct);
+        _controls.Follow(tx, cancelled, reason);
         await TellAsync(tx, cancelled, ct);
         return cancelled;
     }
@@ -167,6 +172,7 @@ public sealed class ActionQueue
     private void Announce(Transaction tx, QueuedAction item, ActionDefinition action)
     {
         _events.Append(tx, ActionEvents.Of("action.queued", item, new { status = item.Status, item.ParamsMissing, item.BlockerReason }));
+        _controls.Follow(tx, item, item.BlockerReason);
         if (item.BlockerReason == ApprovalPolicy.Awaiting)
         {
             _approvals.Ask(tx, action, item);

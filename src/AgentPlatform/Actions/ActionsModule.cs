@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Actions.Controls;
 using AgentPlatform.Channels.Custom;
 using AgentPlatform.Contacts;
 using AgentPlatform.Events;
@@ -60,8 +61,9 @@ public static class ActionsModule
         services.AddSingleton<ActionRegistry>().AddSingleton<ActionListeners>().AddSingleton<LocalActions>().AddSingleton<IContactMergeParticipant, MergedRequests>()
             .AddSingleton(p => new ActionQueue(
                 p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventStore>(), p.GetRequiredService<ActionRegistry>(),
-                p.GetRequiredService<ActionListeners>(), p.GetRequiredService<RequestApproval>(), p.GetRequiredService<IOptions<ActionsOptions>>(), p.GetRequiredService<TimeProvider>()))
-           .AddSingleton<RequestApproval>().AddSingleton<DecideApproval>()
+                p.GetRequiredService<ActionListeners>(), p.GetRequiredService<RequestApproval>(), p.GetRequiredService<ExecutionControls>(),
+                p.GetRequiredService<IOptions<ActionsOptions>>(), p.GetRequiredService<TimeProvider>()))
+           .AddSingleton<RequestApproval>().AddSingleton<DecideApproval>().AddSingleton<ApprovalLinks>().AddSingleton<ExecutionControls>().AddSingleton<ControlExecution>()
            .AddSingleton<ExecutionLog>().AddSingleton<DeadLetters>().AddSingleton<HttpAction>();
         services.AddHttpClient(HttpAction.ClientName).ConfigurePrimaryHttpMessageHandler(p =>
             PublicTargets.Handler(p.GetRequiredService<IOptions<ActionsOptions>>().Value.AllowPrivateTargets));
@@ -78,6 +80,8 @@ public static class ActionsModule
     public static IEndpointRouteBuilder MapActions(this IEndpointRouteBuilder routes)
     {
         ApprovalsApi.Map(routes);
+        ApprovalLinksApi.Map(routes);
+        ControlsApi.Map(routes);
         return ActionsApi.Map(routes);
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Controls;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
@@ -16,7 +17,7 @@ namespace AgentPlatform.Actions;
 /// </summary>
 internal sealed class ExecuteAction(
     Database database, ActionRegistry registry, ExecutionLog executions, DeadLetters deadLetters, HttpAction http, LocalActions local,
-    ContactDirectory contacts, SessionStore sessions, EventStore events, ActionListeners listeners, TimeProvider clock, ILogger<ExecuteAction> log) : IWorkHandler
+    ContactDirectory contacts, SessionStore sessions, EventStore events, ActionListeners listeners, ExecutionControls controls, TimeProvider clock, ILogger<ExecuteAction> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem work, CancellationToken ct)
     {
@@ -43,7 +44,7 @@ internal sealed class ExecuteAction(
         }
 
         // No connection is held while the endpoint thinks.
-        var answer = await http.CallAsync(work.TenantId, begun.Action, begun.Item!, Data(begun.Item!, begun.Contact), ct);
+        var answer = await http.CallAsync(work.TenantId, begun.Action, begun.Item!, Data(begun.Item!, begun.Contact, control: begun.Control), ct);
         await using var second = database.Begin(Actor.System(work.TenantId));
         // The session first, as turns do: a deadlock here would cost the settlement of a call that has been made.
         await sessions.FindAsync(second, begun.Item!.SessionId, ct);
@@ -61,8 +62,11 @@ internal sealed class ExecuteAction(
         }
     }
 
-    /// <summary>What templates may use: <c>params</c> (also at the top level), and the contact's own data.</summary>
-    internal static JsonElement Data(QueuedAction item, Contact? contact, JsonElement? result = null)
+    /// <summary>
+    /// What templates may use: <c>params</c> (also at the top level), the contact's own data, and what an operator left for this attempt:
+    /// <c>instruction</c> and <c>checkpoint</c>.
+    /// </summary>
+    internal static JsonElement Data(QueuedAction item, Contact? contact, JsonElement? result = null, ExecutionControl? control = null)
     {
         var data = item.ParamsCollected.ValueKind == JsonValueKind.Object
             ? item.ParamsCollected.EnumerateObject().ToDictionary(p => p.Name, p => (object?)p.Value, StringComparer.Ordinal)
@@ -84,6 +88,16 @@ internal sealed class ExecuteAction(
         data["queue_id"] = item.QueueId;
         data["conversation_id"] = item.ConversationId;
         data["result"] = result;
+        if (control?.InjectedInstruction is { } instruction)
+        {
+            data["instruction"] = instruction;
+        }
+
+        if (control?.CheckpointData is { } checkpoint)
+        {
+            data["checkpoint"] = checkpoint;
+        }
+
         return Json.Of(data);
     }
 
@@ -91,16 +105,24 @@ internal sealed class ExecuteAction(
     {
         var now = clock.GetUtcNow();
         var item = await tx.FindAsync<QueuedAction>(Sql.Lock, [work.Read<ActionWork>().Id], ct);
-        switch (item)
+        if (item is null or { Status: not (QueueStatus.Ready or QueueStatus.Executing or QueueStatus.Retrying) })
         {
-            case null or { Status: not (QueueStatus.Ready or QueueStatus.Executing or QueueStatus.Retrying) }:
-                return new(new WorkOutcome.Cancel("The request is no longer there to be executed."));
-            case { Status: QueueStatus.Retrying, NextRetryAt: { } due } when due > now:
-                return new(new WorkOutcome.Snooze(due - now));
+            return new(new WorkOutcome.Cancel("The request is no longer there to be executed."));
+        }
+
+        var boundary = await controls.ReachAsync(tx, work, item, ct);
+        if (boundary.Outcome is { } stopped)
+        {
+            return new(stopped);
+        }
+
+        if (item is { Status: QueueStatus.Retrying, NextRetryAt: { } due } && due > now)
+        {
+            return new(new WorkOutcome.Snooze(due - now));
         }
 
         return await registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { IsActive: true } action
-            ? await StartAsync(tx, item, action, now, ct)
+            ? await StartAsync(tx, item, action, boundary.Control, now, ct)
             : new(await RefuseAsync(tx, work, item, ct));
     }
 
@@ -112,12 +134,13 @@ internal sealed class ExecuteAction(
         return WorkOutcome.Settled;
     }
 
-    private async Task<Begun> StartAsync(Transaction tx, QueuedAction item, ActionDefinition action, DateTimeOffset now, CancellationToken ct)
+    private async Task<Begun> StartAsync(Transaction tx, QueuedAction item, ActionDefinition action, ExecutionControl? control, DateTimeOffset now, CancellationToken ct)
     {
         var done = await executions.CompletedAsync(tx, item.IdempotencyKey, ct);
         var executionId = executions.Begin(tx, item, action, done?.ExecutionId);
         var executing = await tx.SingleAsync<QueuedAction>(Sql.Start, [item.Id, executionId, now], ct);
         events.Append(tx, ActionEvents.Of("action.attempted", executing, new { execution_id = executionId, attempt = executing.RetryCount + 1 }));
+        controls.Consume(tx, executing, control);
         await listeners.TellAsync(tx, new ActionChange(executing, action), ct);
         if (done is not null)
         {
@@ -129,6 +152,7 @@ internal sealed class ExecuteAction(
             Item = executing,
             Action = action,
             Contact = await contacts.FindAsync(tx, item.ContactId, ct),
+            Control = control,
             Known = done is null ? null : new ActionResult(done.Result ?? Parameters.None) { ResponseStatus = done.ApiResponseStatus, ResponseBody = done.ApiResponseBody },
         };
     }
@@ -192,6 +216,7 @@ internal sealed class ExecuteAction(
         internal QueuedAction? Item { get; init; }
         internal ActionDefinition? Action { get; init; }
         internal Contact? Contact { get; init; }
+        internal ExecutionControl? Control { get; init; }
 
         /// <summary>What an earlier execution of the same idempotency key brought.</summary>
         internal ActionResult? Known { get; init; }

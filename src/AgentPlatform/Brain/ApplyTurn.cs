@@ -104,14 +104,10 @@ internal sealed class ApplyTurn(
                 case Step.Enqueue enqueue:
                     var item = await EnqueueAsync(tx, scene, enqueue, intents[enqueue.Intent], who, ct);
                     outcome.Queued[enqueue.Intent] = item;
-                    if (item.Status == QueueStatus.Blocked)
-                    {
-                        outcome.Say.Add(JsonPath.Find(item.BlockerDetails!.Value, "say")!.Value.GetString()!);
-                    }
-
+                    SayWhyItWaits(outcome, item);
                     break;
-                case Step.Supply supply when await queue.SupplyAsync(tx, supply.QueuedId, supply.Values, who, ct) is null:
-                    outcome.Say.Add("That request is no longer open.");
+                case Step.Supply supply:
+                    SayWhyItWaits(outcome, await queue.SupplyAsync(tx, supply.QueuedId, supply.Values, who, ct));
                     break;
                 case Step.Cancel cancel:
                     await queue.CancelAsync(tx, cancel.QueuedId, "cancelled by the contact", ct);
@@ -120,6 +116,18 @@ internal sealed class ApplyTurn(
         }
 
         return outcome;
+    }
+
+    private static void SayWhyItWaits(Outcome outcome, QueuedAction? item)
+    {
+        if (item is null)
+        {
+            outcome.Say.Add("That request is no longer open.");
+        }
+        else if (item.Status == QueueStatus.Blocked)
+        {
+            outcome.Say.Add(JsonPath.Find(item.BlockerDetails!.Value, "say")!.Value.GetString()!);
+        }
     }
 
     private async Task<QueuedAction> EnqueueAsync(Transaction tx, TurnScene scene, Step.Enqueue step, string intentId, EligibilityContext who, CancellationToken ct)

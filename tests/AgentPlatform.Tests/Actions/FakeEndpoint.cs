@@ -41,6 +41,17 @@ public sealed class FakeEndpoint : IAsyncDisposable
         return this;
     }
 
+    /// <summary>Something happens while the caller waits for its answer.</summary>
+    public FakeEndpoint Does(Func<Task> meanwhile, int status)
+    {
+        _answers.Enqueue(async http =>
+        {
+            await meanwhile();
+            http.Response.StatusCode = status;
+        });
+        return this;
+    }
+
     /// <summary>Never answers; ends when the caller goes away.</summary>
     public FakeEndpoint Hangs()
     {

@@ -62,6 +62,17 @@ public sealed class ApprovalTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_contact_is_told_also_when_the_last_parameter_completes_the_request()
+    {
+        await _talk.OfferAsync(Refund with { ActionId = "gift", ActionName = "send a gift", DisplayName = "Send a gift", ParamsRequired = Json.Of(new[] { "amount" }), ParamsOptional = Json.Of(Array.Empty<string>()), Approval = Json.Of(new { risk_level = "low" }) });
+        await _talk.SayAsync("send a gift");
+
+        Assert.Contains("needs the approval", await _talk.SayAsync("20"), StringComparison.Ordinal);
+
+        Assert.Equal("20", (await ApprovalAsync()).ActionParams.GetProperty("amount").ToString());
+    }
+
+    [Fact]
     public async Task The_approver_sees_the_parameters_and_the_picture_they_name()
     {
         await EnqueueAsync(new { amount = 120, page = "order 7" });
