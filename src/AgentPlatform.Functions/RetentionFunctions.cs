@@ -1,11 +1,12 @@
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
+using AgentPlatform.Schedules;
 
 namespace AgentPlatform.Functions;
 
-/// <summary>Old events go to the archive; old request logs, answers and rate windows go; the coming months get their partitions.</summary>
-public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions)
+/// <summary>Old events and tasks go to the archive; old request logs, answers and rate windows go; the coming months get their partitions.</summary>
+public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
@@ -15,4 +16,7 @@ public sealed class RetentionFunctions(EventArchive archive, IdentityRetention i
 
     [Function("MessagePartitions")]
     public Task MakePartitions([TimerTrigger("0 20 3 * * *")] TimerInfo timer, CancellationToken ct) => partitions.EnsureAsync(ct);
+
+    [Function("TaskArchive")]
+    public Task ArchiveTasks([TimerTrigger("0 30 3 * * *")] TimerInfo timer, CancellationToken ct) => tasks.RunAsync(ct);
 }

@@ -8,6 +8,7 @@ using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
+using AgentPlatform.Schedules;
 using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Brain;
@@ -15,7 +16,7 @@ namespace AgentPlatform.Brain;
 /// <summary>Makes an envelope happen: every row of a turn in the one transaction that also settles its work item.</summary>
 internal sealed class ApplyTurn(
     IntentLedger ledger, ActionQueue queue, ContactDirectory contacts, ConversationLog conversations, SessionStore sessions, SessionMirror mirror,
-    TurnLog turns, EventStore events, Outbox outbox, InboundMessages inbound, TimeProvider clock, IOptions<BrainOptions> options)
+    TurnLog turns, EventStore events, Outbox outbox, TaskQueue tasks, InboundMessages inbound, TimeProvider clock, IOptions<BrainOptions> options)
 {
     internal async Task RunAsync(Transaction tx, TurnScene scene, Envelope envelope, CancellationToken ct)
     {
@@ -31,6 +32,7 @@ internal sealed class ApplyTurn(
         await HandOffAsync(tx, scene, envelope, ct);
         CloseIntents(tx, envelope, intents, outcome, text);
         Reply(tx, scene, envelope, text);
+        RemindOfOnboarding(tx, scene, task?.Task, ask);
         Record(tx, scene, envelope, outcome, text);
         await SaveAsync(tx, scene, envelope, intents, task?.Task, ask is not null, ct);
     }
@@ -223,6 +225,20 @@ internal sealed class ApplyTurn(
                 Priority = "high",
                 IdempotencyKey = $"turn:{scene.Messages[0].Id:n}",
                 EvenIfOptedOut = envelope.EvenIfOptedOut,
+            });
+        }
+    }
+
+    /// <summary>Looked at a day later: whoever has written since is not reminded, so only the last question of a talk can lead to one.</summary>
+    private void RemindOfOnboarding(Transaction tx, TurnScene scene, ActiveTask? task, string? question)
+    {
+        if (task is { CanonicalAction: Onboarding.ActionId, ParamsMissing: [var step, ..] })
+        {
+            tasks.Enqueue(tx, new NewAgentTask(FollowUp.ReEngagementCheck, Persona.Bouncer, new FollowUpContext(scene.Conversation.Id, step, question))
+            {
+                ContactId = scene.Input.Contact.Id,
+                ScheduledFor = clock.GetUtcNow().AddHours(options.Value.ReEngageHours),
+                CreatedBy = "bouncer_agent",
             });
         }
     }

@@ -24,6 +24,10 @@ public sealed class BrainOptions
     [Range(1, 24 * 60)]
     public int AbandonMinutes { get; set; } = 60;
 
+    /// <summary>Hours of silence after which a contact is reminded, once, of the onboarding question left open. Default 24.</summary>
+    [Range(1, 24 * 30)]
+    public int ReEngageHours { get; set; } = 24;
+
     /// <summary>Items of a list result that are shown and can be picked. Default 5.</summary>
     [Range(1, 10)]
     public int ListItems { get; set; } = 5;

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Contacts;
+using AgentPlatform.Schedules;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 
@@ -31,6 +32,8 @@ public static class MessagingModule
         services.AddOptions<MessagingOptions>().BindConfiguration("Messaging").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<Outbox>().AddSingleton<Budgets>().AddSingleton<SendFacts>().AddSingleton<SendEffects>().AddSingleton<SettleSend>().AddSingleton<QueueActions>().AddSingleton<ReplyAsHuman>().AddSingleton<ContactBudgets>();
         services.AddSingleton<IContactMergeParticipant, MergedContacts>();
+        services.AddSingleton<FollowUp>();
+        services.AddSingleton<IAgentTaskHandler, ScheduledFollowUp>().AddSingleton<IAgentTaskHandler, ReEngagementCheck>();
         // The handler counts attempts itself, on the effect: waiting for a provider's answer is not an attempt.
         return services.AddWorkHandler<DispatchMessage>(DispatchKind, kind => kind.MaxAttempts = 200);
     }

@@ -34,7 +34,7 @@ public sealed record NewAgentTask(string TaskType, string AgentType, object Cont
 public sealed record AgentTask(
     Guid Id, string TaskType, string AgentType, Guid? ContactId, Guid? ContextId, string? ContextType, DateTimeOffset ScheduledFor, string Priority,
     string Status, int RetryCount, int MaxRetries, DateTimeOffset? LastAttemptedAt, JsonElement ContextJson, JsonElement? ResultJson, string? ErrorLog,
-    DateTimeOffset CreatedAt, string? CreatedBy, DateTimeOffset? CompletedAt);
+    DateTimeOffset CreatedAt, string? CreatedBy, DateTimeOffset? CompletedAt, DateTimeOffset? ArchivedAt);
 
 /// <summary>How a task's run ended: a closed set.</summary>
 public abstract record AgentTaskOutcome

@@ -1,3 +1,4 @@
+using AgentPlatform.Events;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 using Microsoft.Extensions.Logging;
@@ -5,7 +6,8 @@ using Microsoft.Extensions.Logging;
 namespace AgentPlatform.Schedules;
 
 /// <summary>Runs one task. The handler's writes, the task's row and the work item settle in one transaction.</summary>
-internal sealed class RunAgentTask(Database database, TimeProvider clock, IEnumerable<IAgentTaskHandler> handlers, ILogger<RunAgentTask> log) : IWorkHandler
+internal sealed class RunAgentTask(
+    Database database, EventStore events, TimeProvider clock, IEnumerable<IAgentTaskHandler> handlers, ILogger<RunAgentTask> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
@@ -13,12 +15,14 @@ internal sealed class RunAgentTask(Database database, TimeProvider clock, IEnume
         await using (var begin = database.Begin(Actor.System(item.TenantId)))
         {
             // Committed before the run: a task that kills its process is seen as processing, and its attempt is counted.
-            var started = await begin.ExecuteAsync(Sql.Start, [id, item.Attempt - 1, clock.GetUtcNow()], ct);
-            await begin.CommitAsync(ct);
-            if (started == 0)
+            if (await begin.FindAsync<Started>(Sql.Start, [id, item.Attempt - 1, clock.GetUtcNow()], ct) is not { } started)
             {
                 return new WorkOutcome.Cancel("The task is over or gone.");
             }
+
+            // Under the task's own id, so that it is said once however often the task is tried.
+            events.Append(begin, new NewEvent("agent.task_ready", "agent_task", id, started) { EventId = id, CreatedBy = "schedules" });
+            await begin.CommitAsync(ct);
         }
 
         return await RunAsync(item, id, ct) switch
@@ -84,18 +88,22 @@ internal sealed class RunAgentTask(Database database, TimeProvider clock, IEnume
 
     internal sealed record Payload(Guid TaskId);
 
+    /// <summary>What <c>agent.task_ready</c> tells.</summary>
+    private sealed record Started(string TaskType, string AgentType, Guid? ContactId, string Priority, DateTimeOffset ScheduledFor);
+
     private static class Sql
     {
         internal const string Start =
             """
             UPDATE schedules.agent_tasks SET status = 'processing', retry_count = $2, last_attempted_at = $3
             WHERE id = $1 AND status IN ('pending', 'processing')
+            RETURNING task_type, agent_type, contact_id, priority, scheduled_for
             """;
 
         internal const string Lock =
             """
             SELECT id, task_type, agent_type, contact_id, context_id, context_type, scheduled_for, priority, status, retry_count, max_retries,
-                   last_attempted_at, context_json, result_json, error_log, created_at, created_by, completed_at
+                   last_attempted_at, context_json, result_json, error_log, created_at, created_by, completed_at, NULL::timestamptz AS archived_at
             FROM schedules.agent_tasks WHERE id = $1 FOR NO KEY UPDATE
             """;
 

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Api;
 using AgentPlatform.Contacts;
 using AgentPlatform.Kernel;
@@ -9,13 +10,22 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Schedules;
 
+public sealed class SchedulesOptions
+{
+    /// <summary>Days after which a completed or cancelled task is archived. Default 30.</summary>
+    [Range(1, 3650)]
+    public int TaskRetentionDays { get; set; } = 30;
+}
+
 public static class SchedulesModule
 {
     /// <summary>Tasks of agents; other modules add an <see cref="IAgentTaskHandler"/> per task type.</summary>
     public static IServiceCollection AddSchedules(this IServiceCollection services)
     {
+        services.AddOptions<SchedulesOptions>().BindConfiguration("Schedules").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<TaskQueue>();
         services.AddSingleton<TaskDesk>();
+        services.AddSingleton<TaskArchive>();
         services.AddSingleton<IContactMergeParticipant, MoveTasks>();
         services.AddWorkHandler<RunAgentTask>(TaskQueue.WorkKind, o => o.MaxAttempts = 4);
         return services;
@@ -27,10 +37,10 @@ public static class SchedulesModule
         var tasks = v1.MapGroup("/tasks").WithTags("Tasks");
         tasks.MapGet("", async (
             HttpContext http, TaskDesk desk, string? status, string? task_type, string? agent_type, Guid? contact_id, string? context_type, Guid? context_id,
-            int? limit, string? cursor, CancellationToken ct) =>
+            bool? archived, int? limit, string? cursor, CancellationToken ct) =>
         {
             var page = PageRequest.Parse(limit, cursor);
-            var filter = new TaskFilter(status, task_type, agent_type, contact_id, context_type, context_id);
+            var filter = new TaskFilter(status, task_type, agent_type, contact_id, context_type, context_id, archived ?? false);
             return page.IsOk ? ((Result<Page<AgentTask>>)await desk.ListAsync(http.Actor(), filter, page.Value, ct)).ToHttp() : page.Problem.ToHttp();
         }).RequireScope("tasks:read").Describe("listTasks", "Background tasks of agents, newest first.").Produces<Page<AgentTask>>();
 

@@ -5,7 +5,9 @@ using AgentPlatform.Work;
 
 namespace AgentPlatform.Schedules;
 
-internal sealed record TaskFilter(string? Status, string? TaskType, string? AgentType, Guid? ContactId, string? ContextType, Guid? ContextId);
+/// <summary>Null means any; archived tasks are listed apart from the others.</summary>
+internal sealed record TaskFilter(
+    string? Status = null, string? TaskType = null, string? AgentType = null, Guid? ContactId = null, string? ContextType = null, Guid? ContextId = null, bool Archived = false);
 
 /// <summary>A task from the API. The context document is what the handler of the type reads.</summary>
 internal sealed record TaskBody(
@@ -22,7 +24,7 @@ internal sealed class TaskDesk(Database database, TaskQueue queue, WorkQueue wor
     {
         await using var tx = database.Begin(actor);
         var rows = await tx.QueryAsync<AgentTask>(
-            Sql.List, [filter.Status, filter.TaskType, filter.AgentType, filter.ContactId, filter.ContextType, filter.ContextId, page.Before, page.Fetch], ct);
+            Sql.List, [filter.Status, filter.TaskType, filter.AgentType, filter.ContactId, filter.ContextType, filter.ContextId, page.Before, page.Fetch, filter.Archived], ct);
         return Page<AgentTask>.Cut(rows, page, t => t.Id);
     }
 
@@ -99,8 +101,8 @@ internal sealed class TaskDesk(Database database, TaskQueue queue, WorkQueue wor
         internal const string List =
             """
             SELECT id, task_type, agent_type, contact_id, context_id, context_type, scheduled_for, priority, status, retry_count, max_retries,
-                   last_attempted_at, context_json, result_json, error_log, created_at, created_by, completed_at
-            FROM schedules.agent_tasks
+                   last_attempted_at, context_json, result_json, error_log, created_at, created_by, completed_at, archived_at
+            FROM schedules.every_agent_task
             WHERE ($1::text IS NULL OR status = $1)
               AND ($2::text IS NULL OR task_type = $2)
               AND ($3::text IS NULL OR agent_type = $3)
@@ -108,14 +110,15 @@ internal sealed class TaskDesk(Database database, TaskQueue queue, WorkQueue wor
               AND ($5::text IS NULL OR context_type = $5)
               AND ($6::uuid IS NULL OR context_id = $6)
               AND ($7::uuid IS NULL OR id < $7)
+              AND (archived_at IS NOT NULL) = $9
             ORDER BY id DESC LIMIT $8
             """;
 
         internal const string Find =
             """
             SELECT id, task_type, agent_type, contact_id, context_id, context_type, scheduled_for, priority, status, retry_count, max_retries,
-                   last_attempted_at, context_json, result_json, error_log, created_at, created_by, completed_at
-            FROM schedules.agent_tasks WHERE id = $1
+                   last_attempted_at, context_json, result_json, error_log, created_at, created_by, completed_at, archived_at
+            FROM schedules.every_agent_task WHERE id = $1
             """;
 
         internal const string Pending =
@@ -139,11 +142,14 @@ internal sealed class MoveTasks : IContactMergeParticipant
     public Task MoveAsync(Transaction tx, Guid from, Guid into, CancellationToken ct)
     {
         tx.Post(Sql.Move, from, into);
+        tx.Post(Sql.MoveArchived, from, into);
         return Task.CompletedTask;
     }
 
     private static class Sql
     {
         internal const string Move = "UPDATE schedules.agent_tasks SET contact_id = $2 WHERE contact_id = $1";
+
+        internal const string MoveArchived = "UPDATE schedules.archived_agent_tasks SET contact_id = $2 WHERE contact_id = $1";
     }
 }

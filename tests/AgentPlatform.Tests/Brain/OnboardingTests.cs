@@ -40,6 +40,36 @@ public sealed class OnboardingTests : IAsyncLifetime
     }
 
     [Fact]
+    [Behaviour("yp-task-reengagement")]
+    public async Task Who_goes_quiet_in_the_onboarding_is_reminded_once_a_day_later()
+    {
+        await _talk.SayAsync("hi");
+        await _talk.SayAsync("Ada");
+        Assert.Equal(2, await ChecksAsync("status = 'pending' AND scheduled_for BETWEEN now() + interval '23 hours 50 minutes' AND now() + interval '24 hours'"));
+
+        await _talk.HastenAsync();
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal("Hi Ada, are you still there? And your last name?", await _talk.RepliesAsync());
+        Assert.Equal(1, await ChecksAsync("result_json->>'reason' = 'wrote_since'"));
+        Assert.Equal(1, await ChecksAsync("(result_json->>'queued')::boolean AND context_json->>'last_step' = 'last_name'"));
+    }
+
+    [Fact]
+    [Behaviour("yp-task-reengagement")]
+    public async Task Who_is_through_with_the_onboarding_or_wants_no_messages_is_not_reminded()
+    {
+        await _talk.SayAsync("hi");
+        await _talk.SayAsync("STOP");
+
+        await _talk.HastenAsync();
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal("", await _talk.RepliesAsync());
+        Assert.Equal(1, await ChecksAsync("result_json->>'reason' = 'opted_out'"));
+    }
+
+    [Fact]
     public async Task One_message_may_tell_several_things_at_once()
     {
         var reply = await _talk.SayAsync("Hi, my name is Ada Lovelace, I'm the Chief Mathematician at Analytical Engines. Write me at ada@engines.example");
@@ -95,4 +125,7 @@ public sealed class OnboardingTests : IAsyncLifetime
     }
 
     private Task SetAsync(string what) => _talk.Platform.Postgres.ScalarAsync<int>($"WITH done AS (UPDATE contacts.customer_profiles SET {what} RETURNING 1) SELECT count(*)::int FROM done");
+
+    private Task<long> ChecksAsync(string condition) =>
+        _talk.InAsync(tx => tx.SingleAsync<long>($"SELECT count(*) FROM schedules.agent_tasks WHERE task_type = 're_engagement_check' AND {condition}", [], default));
 }

@@ -18,13 +18,13 @@ public sealed partial class ModuleMap
         ["Events"] = ["Api", "Kernel", "Postgres", "Work"],
         ["Tenancy"] = ["Api", "Events", "Identity", "Kernel", "Postgres"],
         ["Contacts"] = ["Api", "Events", "Kernel", "Postgres"],
-        ["Schedules"] = ["Api", "Contacts", "Kernel", "Postgres", "Work"],
+        ["Schedules"] = ["Api", "Contacts", "Events", "Kernel", "Postgres", "Work"],
         ["Conversations"] = ["Api", "Contacts", "Events", "Kernel", "Postgres", "Schedules", "Tenancy"],
         ["Credits"] = ["Api", "Contacts", "Events", "Identity", "Kernel", "Postgres"],
         ["Channels"] = ["Api", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
-        ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Work"],
+        ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Schedules", "Work"],
         ["Actions"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
-        ["Brain"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Tenancy", "Work"],
+        ["Brain"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tenancy", "Work"],
         ["Demo"] = ["Actions", "Api", "Brain", "Channels", "Kernel", "Postgres", "Tenancy"],
     };
 

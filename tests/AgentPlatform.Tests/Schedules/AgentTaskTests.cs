@@ -79,6 +79,61 @@ public sealed class AgentTaskTests : IAsyncLifetime
         Assert.Equal("dead", await _talk.ScalarAsync<string>("SELECT state FROM work.items WHERE kind = 'schedules.task'"));
     }
 
+    /// <summary>Kinds whose modules do not exist yet do not vanish: an operator finds them among the dead letters.</summary>
+    [Theory]
+    [InlineData("process_community_request")]
+    [InlineData("evaluate_solution_workflow")]
+    [InlineData("match_intro_opportunities")]
+    public async Task A_task_of_a_module_that_is_not_there_is_a_dead_letter_with_a_reason(string type)
+    {
+        var id = await EnqueueAsync(new NewAgentTask(type, "saga", new { }));
+
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal("failed", (await ReadAsync(id)).Status);
+        Assert.Equal($"No handler knows tasks of type '{type}'.", await _talk.ScalarAsync<string>("SELECT last_error FROM work.items WHERE state = 'dead'"));
+    }
+
+    [Fact]
+    [Behaviour("yp-task-batch")]
+    public async Task A_backlog_is_claimed_in_batches_by_workers_at_once_and_each_task_is_announced_as_ready()
+    {
+        for (var step = 0; step < 45; step++)
+        {
+            await EnqueueAsync(new NewAgentTask("probe", "bouncer", new { step }));
+        }
+
+        await Task.WhenAll(_talk.Platform.DrainAsync(), _talk.Platform.DrainAsync());
+
+        Assert.Equal(Enumerable.Range(0, 45), _probe.Steps.Order());
+        Assert.All(_probe.Seen, status => Assert.Equal("processing", status));
+        Assert.Equal(45L, await _talk.ScalarAsync<long>(
+            "SELECT count(*) FROM events.events e JOIN schedules.agent_tasks t ON t.id = e.aggregate_id WHERE e.event_type = 'agent.task_ready' AND e.version = 1"));
+    }
+
+    [Fact]
+    [Behaviour("yp-task-retention")]
+    public async Task Tasks_over_for_thirty_days_are_archived_and_can_still_be_read()
+    {
+        var done = await EnqueueAsync(new NewAgentTask("probe", "bouncer", new { step = 1 }));
+        var failed = await EnqueueAsync(new NewAgentTask("paint_the_fence", "bouncer", new { }));
+        await _talk.Platform.DrainAsync();
+        _talk.Clock.Advance(TimeSpan.FromDays(29.9));
+        var waiting = await EnqueueAsync(new NewAgentTask("probe", "bouncer", new { step = 2 }));
+        Assert.Equal(0, await _talk.Platform.Get<TaskArchive>().RunAsync(default));
+
+        _talk.Clock.Advance(TimeSpan.FromDays(0.2));
+        Assert.Equal(1, await _talk.Platform.Get<TaskArchive>().RunAsync(default));
+        Assert.Equal(0, await _talk.Platform.Get<TaskArchive>().RunAsync(default));
+
+        Assert.Equal([waiting, failed], await ListAsync(new TaskFilter()));
+        Assert.Equal([done], await ListAsync(new TaskFilter(Archived: true)));
+        var task = await ReadAsync(done);
+        Assert.Equal(("completed", 42), (task.Status, task.ResultJson!.Value.GetProperty("answer").GetInt32()));
+        Assert.NotNull(task.ArchivedAt);
+        Assert.Equal("task_state", (await Desk.CancelAsync(_talk.Tenant, done, default)).Problem!.Code);
+    }
+
     [Fact]
     [Behaviour("yp-task-not-before")]
     public async Task A_task_waits_for_its_time_and_a_cancelled_one_never_runs()
@@ -139,6 +194,9 @@ public sealed class AgentTaskTests : IAsyncLifetime
 
     private async Task<AgentTask> ReadAsync(Guid id) => (await Desk.ReadAsync(_talk.Tenant, id, default)).Value;
 
+    private async Task<IEnumerable<Guid>> ListAsync(TaskFilter filter) =>
+        (await Desk.ListAsync(_talk.Tenant, filter, PageRequest.Parse(null, null).Value, default)).Items.Select(t => t.Id);
+
     private Task MakeDueAsync() => _talk.DoAsync(tx => tx.ExecuteAsync("UPDATE work.items SET run_at = now() WHERE state = 'ready'", [], default));
 
     private sealed class Probe : IAgentTaskHandler
@@ -147,6 +205,9 @@ public sealed class AgentTaskTests : IAsyncLifetime
 
         internal List<int> Steps { get; } = [];
 
+        /// <summary>The status that the row had, for everybody, while the task ran.</summary>
+        internal List<string> Seen { get; } = [];
+
         internal AgentTaskOutcome? Outcome { get; set; } = new AgentTaskOutcome.Completed(new { answer = 42 });
 
         public Task<AgentTaskOutcome> RunAsync(AgentTask task, Transaction tx, CancellationToken ct)
@@ -154,6 +215,7 @@ public sealed class AgentTaskTests : IAsyncLifetime
             lock (Steps)
             {
                 Steps.Add(task.ContextJson.GetProperty("step").GetInt32());
+                Seen.Add(task.Status);
             }
 
             tx.Post("UPDATE contacts.customer_profiles SET title = 'touched'");
