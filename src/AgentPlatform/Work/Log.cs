@@ -22,4 +22,10 @@ internal static partial class Log
 
     [LoggerMessage(1005, LogLevel.Warning, "Work could not be claimed")]
     internal static partial void DrainFailed(this ILogger logger, Exception exception);
+
+    [LoggerMessage(1006, LogLevel.Error, "The end of {Kind} {Key} could not be written; it will be taken over when its lease runs out")]
+    internal static partial void EndNotWritten(this ILogger logger, string kind, string key, Exception exception);
+
+    [LoggerMessage(1007, LogLevel.Error, "{Kind} {Key} died, and its handler failed to note it")]
+    internal static partial void LastWordFailed(this ILogger logger, string kind, string key, Exception exception);
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -12,7 +13,26 @@ namespace AgentPlatform.Work;
 /// <summary>An item as operators see it. State: ready, running, done, cancelled or dead.</summary>
 public sealed record WorkView(
     long Id, string Kind, string Key, string? SerialKey, short Priority, string State, DateTimeOffset RunAt, int Attempts, int Interruptions, int MaxAttempts,
-    DateTimeOffset? LeaseUntil, JsonElement Payload, string? LastError, DateTimeOffset EnqueuedAt, DateTimeOffset? FinishedAt);
+    DateTimeOffset? LeaseUntil, [property: JsonIgnore] string RawPayload, string? LastError, string? ErrorSignature, Guid? RedriveId,
+    DateTimeOffset? StartBy, string? MergeKey, string? ConcurrencyKey,
+    DateTimeOffset EnqueuedAt, DateTimeOffset? FinishedAt)
+{
+    /// <summary>What the item is about; its text when it is not readable as JSON here.</summary>
+    public JsonElement Payload
+    {
+        get
+        {
+            try
+            {
+                return JsonElement.Parse(RawPayload, new JsonDocumentOptions { MaxDepth = 32 });
+            }
+            catch (JsonException)
+            {
+                return Json.Of(RawPayload);
+            }
+        }
+    }
+}
 
 /// <summary>How much of a kind is in a state, and how long its oldest item has been due or over.</summary>
 public sealed record WorkDepth(string Kind, string State, long Count, DateTimeOffset Oldest);
@@ -31,6 +51,9 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge)
         group.MapPost("/{id:long}/redrive", async (HttpContext http, OperateWork work, long id, CancellationToken ct) =>
                 (await work.RedriveAsync(http.Actor(), id, ct)).ToHttp())
             .RequireScope("work:write").Describe("redriveWork", "Give a dead item a fresh set of attempts.").Produces<WorkView>();
+        Redrives.Map(group);
+        Pauses.Map(group);
+        Limits.Map(group);
     }
 
     internal async Task<Page<WorkView>> ListAsync(Actor actor, string? state, string? kind, PageRequest page, CancellationToken ct)
@@ -77,7 +100,9 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge)
     {
         internal const string List =
             """
-            SELECT id, kind, key, serial_key, priority, state, run_at, attempts, interruptions, max_attempts, lease_until, payload, last_error, enqueued_at, finished_at
+            SELECT id, kind, key, serial_key, priority, state, run_at, attempts, interruptions, max_attempts, lease_until,
+                   payload::text AS raw_payload, last_error, error_signature, redrive_id,
+                   start_by, merge_key, concurrency_key, enqueued_at, finished_at
             FROM work.items
             WHERE tenant_id = $1 AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR kind = $3) AND ($4::bigint IS NULL OR id < $4)
             ORDER BY id DESC LIMIT $5
@@ -91,9 +116,11 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge)
 
         internal const string Redrive =
             """
-            UPDATE work.items SET state = 'ready', attempts = 0, interruptions = 0, run_at = now(), finished_at = NULL
+            UPDATE work.items SET state = 'ready', attempts = 0, interruptions = 0, run_at = now(), finished_at = NULL, redrive_id = NULL
             WHERE tenant_id = $1 AND id = $2 AND state = 'dead'
-            RETURNING id, kind, key, serial_key, priority, state, run_at, attempts, interruptions, max_attempts, lease_until, payload, last_error, enqueued_at, finished_at
+            RETURNING id, kind, key, serial_key, priority, state, run_at, attempts, interruptions, max_attempts, lease_until,
+                      payload::text AS raw_payload, last_error, error_signature, redrive_id,
+                      start_by, merge_key, concurrency_key, enqueued_at, finished_at
             """;
 
         internal const string Exists = "SELECT id FROM work.items WHERE tenant_id = $1 AND id = $2";

@@ -1,8 +1,13 @@
+using System.Text;
+
 namespace AgentPlatform.Work;
 
 /// <summary>One row of the completion statement: what an outcome does to its item, if the fence still holds.</summary>
 internal sealed record Settlement(long Id, long Fence, string State, TimeSpan Delay, int Refund, string? Error)
 {
+    /// <summary>What is kept of an error's text.</summary>
+    private const int MaxError = 4000;
+
     /// <summary>After n failures: 2, 4, 8 … seconds, at most a minute, spread by up to a fifth so that items do not return in step.</summary>
     internal static TimeSpan Backoff(int attempt, double jitter) =>
         TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, Math.Clamp(attempt, 1, 6))) * (1 + (0.2 * jitter)));
@@ -10,13 +15,20 @@ internal sealed record Settlement(long Id, long Fence, string State, TimeSpan De
     internal static Settlement Of(WorkItem item, WorkOutcome outcome) => outcome switch
     {
         WorkOutcome.Done => new(item.Id, item.Fence, "done", TimeSpan.Zero, 0, null),
-        WorkOutcome.Cancel cancel => new(item.Id, item.Fence, "cancelled", TimeSpan.Zero, 0, cancel.Reason),
-        WorkOutcome.Dead dead => new(item.Id, item.Fence, "dead", TimeSpan.Zero, 0, dead.Error),
+        WorkOutcome.Cancel cancel => new(item.Id, item.Fence, "cancelled", TimeSpan.Zero, 0, Storable(cancel.Reason)),
+        WorkOutcome.Dead dead => new(item.Id, item.Fence, "dead", TimeSpan.Zero, 0, Storable(dead.Error)),
         WorkOutcome.Snooze snooze => new(item.Id, item.Fence, "ready", snooze.For, 1, null),
-        WorkOutcome.Retry retry when item.IsLastAttempt => new(item.Id, item.Fence, "dead", TimeSpan.Zero, 0, retry.Error),
-        WorkOutcome.Retry retry => new(item.Id, item.Fence, "ready", retry.After ?? Backoff(item.Attempt, Random.Shared.NextDouble()), 0, retry.Error),
+        WorkOutcome.Retry retry when item.IsLastAttempt => new(item.Id, item.Fence, "dead", TimeSpan.Zero, 0, Storable(retry.Error)),
+        WorkOutcome.Retry retry => new(item.Id, item.Fence, "ready", retry.After ?? Backoff(item.Attempt, Random.Shared.NextDouble()), 0, Storable(retry.Error)),
         _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "This outcome is not written by the engine."),
     };
+
+    /// <summary>One text that Postgres refuses (U+0000, half a surrogate pair) would fail the whole batch, again and again.</summary>
+    private static string Storable(string error)
+    {
+        var text = error.Length > MaxError ? error[..MaxError] : error;
+        return Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)).Replace("\0", "", StringComparison.Ordinal);
+    }
 
     internal static object?[] Args(IReadOnlyCollection<Settlement> settlements) =>
     [

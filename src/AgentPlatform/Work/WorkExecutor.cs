@@ -2,6 +2,7 @@ using System.Diagnostics;
 using AgentPlatform.Postgres;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
 namespace AgentPlatform.Work;
 
@@ -11,54 +12,60 @@ internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database databas
     /// <summary>An item whose run has killed its process this often is not tried again.</summary>
     internal const int MaxInterruptions = 20;
 
-    /// <summary>Null when the item needs no further word: settled by its handler, or lost to another worker.</summary>
+    /// <summary>
+    /// Null when the item needs no further word: settled by its handler, lost to another worker, or, when even its end could not be
+    /// written, left to its lease. Whatever an item does, it ends here: its neighbours and the drain never hear of it.
+    /// </summary>
     internal async Task<Settlement?> RunAsync(WorkItem item, CancellationToken held)
     {
-        var kind = kinds.Find(item.Kind);
         using var activity = WorkRunner.Activities.StartActivity(item.Kind, ActivityKind.Consumer);
-        await using var scope = scopes.CreateAsyncScope();
-        using var timeout = new CancellationTokenSource(kind.Timeout);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(held, timeout.Token);
-        var handler = (IWorkHandler)scope.ServiceProvider.GetRequiredService(kind.Handler);
         try
         {
-            var outcome = item.Interruptions > MaxInterruptions
-                ? new WorkOutcome.Dead($"Interrupted {item.Interruptions} times.")
-                : await AttemptAsync(handler, item, kind, both.Token);
+            await using var scope = scopes.CreateAsyncScope();
+            var (handler, outcome) = await AttemptAsync(scope.ServiceProvider, item, held);
             return await SettleAsync(handler, item, outcome, CancellationToken.None);
         }
-        catch (LeaseLostException)
+        catch (Exception e) when (e is LeaseLostException || e is OperationCanceledException && held.IsCancellationRequested)
         {
             log.LeaseLost(item.Kind, item.Key);
             return null;
         }
-        catch (OperationCanceledException) when (held.IsCancellationRequested)
+        catch (Exception e)
         {
-            log.LeaseLost(item.Kind, item.Key);
+            log.EndNotWritten(item.Kind, item.Key, e);
             return null;
         }
     }
 
-    private async Task<WorkOutcome> AttemptAsync(IWorkHandler handler, WorkItem item, WorkKind kind, CancellationToken ct)
+    /// <summary>The handler, null when it could not even be made, and how its run ended.</summary>
+    private async Task<(IWorkHandler? Handler, WorkOutcome Outcome)> AttemptAsync(IServiceProvider services, WorkItem item, CancellationToken held)
     {
+        IWorkHandler? handler = null;
+        using var timeout = new CancellationTokenSource();
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(held, timeout.Token);
         try
         {
-            return await handler.HandleAsync(item, ct);
+            var kind = kinds.Find(item.Kind);
+            timeout.CancelAfter(kind.Timeout);
+            handler = (IWorkHandler)services.GetRequiredService(kind.Handler);
+            return item.Interruptions > MaxInterruptions
+                ? (handler, new WorkOutcome.Dead($"Interrupted {item.Interruptions} times."))
+                : (handler, await handler.HandleAsync(item, both.Token));
         }
-        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !held.IsCancellationRequested)
         {
-            return new WorkOutcome.Retry($"Ran longer than {kind.Timeout}.");
+            return (handler, new WorkOutcome.Retry($"Ran longer than {kinds.Find(item.Kind).Timeout}."));
         }
-        catch (Exception e) when (e is not LeaseLostException)
+        catch (Exception e) when (e is not LeaseLostException && !(e is OperationCanceledException && held.IsCancellationRequested))
         {
             // The boundary of the engine: a handler's bug or a dead dependency becomes a failed attempt with its reason.
             log.AttemptFailed(item.Kind, item.Key, item.Attempt, item.MaxAttempts, e);
-            return new WorkOutcome.Retry($"{e.GetType().Name}: {e.Message}");
+            return (handler, new WorkOutcome.Retry($"{e.GetType().Name}: {e.Message}"));
         }
     }
 
     /// <summary>A death is told to the handler's own tables in the transaction that records it; all else is completed in a batch.</summary>
-    private async Task<Settlement?> SettleAsync(IWorkHandler handler, WorkItem item, WorkOutcome outcome, CancellationToken ct)
+    private async Task<Settlement?> SettleAsync(IWorkHandler? handler, WorkItem item, WorkOutcome outcome, CancellationToken ct)
     {
         if (outcome is WorkOutcome.AlreadySettled)
         {
@@ -72,10 +79,24 @@ internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database databas
         }
 
         log.ItemDied(item.Kind, item.Key, settlement.Error!);
-        await using var tx = database.Begin(Actor.System(item.TenantId));
-        await handler.OnDeadAsync(item, settlement.Error!, tx, ct);
-        await item.SettleAsync(tx, new WorkOutcome.Dead(settlement.Error!), ct);
-        await tx.CommitAsync(ct);
-        return null;
+        return handler is null ? settlement : await TellDeathAsync(handler, item, settlement, ct);
+    }
+
+    /// <summary>A last word that fails by a bug would fail for ever: the item dies without it, and says so.</summary>
+    private async Task<Settlement?> TellDeathAsync(IWorkHandler handler, WorkItem item, Settlement settlement, CancellationToken ct)
+    {
+        try
+        {
+            await using var tx = database.Begin(Actor.System(item.TenantId));
+            await handler.OnDeadAsync(item, settlement.Error!, tx, ct);
+            await item.SettleAsync(tx, new WorkOutcome.Dead(settlement.Error!), ct);
+            await tx.CommitAsync(ct);
+            return null;
+        }
+        catch (Exception e) when (e is not LeaseLostException and not NpgsqlException { IsTransient: true } and not TimeoutException)
+        {
+            log.LastWordFailed(item.Kind, item.Key, e);
+            return settlement with { Error = $"{settlement.Error} (Its last word failed: {e.GetType().Name}.)" };
+        }
     }
 }

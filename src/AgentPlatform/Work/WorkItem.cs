@@ -18,6 +18,31 @@ public sealed record NewWork(string Kind, string Key, object Payload)
 
     /// <summary>Attempts before the item is dead; the kind's own number when null.</summary>
     public int? MaxAttempts { get; init; }
+
+    /// <summary>Cancelled, with the reason, when no worker has started it by then.</summary>
+    public DateTimeOffset? StartBy { get; init; }
+
+    /// <summary>What counts against a limit on running work: a provider, an agent, whatever must not be overrun.</summary>
+    public string? ConcurrencyKey { get; init; }
+
+    /// <summary>Of all items of the kind that share it, one waits for its first start; <see cref="OnWaiting"/> says what a second does to it.</summary>
+    public string? MergeKey { get; init; }
+
+    /// <summary>Counts only with a <see cref="MergeKey"/>.</summary>
+    public OnWaiting OnWaiting { get; init; }
+}
+
+/// <summary>What new work does to work of the same merge key that has not started. Work that has started is never touched: the new work waits behind it.</summary>
+public enum OnWaiting
+{
+    /// <summary>Throttle: the work that waits stands for both.</summary>
+    Keep,
+
+    /// <summary>The newer payload and time take the place: the work runs once it has been quiet.</summary>
+    Debounce,
+
+    /// <summary>The newer payload takes the place, and the time stays: the work runs when it would have, with the latest.</summary>
+    Supersede,
 }
 
 /// <summary>A claimed piece of work, and the fence that proves the claim.</summary>
@@ -26,15 +51,25 @@ public sealed record WorkItem(
     Guid TenantId,
     string Kind,
     string Key,
-    JsonElement Payload,
+    string RawPayload,
     int Attempt,
     int MaxAttempts,
     int Interruptions,
     long Fence,
     DateTimeOffset EnqueuedAt)
 {
+    public WorkItem(
+        long id, Guid tenantId, string kind, string key, JsonElement payload, int attempt, int maxAttempts, int interruptions, long fence, DateTimeOffset enqueuedAt)
+        : this(id, tenantId, kind, key, payload.GetRawText(), attempt, maxAttempts, interruptions, fence, enqueuedAt)
+    {
+    }
+
     /// <summary>True when a retry after this attempt would be refused.</summary>
     public bool IsLastAttempt => Attempt >= MaxAttempts;
+
+    /// <summary>Read when it is asked for, so that a payload nobody can read fails its own attempt and not the claim of its neighbours.</summary>
+    /// <exception cref="JsonException">The payload is nested deeper than JSON is read here.</exception>
+    public JsonElement Payload => JsonSerializer.Deserialize<JsonElement>(RawPayload, Json.Options);
 
     public T Read<T>() => Json.Read<T>(Payload);
 

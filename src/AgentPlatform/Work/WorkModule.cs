@@ -33,6 +33,10 @@ public static class WorkModule
         services.AddSingleton<WorkKinds>();
         services.AddSingleton<WorkQueue>();
         services.AddSingleton<OperateWork>();
+        services.AddSingleton<Redrives>();
+        services.AddWorkHandler<RedriveDead>(RedriveDead.Kind);
+        services.AddSingleton<Pauses>();
+        services.AddSingleton<Limits>();
         services.AddSingleton<WorkLeases>();
         services.AddSingleton<WorkExecutor>();
         services.AddSingleton(p => new WorkRetention(p.GetRequiredService<WorkLeases>(), p.GetRequiredService<IOptions<WorkOptions>>()));

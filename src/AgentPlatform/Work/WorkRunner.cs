@@ -95,6 +95,11 @@ public sealed class WorkRunner : IDisposable
                 var claimed = await _leases.CompleteAndClaimAsync(ended, capacity, CancellationToken.None);
                 running.AddRange(claimed.Select(Start));
                 total += claimed.Count;
+                if (claimed.Count > 0 && claimed.Count < capacity)
+                {
+                    // Limits may have cut the batch short: others, behind those they held back, are found by looking again.
+                    Wake();
+                }
             }
 
             if (running.Count == 0)

@@ -1,0 +1,157 @@
+using AgentPlatform.Work;
+using Microsoft.Extensions.Options;
+
+namespace AgentPlatform.Tests.Work;
+
+/// <summary>Deadlines, merging, limits and ageing: when work may start, and how much of it at a time.</summary>
+public sealed class PolicyTests : IAsyncLifetime
+{
+    private WorkStage _stage = null!;
+
+    public async Task InitializeAsync() => _stage = await WorkStage.StartAsync();
+
+    public async Task DisposeAsync() => await _stage.DisposeAsync();
+
+    [Fact]
+    public async Task Work_that_has_not_started_by_its_deadline_is_cancelled_with_the_reason()
+    {
+        await _stage.EnqueueAsync(Play("late") with { StartBy = new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero) }, Play("early") with { StartBy = DateTimeOffset.MaxValue });
+        await _stage.Platform.DrainAsync();
+        Assert.Equal("cancelled|0|Not started by 2026-01-02 03:04:05 UTC.", await _stage.StateAsync("late"));
+        Assert.Equal(["early"], _stage.Runs);
+    }
+
+    [Fact]
+    public async Task A_deadline_says_nothing_about_work_that_has_started()
+    {
+        _stage.Ends = item => item.Attempt == 1 ? new WorkOutcome.Retry("once more") : new WorkOutcome.Done();
+        await _stage.EnqueueAsync(Play("a") with { StartBy = DateTimeOffset.MaxValue });
+        await _stage.Platform.DrainAsync();
+        await _stage.ChangeAsync("UPDATE work.items SET start_by = now() - interval '1 hour'");
+        await _stage.DrainDueAsync();
+        Assert.Equal("done|2|once more", await _stage.StateAsync("a"));
+    }
+
+    [Theory]
+    [InlineData(OnWaiting.Keep, "1 at 1 h")]
+    [InlineData(OnWaiting.Debounce, "2 at 2 h")]
+    [InlineData(OnWaiting.Supersede, "2 at 1 h")]
+    public async Task Work_that_waits_is_kept_debounced_or_superseded_by_work_of_its_merge_key(OnWaiting what, string becomes)
+    {
+        var now = TimeProvider.System.GetUtcNow();
+        foreach (var n in new[] { 1, 2 })
+        {
+            await _stage.EnqueueAsync(new NewWork("test.play", $"{n}", new { n }) { MergeKey = "m", OnWaiting = what, RunAt = now.AddHours(n) });
+        }
+
+        Assert.Equal(becomes, await _stage.Platform.Postgres.ScalarAsync<string>(
+            "SELECT string_agg((payload ->> 'n') || ' at ' || round(extract(epoch FROM run_at - now()) / 3600) || ' h', ', ') FROM work.items WHERE merge_key = 'm'"));
+    }
+
+    [Fact]
+    public async Task Work_that_has_started_is_left_alone_and_the_new_work_waits_behind_it_through_a_retry()
+    {
+        _stage.Ends = item => item is { Key: "1", Attempt: 1 } ? new WorkOutcome.Retry("again") : new WorkOutcome.Done();
+        await _stage.EnqueueAsync(Play("1") with { MergeKey = "m" });
+        await _stage.Platform.DrainAsync();
+        await _stage.EnqueueAsync(Play("2") with { MergeKey = "m", OnWaiting = OnWaiting.Supersede });
+        await _stage.EnqueueAsync(Play("2") with { MergeKey = "m", OnWaiting = OnWaiting.Supersede });
+        await _stage.DrainDueAsync();
+        Assert.Equal(["1", "1", "2"], _stage.Runs.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_full_queue_refuses_callers_who_can_be_told()
+    {
+        await LimitAsync(new { kind = "test.play", max_waiting = 2 });
+        foreach (var (key, refused) in new[] { ("1", null), ("2", null), ("3", "queue_full") })
+        {
+            var answer = await _stage.Platform.AsAsync(_stage.Tenant, tx => _stage.Platform.Get<WorkQueue>().TryEnqueueAsync(tx, Play(key), default));
+            Assert.Equal(refused, answer.Problem?.Code);
+        }
+
+        await _stage.Platform.DrainAsync();
+        Assert.True((await _stage.Platform.AsAsync(_stage.Tenant, tx => _stage.Platform.Get<WorkQueue>().TryEnqueueAsync(tx, Play("4"), default))).IsOk);
+    }
+
+    [Fact]
+    public async Task A_redrive_too_many_is_answered_with_queue_full()
+    {
+        _stage.Ends = _ => new WorkOutcome.Dead("no");
+        await _stage.EnqueueAsync("a");
+        await _stage.Platform.DrainAsync();
+        await LimitAsync(new { kind = "work.redrive", max_waiting = 1 });
+        Assert.Equal(202, (await _stage.Api.PostAsync("/api/v1/work/redrives", new { })).Status);
+        var refused = await _stage.Api.PostAsync("/api/v1/work/redrives", new { });
+        Assert.Equal((429, "queue_full", "10"), (refused.Status, refused.Code, refused.Header("Retry-After")));
+    }
+
+    [Theory]
+    [InlineData(null, "provider")]
+    [InlineData("test.play", null)]
+    [InlineData("test.play", "provider")]
+    public async Task No_more_than_the_limit_run_at_a_time_on_all_hosts_together(string? kind, string? key)
+    {
+        await LimitAsync(new { kind, concurrency_key = key, max_running = 2 });
+        await _stage.EnqueueAsync([.. Enumerable.Range(0, 10).Select(i => Play($"{i}") with { ConcurrencyKey = "provider" }), new NewWork("test.other", "free", new { })]);
+        var hosts = Enumerable.Range(0, 4).Select(_ => new WorkLeases(_stage.Platform.Database, _stage.Platform.Get<WorkKinds>(), Options.Create(new WorkOptions()))).ToList();
+
+        var claimed = (await Task.WhenAll(hosts.Select(h => h.CompleteAndClaimAsync([], 4, default)))).SelectMany(c => c).ToList();
+        claimed.AddRange(await hosts[0].CompleteAndClaimAsync([], 10, default));
+        Assert.Equal(["0", "1", "free"], claimed.Select(c => c.Key).Order(StringComparer.Ordinal));
+
+        var next = await hosts[0].CompleteAndClaimAsync([Settlement.Of(claimed.Single(c => c.Key == "0"), new WorkOutcome.Done())], 10, default);
+        Assert.Equal(["2"], next.Select(c => c.Key));
+    }
+
+    [Fact]
+    public async Task All_limited_work_is_done_in_the_end_and_a_lifted_limit_holds_nothing_back()
+    {
+        var limit = await LimitAsync(new { concurrency_key = "provider", max_running = 1 });
+        await _stage.EnqueueAsync([.. Enumerable.Range(0, 40).Select(i => Play($"{i}") with { ConcurrencyKey = "provider" })]);
+        await _stage.Platform.DrainAsync();
+        Assert.Equal(40, _stage.Runs.Count);
+        Assert.Single((await _stage.Api.GetAsync("/api/v1/work/limits")).Json.EnumerateArray());
+        Assert.Equal(204, (await _stage.Api.SendAsync(HttpMethod.Delete, $"/api/v1/work/limits/{limit}")).Status);
+        Assert.Equal("work_limit_not_found", (await _stage.Api.SendAsync(HttpMethod.Delete, $"/api/v1/work/limits/{limit}")).Code);
+        Assert.Equal("validation_failed", (await _stage.Api.PostAsync("/api/v1/work/limits", new { kind = "test.play" })).Code);
+    }
+
+    [Theory]
+    [InlineData(9, "urgent,patient")]
+    [InlineData(11, "patient,urgent")]
+    public async Task The_least_urgent_overtakes_the_most_urgent_after_ten_minutes_and_not_before(int minutes, string order)
+    {
+        await _stage.EnqueueAsync(
+            Play("urgent") with { Priority = 0 },
+            Play("patient") with { Priority = 100, RunAt = TimeProvider.System.GetUtcNow().AddMinutes(-minutes) });
+        var leases = _stage.Platform.Get<WorkLeases>();
+        var first = Assert.Single(await leases.CompleteAndClaimAsync([], 1, default));
+        var second = Assert.Single(await leases.CompleteAndClaimAsync([], 1, default));
+        Assert.Equal(order, $"{first.Key},{second.Key}");
+    }
+
+    [Fact]
+    public async Task A_revived_item_and_a_crashed_later_one_of_its_serial_key_do_not_wait_for_each_other()
+    {
+        _stage.Ends = item => item.Key == "1" ? new WorkOutcome.Dead("no") : new WorkOutcome.Done();
+        await _stage.EnqueueAsync(Play("1") with { SerialKey = "k" });
+        await _stage.Platform.DrainAsync();
+        await _stage.EnqueueAsync(Play("2") with { SerialKey = "k" });
+        Assert.Single(await _stage.Platform.Get<WorkLeases>().CompleteAndClaimAsync([], 1, default));
+        await _stage.ChangeAsync("UPDATE work.items SET state = 'ready', finished_at = NULL WHERE key = '1'");
+        await _stage.ChangeAsync("UPDATE work.items SET lease_until = now() - interval '1 second' WHERE key = '2'");
+        _stage.Ends = _ => new WorkOutcome.Done();
+        await _stage.Platform.DrainAsync();
+        Assert.Equal(["1", "2", "1"], _stage.Runs);
+    }
+
+    private static NewWork Play(string key) => new("test.play", key, new { key });
+
+    private async Task<Guid> LimitAsync(object limit)
+    {
+        var answer = await _stage.Api.PostAsync("/api/v1/work/limits", limit);
+        Assert.Equal(200, answer.Status);
+        return answer.Json.GetProperty("id").GetGuid();
+    }
+}
