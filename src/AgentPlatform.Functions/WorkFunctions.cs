@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 namespace AgentPlatform.Functions;
 
 /// <summary>What sets the work engine going: a nudge, and a timer for the nudges that were lost.</summary>
-public sealed class WorkFunctions(WorkRunner runner, WorkRetention retention, IHostApplicationLifetime host, ILogger<WorkFunctions> log)
+public sealed class WorkFunctions(WorkRunner runner, WorkRetention retention, WorkMetrics metrics, IHostApplicationLifetime host, ILogger<WorkFunctions> log)
 {
     [Function("WorkReady")]
     public Task WorkReady([QueueTrigger("work-ready")] string nudge, CancellationToken ct) => DrainAsync(ct);
@@ -23,6 +23,9 @@ public sealed class WorkFunctions(WorkRunner runner, WorkRetention retention, IH
 
     [Function("WorkRetention")]
     public Task WorkRetention([TimerTrigger("0 30 3 * * *")] TimerInfo timer, CancellationToken ct) => retention.PruneAsync(ct);
+
+    [Function("WorkObserve")]
+    public Task WorkObserve([TimerTrigger("*/15 * * * * *", UseMonitor = false)] TimerInfo timer, CancellationToken ct) => metrics.ObserveAsync(ct);
 
     // A drain goes on while work is due. When the host stops it claims no more, and what runs may finish.
     private async Task DrainAsync(CancellationToken ct)

@@ -37,6 +37,13 @@ public sealed record WorkView(
 /// <summary>How much of a kind is in a state, and how long its oldest item has been due or over.</summary>
 public sealed record WorkDepth(string Kind, string State, long Count, DateTimeOffset Oldest);
 
+/// <summary>How a queue stands. Due: could start now. Retrying: waits for another attempt. Oldest due: how long it could have started.</summary>
+public sealed record KindStatistics(
+    string Kind, long Waiting, long Due, long Retrying, long Running, long Dead, long Interruptions, double OldestDueSeconds);
+
+/// <summary>The tenant's queues, and how long an old snapshot has kept the database from cleaning up after all of them.</summary>
+public sealed record WorkStatistics(IReadOnlyList<KindStatistics> Kinds, double OldestSnapshotSeconds);
+
 /// <summary>What an operator may see and do: the tenant's items, their depth, and the revival of dead ones.</summary>
 internal sealed class OperateWork(Database database, IWorkNudge nudge)
 {
@@ -48,6 +55,8 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge)
             .RequireScope("work:read").Describe("listWork", "List work items, newest first.").Produces<Page<WorkView>>();
         group.MapGet("/depth", async (HttpContext http, OperateWork work, CancellationToken ct) => TypedResults.Ok(await work.DepthAsync(http.Actor(), ct)))
             .RequireScope("work:read").Describe("getWorkDepth", "Count work items by kind and state.").Produces<IReadOnlyList<WorkDepth>>();
+        group.MapGet("/statistics", async (HttpContext http, OperateWork work, CancellationToken ct) => TypedResults.Ok(await work.StatisticsAsync(http.Actor(), ct)))
+            .RequireScope("work:read").Describe("getWorkStatistics", "Tell how each queue stands.").Produces<WorkStatistics>();
         group.MapPost("/{id:long}/redrive", async (HttpContext http, OperateWork work, long id, CancellationToken ct) =>
                 (await work.RedriveAsync(http.Actor(), id, ct)).ToHttp())
             .RequireScope("work:write").Describe("redriveWork", "Give a dead item a fresh set of attempts.").Produces<WorkView>();
@@ -67,6 +76,13 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge)
     {
         await using var tx = database.Begin(actor);
         return await tx.QueryAsync<WorkDepth>(Sql.Depth, [actor.TenantId], ct);
+    }
+
+    internal async Task<WorkStatistics> StatisticsAsync(Actor actor, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        var kinds = await tx.QueryAsync<KindStatistics>(Sql.Statistics, [actor.TenantId], ct);
+        return new WorkStatistics(kinds, await tx.SingleAsync<double>(Sql.OldestSnapshot, [], ct));
     }
 
     internal async Task<Result<WorkView>> RedriveAsync(Actor actor, long id, CancellationToken ct)
@@ -113,6 +129,14 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge)
             SELECT kind, state, count(*) AS count, min(coalesce(finished_at, run_at)) AS oldest
             FROM work.items WHERE tenant_id = $1 GROUP BY kind, state ORDER BY kind, state
             """;
+
+        internal const string Statistics =
+            """
+            SELECT kind, waiting, due, retrying, running, dead, interruptions, oldest_due_seconds
+            FROM work.statistics WHERE tenant_id = $1 ORDER BY kind
+            """;
+
+        internal const string OldestSnapshot = "SELECT work.oldest_snapshot_seconds()";
 
         internal const string Redrive =
             """

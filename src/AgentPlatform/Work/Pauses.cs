@@ -37,7 +37,8 @@ internal sealed class Pauses(Database database, IWorkNudge nudge, TimeProvider c
     /// <summary>Pausing what is paused changes the reason.</summary>
     internal async Task<Result<Pause>> PauseAsync(Actor actor, NewPause request, CancellationToken ct)
     {
-        if (new Validation().Text("kind", request.Kind, 200).Text("serial_key", request.SerialKey, 500).Text("reason", request.Reason, 500, required: true).Problem is { } problem)
+        var checks = new Validation().Text("kind", request.Kind, 200).Text("serial_key", request.SerialKey, 500).Text("reason", request.Reason, 500, required: true);
+        if (checks.Problem is { } problem)
         {
             return problem;
         }

@@ -7,7 +7,7 @@ using Npgsql;
 namespace AgentPlatform.Work;
 
 /// <summary>Runs one claimed item in its own scope, and turns however that ends into a settlement.</summary>
-internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database database, WorkKinds kinds, ILogger<WorkExecutor> log)
+internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database database, WorkKinds kinds, WorkMetrics metrics, ILogger<WorkExecutor> log)
 {
     /// <summary>An item whose run has killed its process this often is not tried again.</summary>
     internal const int MaxInterruptions = 20;
@@ -23,7 +23,13 @@ internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database databas
         {
             await using var scope = scopes.CreateAsyncScope();
             var (handler, outcome) = await AttemptAsync(scope.ServiceProvider, item, held);
-            return await SettleAsync(handler, item, outcome, CancellationToken.None);
+            var settlement = await SettleAsync(handler, item, outcome, CancellationToken.None);
+            if ((settlement ?? item.Settled) is { } end)
+            {
+                metrics.Ended(item.Kind, end);
+            }
+
+            return settlement;
         }
         catch (Exception e) when (e is LeaseLostException || e is OperationCanceledException && held.IsCancellationRequested)
         {

@@ -64,6 +64,9 @@ public sealed record WorkItem(
     {
     }
 
+    /// <summary>What the handler wrote itself.</summary>
+    internal Settlement? Settled { get; private set; }
+
     /// <summary>True when a retry after this attempt would be refused.</summary>
     public bool IsLastAttempt => Attempt >= MaxAttempts;
 
@@ -85,6 +88,8 @@ public sealed record WorkItem(
         {
             throw new LeaseLostException(this);
         }
+
+        Settled = settlement;
     }
 }
 

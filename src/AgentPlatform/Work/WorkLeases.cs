@@ -1,10 +1,11 @@
 using AgentPlatform.Postgres;
 using Microsoft.Extensions.Options;
+using Npgsql;
 
 namespace AgentPlatform.Work;
 
 /// <summary>The claims of this process: taking, renewing and completing them. Every statement of the engine's cycle is here.</summary>
-internal sealed class WorkLeases(Database database, WorkKinds kinds, IOptions<WorkOptions> options)
+internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics metrics, IOptions<WorkOptions> options)
 {
     /// <summary>A fresh identity per process: a restarted host never mistakes its former self's claims for its own.</summary>
     private readonly Guid _owner = Guid.CreateVersion7(TimeProvider.System.GetUtcNow());
@@ -15,24 +16,44 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, IOptions<Wo
     /// <summary>Completes what ended and claims what is due, in one transaction.</summary>
     internal async Task<IReadOnlyList<WorkItem>> CompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, CancellationToken ct)
     {
+        while (true)
+        {
+            try
+            {
+                return await TryCompleteAndClaimAsync(ended, capacity, ct);
+            }
+            catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.DeadlockDetected || e.ConstraintName == "items_serial_runs_alone")
+            {
+                // Another claim took a later item of a serial key, before the earlier one was to be seen. It is over now: look again.
+            }
+        }
+    }
+
+    private async Task<IReadOnlyList<WorkItem>> TryCompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, CancellationToken ct)
+    {
         await using var tx = database.BeginWorker();
         if (ended.Count > 0)
         {
             tx.Post(Settlement.Sql.Settle, Settlement.Args(ended));
         }
 
+        tx.Post(Sql.NoCompiler);
+        tx.Post(Sql.NoTableScan);
         tx.Post(Sql.TakeTurn);
         tx.Post(Sql.CancelLate);
-        var claimed = await tx.QueryAsync<WorkItem>(Sql.Claim, [_owner, Lease, kinds.Names, capacity], ct);
+        var claimed = await tx.QueryAsync<Claimed>(Sql.Claim, [_owner, Lease, kinds.Names, capacity], ct);
         await tx.CommitAsync(ct);
-        return claimed;
+        return [.. claimed.Select(Count)];
     }
 
-    /// <summary>Extends every lease of this process; returns the ids it still holds.</summary>
-    internal async Task<IReadOnlySet<long>> RenewAsync(CancellationToken ct)
+    /// <summary>
+    /// Extends the leases of what runs in this process; returns the ids it still holds. What it claimed but runs no more, because its end could
+    /// not be written, is left to run out, or a busy process would keep it for ever.
+    /// </summary>
+    internal async Task<IReadOnlySet<long>> RenewAsync(IReadOnlyCollection<long> running, CancellationToken ct)
     {
         await using var tx = database.BeginWorker();
-        var held = await tx.QueryAsync<long>(Sql.Renew, [_owner, Lease], ct);
+        var held = await tx.QueryAsync<long>(Sql.Renew, [_owner, Lease, running.ToArray()], ct);
         await tx.CommitAsync(ct);
         return held.ToHashSet();
     }
@@ -53,8 +74,25 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, IOptions<Wo
         return total;
     }
 
+    private WorkItem Count(Claimed c)
+    {
+        metrics.Claimed(c.Kind, c.TakenOver);
+        return new WorkItem(c.Id, c.TenantId, c.Kind, c.Key, c.RawPayload, c.Attempt, c.MaxAttempts, c.Interruptions, c.Fence, c.EnqueuedAt);
+    }
+
+    /// <summary>A claimed row, and whether it was taken from a process whose lease ran out.</summary>
+    private sealed record Claimed(
+        long Id, Guid TenantId, string Kind, string Key, string RawPayload, int Attempt, int MaxAttempts, int Interruptions, long Fence,
+        DateTimeOffset EnqueuedAt, bool TakenOver);
+
     private static class Sql
     {
+        // The claim reads a few rows of a long index. Its cost is estimated by the length, and compiling it would take a second.
+        internal const string NoCompiler = "SET LOCAL jit = off";
+
+        // A plan made while the queue was empty serves on when a million items wait.
+        internal const string NoTableScan = "SET LOCAL enable_seqscan = off";
+
         // Running work is counted before it is added to, so while there are limits on it, claims come one after the other. The turn is a
         // statement of its own because the claim's snapshot must be younger than the wait. Without limits this locks nothing.
         internal const string TakeTurn =
@@ -64,7 +102,9 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, IOptions<Wo
 
         internal const string CancelLate =
             """
-            UPDATE work.items SET state = 'cancelled', finished_at = now(), last_error = 'Not started by ' || to_char(start_by AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC.'
+            UPDATE work.items
+            SET state = 'cancelled', finished_at = now(),
+                last_error = 'Not started by ' || to_char(start_by AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC.'
             WHERE id IN (
                 SELECT id FROM work.items WHERE state = 'ready' AND fence = 0 AND start_by <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED)
             """;
@@ -116,7 +156,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, IOptions<Wo
                 JOIN work.limits AS l
                   ON l.tenant_id = d.tenant_id AND (l.kind IS NULL OR l.kind = d.kind) AND (l.concurrency_key IS NULL OR l.concurrency_key = d.concurrency_key)
             ), chosen AS (
-                SELECT id FROM expired UNION ALL SELECT id FROM due WHERE id NOT IN (SELECT id FROM ranked WHERE beyond)
+                SELECT id, true AS taken_over FROM expired UNION ALL SELECT id, false FROM due WHERE id NOT IN (SELECT id FROM ranked WHERE beyond)
             )
             UPDATE work.items AS i
             SET state = 'running', owner = $1, lease_until = now() + $2, fence = i.fence + 1,
@@ -124,10 +164,12 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, IOptions<Wo
                 interruptions = i.interruptions + (i.state = 'running')::integer
             FROM chosen
             WHERE i.id = chosen.id
-            RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at
+            RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
+                      chosen.taken_over
             """;
 
-        internal const string Renew = "UPDATE work.items SET lease_until = now() + $2 WHERE owner = $1 AND state = 'running' RETURNING id";
+        internal const string Renew =
+            "UPDATE work.items SET lease_until = now() + $2 WHERE id = ANY ($3) AND owner = $1 AND state = 'running' RETURNING id";
 
         internal const string Prune =
             """

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using AgentPlatform.Postgres;
 using Azure.Storage.Queues;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Configuration;
@@ -36,6 +37,7 @@ public static class WorkModule
         services.AddSingleton<Redrives>();
         services.AddWorkHandler<RedriveDead>(RedriveDead.Kind);
         services.AddSingleton<Pauses>();
+        services.AddSingleton(p => new WorkMetrics(p.GetRequiredService<Database>()));
         services.AddSingleton<Limits>();
         services.AddSingleton<WorkLeases>();
         services.AddSingleton<WorkExecutor>();

@@ -164,7 +164,7 @@ public sealed class WorkRunner : IDisposable
         var before = _held.Keys.ToArray();
         try
         {
-            var still = await _leases.RenewAsync(ct);
+            var still = await _leases.RenewAsync(before, ct);
             foreach (var lost in before.Where(id => !still.Contains(id)))
             {
                 if (_held.TryGetValue(lost, out var source))

@@ -93,8 +93,9 @@ public sealed class PolicyTests : IAsyncLifetime
     public async Task No_more_than_the_limit_run_at_a_time_on_all_hosts_together(string? kind, string? key)
     {
         await LimitAsync(new { kind, concurrency_key = key, max_running = 2 });
-        await _stage.EnqueueAsync([.. Enumerable.Range(0, 10).Select(i => Play($"{i}") with { ConcurrencyKey = "provider" }), new NewWork("test.other", "free", new { })]);
-        var hosts = Enumerable.Range(0, 4).Select(_ => new WorkLeases(_stage.Platform.Database, _stage.Platform.Get<WorkKinds>(), Options.Create(new WorkOptions()))).ToList();
+        var limited = Enumerable.Range(0, 10).Select(i => Play($"{i}") with { ConcurrencyKey = "provider" });
+        await _stage.EnqueueAsync([.. limited, new NewWork("test.other", "free", new { })]);
+        var hosts = Enumerable.Range(0, 4).Select(_ => NewHost()).ToList();
 
         var claimed = (await Task.WhenAll(hosts.Select(h => h.CompleteAndClaimAsync([], 4, default)))).SelectMany(c => c).ToList();
         claimed.AddRange(await hosts[0].CompleteAndClaimAsync([], 10, default));
@@ -145,6 +146,23 @@ public sealed class PolicyTests : IAsyncLifetime
         await _stage.Platform.DrainAsync();
         Assert.Equal(["1", "2", "1"], _stage.Runs);
     }
+
+    [Fact]
+    public async Task Two_claims_that_meet_in_one_serial_key_run_it_once_and_neither_fails()
+    {
+        await _stage.EnqueueAsync(Play("1") with { SerialKey = "k" }, Play("2") with { SerialKey = "k" }, Play("3"));
+        var leases = _stage.Platform.Get<WorkLeases>();
+        await using var other = _stage.Platform.Database.Begin(_stage.Tenant);
+        await other.ExecuteAsync("UPDATE work.items SET state = 'running', owner = gen_random_uuid(), lease_until = now() + interval '1 hour' WHERE key = '2'", [], default);
+        var claim = leases.CompleteAndClaimAsync([], 10, default);
+        const string Waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        Assert.True(await Eventually.SeeAsync(() => _stage.Platform.Postgres.ScalarAsync<bool>(Waits), blocked => blocked));
+        await other.CommitAsync(default);
+        Assert.Equal(["3"], (await claim).Select(c => c.Key));
+    }
+
+    private WorkLeases NewHost() =>
+        new(_stage.Platform.Database, _stage.Platform.Get<WorkKinds>(), _stage.Platform.Get<WorkMetrics>(), Options.Create(new WorkOptions()));
 
     private static NewWork Play(string key) => new("test.play", key, new { key });
 

@@ -138,14 +138,18 @@ public sealed class WorkEngineTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Renewal_keeps_what_this_process_holds()
+    public async Task Renewal_keeps_what_runs_in_this_process_and_lets_the_rest_run_out()
     {
         var leases = _platform.Get<WorkLeases>();
         await EnqueueAsync("a");
         var item = Assert.Single(await leases.CompleteAndClaimAsync([], 10, default));
         await _platform.Postgres.ScalarAsync<long>("WITH u AS (UPDATE work.items SET lease_until = now() - interval '1 second' RETURNING 1) SELECT count(*) FROM u");
-        Assert.Equal([item.Id], await leases.RenewAsync(default));
+        Assert.Empty(await leases.RenewAsync([], default));
+        Assert.Equal([item.Id], await leases.RenewAsync([item.Id], default));
         Assert.Empty(await leases.CompleteAndClaimAsync([], 10, default));
+        await _platform.Postgres.ScalarAsync<long>("WITH u AS (UPDATE work.items SET lease_until = now() - interval '1 second' RETURNING 1) SELECT count(*) FROM u");
+        await leases.RenewAsync([], default);
+        Assert.Equal([item.Id], (await leases.CompleteAndClaimAsync([], 10, default)).Select(i => i.Id));
     }
 
     [Fact]
@@ -186,7 +190,7 @@ public sealed class WorkEngineTests : IAsyncLifetime
     [Fact]
     public async Task Two_processes_share_the_items_and_run_each_once()
     {
-        var other = new WorkLeases(_platform.Database, _platform.Get<WorkKinds>(), Options.Create(new WorkOptions()));
+        var other = new WorkLeases(_platform.Database, _platform.Get<WorkKinds>(), _platform.Get<WorkMetrics>(), Options.Create(new WorkOptions()));
         for (var i = 0; i < 50; i++)
         {
             await EnqueueAsync($"{i}");
