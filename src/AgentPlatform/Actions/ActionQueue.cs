@@ -33,7 +33,10 @@ public sealed class ActionQueue
     public async Task<QueuedAction> EnqueueAsync(Transaction tx, ActionRequest request, CancellationToken ct)
     {
         var action = request.Action;
-        var state = await StateAsync(tx, action, request.ContactId, request.Context, Parameters.Merge(action, Parameters.None, request.Params), ct);
+        var values = Parameters.Merge(action, Parameters.None, request.Params);
+        var state = request.Context is { } who
+            ? await StateAsync(tx, action, request.ContactId, who, values, ct)
+            : RequestState.Decide(Parameters.Check(action, values), blocked: null, values);
         var id = _clock.NewId();
         var policy = action.Policy;
         var inserted = await tx.FindAsync<QueuedAction>(Sql.Insert,
@@ -42,13 +45,18 @@ public sealed class ActionQueue
             request.IntentId, request.TurnNumber, request.TraceId, request.RequestId, Text(state.Status), QueuePriority.Of(action.Priority), state.Params,
             Json.Param(state.Check.Missing), Json.Param(state.Check.Errors), policy.MaxRetries, Text(policy.BackoffStrategy), policy.InitialDelaySeconds,
             policy.MaxDelaySeconds, policy.RetryOnErrors, state.Blocked?.Reason, Json.Param(state.Blocked?.Stored), request.IdempotencyKey, _clock.GetUtcNow(),
+            request.RollbackOf, request.ReplayOf,
         ], ct);
         if (inserted is null)
         {
             return await tx.SingleAsync<QueuedAction>(Sql.ByIdempotencyKey, [request.IdempotencyKey], ct);
         }
 
-        await CancelOppositesAsync(tx, action, inserted, ct);
+        if (request.Context is not null)
+        {
+            await CancelOppositesAsync(tx, action, inserted, ct);
+        }
+
         Announce(tx, inserted, action);
         return inserted;
     }
@@ -197,8 +205,9 @@ public sealed class ActionQueue
             """
             INSERT INTO actions.action_queue (tenant_id, id, queue_id, action_id, action_name, session_id, contact_id, agent_id, conversation_id,
                 intent_id, turn_number, trace_id, request_id, status, priority, params_collected, params_missing, params_validation_errors, max_retries,
-                backoff_strategy, initial_delay_seconds, max_delay_seconds, retry_on_errors, blocker_reason, blocker_details, idempotency_key, added_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
+                backoff_strategy, initial_delay_seconds, max_delay_seconds, retry_on_errors, blocker_reason, blocker_details, idempotency_key, added_at,
+                rollback_of, replay_of)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)
             ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
             RETURNING *
             """;

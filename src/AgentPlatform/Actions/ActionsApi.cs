@@ -13,6 +13,9 @@ internal sealed record Resolution(string? Notes);
 
 internal sealed record Escalation(string? TicketId);
 
+/// <summary>Corrected parameters, over those that were collected.</summary>
+internal sealed record Replay(JsonElement? Params);
+
 internal static class ActionsApi
 {
     internal static IEndpointRouteBuilder Map(IEndpointRouteBuilder routes)
@@ -34,11 +37,15 @@ internal static class ActionsApi
         executions.MapGet("", ExecutionsAsync).RequireScope("actions:read").Describe("listExecutions", "Attempts by trace, queue item or intent, newest first.").Produces<Page<ActionExecution>>();
         executions.MapPost("/{executionId}/acknowledge", AcknowledgeAsync).RequireScope("actions:write").Describe("acknowledgeExecution", "Says that the result was seen.").Produces<ActionExecution>();
 
+        executions.MapPost("/{executionId}/rollback", RollbackAsync).RequireScope("actions:write").Describe("rollbackExecution", "Undoes a completed execution, once, with the action its registry entry names.").Produces<QueuedAction>(202);
+
         var dead = routes.MapGroup("/actions/dead-letters").WithTags("Actions");
         dead.MapGet("", DeadAsync).RequireScope("actions:read").Describe("listDeadLetters", "Actions that were given up, newest first.").Produces<Page<DeadLetter>>();
         dead.MapGet("/{dlqId}", DeadOneAsync).RequireScope("actions:read").Describe("getDeadLetter", "One action that was given up.").Produces<DeadLetter>();
         dead.MapPost("/{dlqId}/resolve", ResolveAsync).RequireScope("actions:write").Describe("resolveDeadLetter", "Closes a dead letter with notes.").Produces<DeadLetter>();
         dead.MapPost("/{dlqId}/escalate", EscalateAsync).RequireScope("actions:write").Describe("escalateDeadLetter", "Hands a dead letter to support.").Produces<DeadLetter>();
+        dead.MapPost("/{dlqId}/replay", ReplayAsync).RequireScope("actions:write").Describe("replayDeadLetter", "Requests the action again, with its parameters or corrected ones.").Produces<QueuedAction>(202);
+        dead.MapPost("/replay", ReplayAllAsync).RequireScope("actions:write").Describe("replayDeadLetters", "Replays the open dead letters of an action, oldest first.").Produces<BulkReplayed>(202);
         return routes;
     }
 
@@ -132,12 +139,20 @@ internal static class ActionsApi
             : PageRequest.Parse(limit, cursor).ToHttp();
     }
 
-    private static async Task<IResult> AcknowledgeAsync(string executionId, HttpContext http, Database database, ExecutionLog executions, CancellationToken ct)
+    private static async Task<IResult> AcknowledgeAsync(string executionId, HttpContext http, Database database, AcknowledgeExecution acknowledgements, CancellationToken ct)
     {
         await using var tx = database.Begin(http.Actor());
-        var acknowledged = await executions.AcknowledgeAsync(tx, executionId, ct);
+        var acknowledged = await acknowledgements.RunAsync(tx, executionId, ct);
         await tx.CommitAsync(ct);
         return acknowledged.ToHttp();
+    }
+
+    private static async Task<IResult> RollbackAsync(string executionId, HttpContext http, Database database, RollbackExecution rollback, CancellationToken ct)
+    {
+        await using var tx = database.Begin(http.Actor());
+        var queued = await rollback.RunAsync(tx, executionId, ct);
+        await tx.CommitAsync(ct);
+        return queued.ToAccepted();
     }
 
     private static async Task<IResult> DeadAsync(
@@ -179,6 +194,34 @@ internal static class ActionsApi
         var escalated = await dead.EscalateAsync(tx, dlqId, request.TicketId!, ct);
         await tx.CommitAsync(ct);
         return escalated.ToHttp();
+    }
+
+    private static async Task<IResult> ReplayAsync(string dlqId, Replay? request, HttpContext http, Database database, ReplayDeadLetter replay, CancellationToken ct)
+    {
+        if (new Validation().MustBeObject("params", request?.Params).Problem is { } problem)
+        {
+            return problem.ToHttp();
+        }
+
+        await using var tx = database.Begin(http.Actor());
+        var queued = await replay.RunAsync(tx, dlqId, request?.Params, ct);
+        await tx.CommitAsync(ct);
+        return queued.ToAccepted();
+    }
+
+    private static async Task<IResult> ReplayAllAsync(BulkReplay request, HttpContext http, Database database, ReplayDeadLetter replay, CancellationToken ct)
+    {
+        var validation = new Validation().Text("action_id", request.ActionId, 100, required: true)
+            .Check("limit", request.Limit is null or (>= 1 and <= ReplayDeadLetter.MaxBulk), $"Must be between 1 and {ReplayDeadLetter.MaxBulk}.");
+        if (validation.Problem is { } problem)
+        {
+            return problem.ToHttp();
+        }
+
+        await using var tx = database.Begin(http.Actor());
+        Result<BulkReplayed> replayed = await replay.RunAsync(tx, request, ct);
+        await tx.CommitAsync(ct);
+        return replayed.ToAccepted();
     }
 
     private static IResult Ok<T>(Page<T> page) => ((Result<Page<T>>)page).ToHttp();

@@ -54,6 +54,7 @@ internal sealed class SecretException(string message) : Exception(message);
 public static class ActionsModule
 {
     public const string WorkKind = "actions.execute";
+    internal const string AcknowledgementKind = "actions.acknowledgement";
 
     public static IServiceCollection AddActions(this IServiceCollection services)
     {
@@ -64,12 +65,14 @@ public static class ActionsModule
                 p.GetRequiredService<ActionListeners>(), p.GetRequiredService<RequestApproval>(), p.GetRequiredService<ExecutionControls>(),
                 p.GetRequiredService<IOptions<ActionsOptions>>(), p.GetRequiredService<TimeProvider>()))
            .AddSingleton<RequestApproval>().AddSingleton<DecideApproval>().AddSingleton<ApprovalLinks>().AddSingleton<ExecutionControls>().AddSingleton<ControlExecution>()
-           .AddSingleton<ExecutionLog>().AddSingleton<DeadLetters>().AddSingleton<HttpAction>();
+           .AddSingleton<ExecutionLog>().AddSingleton<DeadLetters>().AddSingleton<HttpAction>()
+           .AddSingleton<AcknowledgeExecution>().AddSingleton<RollbackExecution>().AddSingleton<ReplayDeadLetter>();
         services.AddHttpClient(HttpAction.ClientName).ConfigurePrimaryHttpMessageHandler(p =>
             PublicTargets.Handler(p.GetRequiredService<IOptions<ActionsOptions>>().Value.AllowPrivateTargets));
         services.AddWorkHandler<ExpireApproval>(RequestApproval.TimeoutKind);
         // A failed call is retried by the row's own policy; the engine's attempts count crashes of our side only. An action may
         // take five minutes.
+        services.AddWorkHandler<EndAcknowledgementWait>(AcknowledgementKind);
         return services.AddWorkHandler<ExecuteAction>(WorkKind, kind =>
         {
             kind.MaxAttempts = 25;

@@ -40,6 +40,10 @@ public sealed record DeadLetter
     public bool Resolved { get; init; }
     public DateTimeOffset? ResolvedAt { get; init; }
     public string? ResolutionNotes { get; init; }
+
+    /// <summary>The request that tries it again; the letter is resolved when that completes.</summary>
+    public string? ReplayQueueId { get; init; }
+    public DateTimeOffset? ReplayedAt { get; init; }
     public bool UserNotified { get; init; }
     public DateTimeOffset? UserNotificationSentAt { get; init; }
     public string? UserNotificationMessage { get; init; }
@@ -65,6 +69,9 @@ public sealed class DeadLetters(TimeProvider clock)
     /// <summary>Says that the contact has been told, with these words. False when that was said before.</summary>
     public async Task<bool> NotifiedAsync(Transaction tx, string queueId, string message, CancellationToken ct) =>
         await tx.ExecuteAsync(Sql.Notified, [queueId, clock.GetUtcNow(), message], ct) == 1;
+
+    /// <summary>A replay completed: the letter it answers, and those whose replay ended in that letter, are resolved.</summary>
+    internal void ReplayCompleted(Transaction tx, string queueId) => tx.Post(Sql.ReplayCompleted, queueId, clock.GetUtcNow());
 
     internal async Task<Page<DeadLetter>> ListAsync(Transaction tx, bool? resolved, bool? escalated, PageRequest page, CancellationToken ct) =>
         Page<DeadLetter>.Cut(await tx.QueryAsync<DeadLetter>(Sql.List, [resolved, escalated, page.Before, page.Fetch], ct), page, row => row.Id);
@@ -116,6 +123,18 @@ public sealed class DeadLetters(TimeProvider clock)
             """
             UPDATE actions.dead_letter_queue SET resolved = true, resolved_at = $2, resolution_notes = $3
             WHERE dlq_id = $1 AND NOT resolved
+            """;
+
+        internal const string ReplayCompleted =
+            """
+            WITH RECURSIVE answered AS (
+                SELECT id, original_queue_id FROM actions.dead_letter_queue WHERE replay_queue_id = $1
+                UNION
+                SELECT d.id, d.original_queue_id FROM actions.dead_letter_queue d JOIN answered a ON d.replay_queue_id = a.original_queue_id
+            )
+            UPDATE actions.dead_letter_queue d SET resolved = true, resolved_at = $2, resolution_notes = 'replayed as ' || $1
+            FROM answered a
+            WHERE d.id = a.id AND NOT d.resolved
             """;
 
         internal const string Escalate =

@@ -16,7 +16,7 @@ namespace AgentPlatform.Actions;
 /// second settles it with everything that follows. What needs no call happens in one.
 /// </summary>
 internal sealed class ExecuteAction(
-    Database database, ActionRegistry registry, ExecutionLog executions, DeadLetters deadLetters, HttpAction http, LocalActions local,
+    Database database, ActionRegistry registry, ExecutionLog executions, AcknowledgeExecution acknowledgements, DeadLetters deadLetters, HttpAction http, LocalActions local,
     ContactDirectory contacts, SessionStore sessions, EventStore events, ActionListeners listeners, ExecutionControls controls, TimeProvider clock, ILogger<ExecuteAction> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem work, CancellationToken ct)
@@ -162,7 +162,7 @@ internal sealed class ExecuteAction(
         WorkOutcome outcome = new WorkOutcome.Done();
         if (result.Failure is not { } failure)
         {
-            executions.Complete(tx, item.ExecutionId!, result);
+            executions.Complete(tx, item.ExecutionId!, result, acknowledgements.Expect(tx, action, item.ExecutionId!));
             await CompleteAsync(tx, item, action, result, ct);
         }
         else
@@ -188,6 +188,16 @@ internal sealed class ExecuteAction(
     {
         var completed = await tx.SingleAsync<QueuedAction>(Sql.Complete, [item.Id, clock.GetUtcNow(), result.Value], ct);
         events.Append(tx, ActionEvents.Of("action.completed", completed, new { execution_id = item.ExecutionId, api_response_status = result.ResponseStatus }));
+        if (item.RollbackOf is { } undone)
+        {
+            executions.RolledBack(tx, undone, item.ActionId, item.ExecutionId!);
+        }
+
+        if (item.ReplayOf is not null)
+        {
+            deadLetters.ReplayCompleted(tx, item.QueueId);
+        }
+
         await listeners.TellAsync(tx, new ActionChange(completed, action), ct);
     }
 

@@ -46,6 +46,9 @@ public sealed record ActionExecution
     public bool Acknowledged { get; init; }
     public DateTimeOffset? AcknowledgedAt { get; init; }
     public bool AcknowledgementTimeout { get; init; }
+
+    /// <summary>Until when it waits to be acknowledged; null when it does not.</summary>
+    public DateTimeOffset? AcknowledgeBy { get; init; }
     public string IdempotencyKey { get; init; } = "";
     public bool DuplicateExecution { get; init; }
     public string? OriginalExecutionId { get; init; }
@@ -73,8 +76,12 @@ internal sealed class ExecutionLog(TimeProvider clock)
 
     internal void CloseInterrupted(Transaction tx, string queueId) => tx.Post(Sql.CloseInterrupted, queueId, clock.GetUtcNow());
 
-    internal void Complete(Transaction tx, string executionId, ActionResult result) =>
-        tx.Post(Sql.Complete, executionId, clock.GetUtcNow(), result.Value, result.ResponseStatus, Json.Param(result.ResponseBody));
+    internal void Complete(Transaction tx, string executionId, ActionResult result, DateTimeOffset? acknowledgeBy) =>
+        tx.Post(Sql.Complete, executionId, clock.GetUtcNow(), result.Value, result.ResponseStatus, Json.Param(result.ResponseBody), acknowledgeBy);
+
+    /// <summary>The execution has been undone by another one.</summary>
+    internal void RolledBack(Transaction tx, string executionId, string undoActionId, string undoExecutionId) =>
+        tx.Post(Sql.RolledBack, executionId, undoActionId, undoExecutionId);
 
     internal void Fail(Transaction tx, string executionId, ActionFailure failure) =>
         tx.Post(Sql.Fail, executionId, clock.GetUtcNow(), failure.Kind == ErrorKind.Timeout ? "timeout" : "failed", failure.ResponseStatus,
@@ -87,16 +94,6 @@ internal sealed class ExecutionLog(TimeProvider clock)
     internal async Task<Page<ActionExecution>> ListAsync(Transaction tx, ExecutionFilter filter, PageRequest page, CancellationToken ct) =>
         Page<ActionExecution>.Cut(
             await tx.QueryAsync<ActionExecution>(Sql.List, [filter.TraceId, filter.QueueId, filter.IntentId, page.Before, page.Fetch], ct), page, row => row.Id);
-
-    /// <summary>The contact's or operator's "seen": once, only on an attempt that asked for it.</summary>
-    internal async Task<Result<ActionExecution>> AcknowledgeAsync(Transaction tx, string executionId, CancellationToken ct)
-    {
-        var acknowledged = await tx.ExecuteAsync(Sql.Acknowledge, [executionId, clock.GetUtcNow()], ct) == 1;
-        var row = await tx.FindAsync<ActionExecution>(Sql.ByExecutionId, [executionId], ct);
-        return row is null ? Problem.NotFound("execution")
-            : acknowledged || row.Acknowledged ? row
-            : Problem.Conflict("acknowledgement_not_expected", "This execution does not wait for an acknowledgement.");
-    }
 
     private static class Sql
     {
@@ -119,7 +116,7 @@ internal sealed class ExecutionLog(TimeProvider clock)
         internal const string Complete =
             """
             UPDATE actions.action_execution_log
-            SET status = 'completed', completed_at = $2, result = $3, api_response_status = $4, api_response_body = $5
+            SET status = 'completed', completed_at = $2, result = $3, api_response_status = $4, api_response_body = $5, acknowledge_by = $6
             WHERE execution_id = $1 AND status = 'executing'
             """;
 
@@ -138,8 +135,6 @@ internal sealed class ExecutionLog(TimeProvider clock)
             ORDER BY id LIMIT 1
             """;
 
-        internal const string ByExecutionId = "SELECT * FROM actions.action_execution_log WHERE execution_id = $1";
-
         internal const string List =
             """
             SELECT * FROM actions.action_execution_log
@@ -148,10 +143,10 @@ internal sealed class ExecutionLog(TimeProvider clock)
             ORDER BY id DESC LIMIT $5
             """;
 
-        internal const string Acknowledge =
+        internal const string RolledBack =
             """
-            UPDATE actions.action_execution_log SET acknowledged = true, acknowledged_at = $2
-            WHERE execution_id = $1 AND requires_acknowledgement AND NOT acknowledged AND NOT acknowledgement_timeout AND status = 'completed'
+            UPDATE actions.action_execution_log SET rollback_performed = true, rollback_action_id = $2, rollback_execution_id = $3
+            WHERE execution_id = $1 AND NOT rollback_performed
             """;
     }
 }

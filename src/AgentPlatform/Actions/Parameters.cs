@@ -56,6 +56,15 @@ public static class Parameters
         return new(missing, errors);
     }
 
+    /// <summary>Null when an operator's request may run with these values, else what is missing and wrong, by parameter.</summary>
+    internal static Problem? Problem(ActionDefinition action, JsonElement values)
+    {
+        var check = Check(action, values);
+        return check.IsComplete ? null : Kernel.Problem.Invalid(check.Missing.Select(name => (Name: name, Message: "Is required."))
+            .Concat(check.Errors.Select(error => (Name: error.Key, Message: error.Value)))
+            .ToDictionary(error => $"params.{error.Name}", error => new[] { error.Message }, StringComparer.Ordinal));
+    }
+
     /// <summary>The supplied values over the collected ones; names the action does not know, and empty values, are left out.</summary>
     public static JsonElement Merge(ActionDefinition action, JsonElement collected, JsonElement supplied)
     {

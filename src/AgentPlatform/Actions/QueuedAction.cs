@@ -56,6 +56,12 @@ public sealed record QueuedAction
     public string IdempotencyKey { get; init; } = "";
     public string? ExecutionId { get; init; }
     public JsonElement? Result { get; init; }
+
+    /// <summary>The execution that this request undoes.</summary>
+    public string? RollbackOf { get; init; }
+
+    /// <summary>The dead letter that this request tries again.</summary>
+    public string? ReplayOf { get; init; }
     public bool PersistedToDb { get; init; }
     public string? CheckpointId { get; init; }
     public DateTimeOffset? LastCheckpointAt { get; init; }
@@ -73,12 +79,15 @@ public sealed record QueuedAction
 /// <summary>What the queue is asked to do. The same <see cref="IdempotencyKey"/> asks once, however often it is said.</summary>
 public sealed record ActionRequest(ActionDefinition Action, Guid SessionId, Guid ContactId, Guid ConversationId, string IdempotencyKey)
 {
-    public required EligibilityContext Context { get; init; }
+    /// <summary>Null when an operator orders it: then neither eligibility nor opposites, which are the contact's own, count.</summary>
+    public required EligibilityContext? Context { get; init; }
     public JsonElement Params { get; init; } = Parameters.None;
     public string? IntentId { get; init; }
     public int? TurnNumber { get; init; }
     public string? TraceId { get; init; }
     public string? RequestId { get; init; }
+    internal string? RollbackOf { get; init; }
+    internal string? ReplayOf { get; init; }
 }
 
 /// <summary>A requested action changed: what another module may want to know in the same transaction.</summary>

@@ -114,6 +114,16 @@ internal static partial class RegistryRules
             yield return new("timeout_seconds", "Must be between 1 and 300.");
         }
 
+        if (a.AcknowledgementTimeoutSeconds is < 1 or > 7 * 24 * 3600)
+        {
+            yield return new("acknowledgement_timeout_seconds", "Must be between 1 second and 7 days.");
+        }
+
+        if (a.RollbackPossible && (string.IsNullOrEmpty(a.RollbackActionId) || a.RollbackActionId == a.ActionId))
+        {
+            yield return new("rollback_action_id", "Must name another action when rollback_possible is set.");
+        }
+
         if (TryRead<RetryPolicyJson>(a.RetryPolicy) is not { } policy)
         {
             yield return new("retry_policy", "Must be an object with max_retries, backoff_strategy, initial_delay_seconds, max_delay_seconds and retry_on_errors.");

@@ -8,10 +8,15 @@ namespace AgentPlatform.Identity;
 
 /// <summary>
 /// A POST with an Idempotency-Key is carried out once per API key: a repetition gets the first answer again, the same key with
-/// another request 422, and a request that is still being carried out 409.
+/// another request 422. While the first is being carried out the repetition waits for its answer, and gets 409 if that takes too long.
 /// </summary>
-internal sealed class IdempotentRequests(RequestDelegate next, IdempotencyStore store)
+internal sealed class IdempotentRequests(RequestDelegate next, IdempotencyStore store, TimeProvider clock)
 {
+    /// <summary>How long a repetition waits for the answer of the request that is being carried out.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
+
     private const string ReplayedHeader = "Idempotent-Replayed";
     private const int MaxKeyLength = 255;
     private static readonly string[] KeptHeaders = ["Content-Type", "Location", "ETag"];
@@ -31,7 +36,7 @@ internal sealed class IdempotentRequests(RequestDelegate next, IdempotencyStore 
         }
 
         var secret = KeyAuthentication.SecretOf(http);
-        switch (await store.BeginAsync(caller, secret, key, HashOf(http), http.RequestAborted))
+        switch (await BeginAsync(caller, secret, key, HashOf(http), http.RequestAborted))
         {
             case IdempotentStart.Begun begun:
                 await CarryOutAsync(http, caller, secret, key, begun.Attempt);
@@ -45,6 +50,22 @@ internal sealed class IdempotentRequests(RequestDelegate next, IdempotencyStore 
             default:
                 await ProblemWriter.WriteAsync(http, Problem.Unprocessable("idempotency_key_reused", "This Idempotency-Key was used for another request."));
                 break;
+        }
+    }
+
+    private async Task<IdempotentStart> BeginAsync(Caller caller, string secret, string key, byte[] requestHash, CancellationToken ct)
+    {
+        var since = clock.GetTimestamp();
+        while (true)
+        {
+            var start = await store.BeginAsync(caller, secret, key, requestHash, ct);
+            if (start is not IdempotentStart.Busy || clock.GetElapsedTime(since) >= Patience)
+            {
+                return start;
+            }
+
+            // Whichever host carries the other one out, its row tells when it is over.
+            await Task.Delay(Look, clock, ct);
         }
     }
 

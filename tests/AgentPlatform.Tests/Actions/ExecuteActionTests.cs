@@ -218,23 +218,6 @@ public sealed class ExecuteActionTests : IAsyncLifetime
     }
 
     [Fact]
-    [Behaviour("brain-exec-ack")]
-    public async Task Only_an_attempt_that_asks_for_it_is_acknowledged()
-    {
-        await _talk.OfferAsync(Ping with { ActionId = "pay", ActionName = "pay the bill", RequiresUserAcknowledgement = true });
-        _talk.Endpoint.Answers(200, "{}");
-        await _talk.SayAsync("ping the server");
-        await _talk.SayAsync("pay the bill");
-        var log = _talk.Platform.Get<ExecutionLog>();
-        var runs = await _talk.ExecutionsAsync();
-
-        Assert.Equal("acknowledgement_not_expected", (await _talk.InAsync(tx => log.AcknowledgeAsync(tx, runs[0].ExecutionId, default))).Problem!.Code);
-        var acknowledged = (await _talk.InAsync(tx => log.AcknowledgeAsync(tx, runs[1].ExecutionId, default))).Value;
-        Assert.True(acknowledged.Acknowledged);
-        Assert.NotNull(acknowledged.AcknowledgedAt);
-    }
-
-    [Fact]
     public async Task An_entry_without_its_secret_fails_before_anything_is_sent()
     {
         await _talk.OfferAsync(Ping with { ActionId = "secret_ping", ActionName = "whisper", ApiAuthType = "bearer", ApiAuth = Json.Of(new { secret = "unset" }) });

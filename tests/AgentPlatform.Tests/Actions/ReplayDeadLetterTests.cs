@@ -1,0 +1,103 @@
+using AgentPlatform.Actions;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using AgentPlatform.Tests.Brain;
+
+namespace AgentPlatform.Tests.Actions;
+
+public sealed class ReplayDeadLetterTests : IAsyncLifetime
+{
+    private static readonly ActionDefinition Order = new()
+    {
+        ActionId = "order",
+        ActionName = "order a part",
+        ParamsOptional = Json.Of(new[] { "size" }),
+        ParamValidation = Json.Of(new { size = new { type = "integer", maximum = 9, message = "At most 9." } }),
+        ExecutionType = "http",
+        ApiMethod = "PUT",
+        ApiEndpoint = "{endpoint}/orders",
+        ResponseTemplate = "ordered",
+        RetryPolicy = Json.Of(new { max_retries = 0 }),
+    };
+
+    private Talk _talk = null!;
+
+    public async Task InitializeAsync() => _talk = await Talk.StartAsync(Order);
+
+    public async Task DisposeAsync() => await _talk.DisposeAsync();
+
+    [Fact]
+    [Behaviour("brain-dlq-replay")]
+    public async Task A_replay_runs_with_corrected_parameters_and_resolves_the_letter_when_it_completes()
+    {
+        _talk.Endpoint.Answers(422, "{}").Answers(200, "{}");
+        await _talk.SayAsync("order a part");
+        var letter = Assert.Single(await LettersAsync());
+
+        var wrong = (await ReplayAsync(letter, new { size = 12 })).Problem!;
+        Assert.Equal("At most 9.", Assert.Single(wrong.Errors!["params.size"]));
+        var replay = (await ReplayAsync(letter, new { size = 3 })).Value;
+        Assert.Equal("replay_under_way", (await ReplayAsync(letter)).Problem!.Code);
+        var linked = Assert.Single(await LettersAsync());
+        Assert.Equal((replay.QueueId, false, letter.DlqId), (linked.ReplayQueueId, linked.Resolved, replay.ReplayOf));
+        Assert.NotNull(linked.ReplayedAt);
+
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal("""{"size": 3}""", _talk.Endpoint.Requests.Last().Body);
+        Assert.NotEqual(letter.IdempotencyKey, _talk.Endpoint.Requests.Last().Headers["Idempotency-Key"]);
+        var resolved = Assert.Single(await LettersAsync());
+        Assert.Equal((true, $"replayed as {replay.QueueId}"), (resolved.Resolved, resolved.ResolutionNotes));
+        Assert.Equal("already_resolved", (await ReplayAsync(letter)).Problem!.Code);
+    }
+
+    [Fact]
+    [Behaviour("brain-dlq-replay")]
+    public async Task A_replay_that_fails_has_its_own_letter_and_completing_that_ones_replay_resolves_both()
+    {
+        _talk.Endpoint.Answers(422, "{}").Answers(422, "{}").Answers(200, "{}");
+        await _talk.SayAsync("order a part");
+        var first = Assert.Single(await LettersAsync());
+        await ReplayAsync(first);
+        await _talk.Platform.DrainAsync();
+
+        var second = (await LettersAsync())[^1];
+        Assert.All(await LettersAsync(), letter => Assert.False(letter.Resolved));
+        Assert.Equal("already_replayed", (await ReplayAsync(first)).Problem!.Code);
+        Assert.True((await ReplayAsync(second)).IsOk);
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal([true, true], (await LettersAsync()).Select(letter => letter.Resolved));
+    }
+
+    [Fact]
+    [Behaviour("brain-dlq-replay")]
+    public async Task A_bulk_replay_takes_the_open_letters_of_one_action_and_kind_of_error()
+    {
+        _talk.Endpoint.Answers(422, "{}").Answers(422, "{}").Answers(503, "{}").Answers(200, "{}");
+        for (var i = 0; i < 3; i++)
+        {
+            await _talk.SayAsync("order a part");
+        }
+
+        var none = await ReplayAllAsync(new BulkReplay("other", null, null));
+        var rejected = await ReplayAllAsync(new BulkReplay("order", "api_rejected", null));
+        await _talk.Platform.DrainAsync();
+
+        Assert.Empty(none.Replayed);
+        Assert.Equal(2, rejected.Replayed.Count);
+        Assert.Equal([("api_rejected", true), ("api_rejected", true), ("api_error", false)],
+            (await LettersAsync()).Select(letter => (letter.FinalError.GetProperty("type").GetString(), letter.Resolved)));
+
+        await _talk.InAsync(tx => tx.ExecuteAsync("UPDATE actions.action_registry SET is_active = false", [], default));
+        var refused = Assert.Single((await ReplayAllAsync(new BulkReplay("order", null, null))).Refused);
+        Assert.Equal("action_not_offered", refused.Code);
+    }
+
+    private Task<Result<QueuedAction>> ReplayAsync(DeadLetter letter, object? corrected = null) =>
+        _talk.InAsync(tx => _talk.Platform.Get<ReplayDeadLetter>().RunAsync(tx, letter.DlqId, corrected is null ? null : Json.Of(corrected), default));
+
+    private Task<BulkReplayed> ReplayAllAsync(BulkReplay which) => _talk.InAsync(tx => _talk.Platform.Get<ReplayDeadLetter>().RunAsync(tx, which, default));
+
+    private Task<IReadOnlyList<DeadLetter>> LettersAsync() => _talk.InAsync(tx => tx.QueryAsync<DeadLetter>("SELECT * FROM actions.dead_letter_queue ORDER BY id", [], default));
+}
