@@ -64,6 +64,15 @@ public sealed record ActionDefinition
     /// <summary>The JSON body; every string in it is a Handlebars template, and one that is a single expression keeps the value's type.</summary>
     public JsonElement? ApiBody { get; init; }
 
+    /// <summary>The endpoint honours our Idempotency-Key header: the same call twice does what it does once.</summary>
+    public bool ApiIdempotent { get; init; }
+
+    /// <summary>
+    /// How to learn whether a call whose answer was lost was carried out: <c>{"method": "GET", "endpoint": "https://…/{{idempotency_key}}",
+    /// "happened": {"status_codes": [200]}, "not_happened": {"status_codes": [404]}}</c>. Its answer is then the action's result.
+    /// </summary>
+    public JsonElement? Probe { get; init; }
+
     /// <summary><c>text</c>, <c>list</c> (a numbered list that the contact can pick from) or <c>none</c>.</summary>
     public string ResponseType { get; init; } = "text";
 

@@ -13,8 +13,8 @@ internal sealed record Resolution(string? Notes);
 
 internal sealed record Escalation(string? TicketId);
 
-/// <summary>Corrected parameters, over those that were collected.</summary>
-internal sealed record Replay(JsonElement? Params);
+/// <summary>Corrected parameters, over those that were collected; and the word of someone who asked the provider that the call was not carried out.</summary>
+internal sealed record Replay(JsonElement? Params, bool NotHappened = false);
 
 internal static class ActionsApi
 {
@@ -38,6 +38,8 @@ internal static class ActionsApi
         executions.MapPost("/{executionId}/acknowledge", AcknowledgeAsync).RequireScope("actions:write").Describe("acknowledgeExecution", "Says that the result was seen.").Produces<ActionExecution>();
 
         executions.MapPost("/{executionId}/rollback", RollbackAsync).RequireScope("actions:write").Describe("rollbackExecution", "Undoes a completed execution, once, with the action its registry entry names.").Produces<QueuedAction>(202);
+
+        routes.MapGet("/actions/effects", EffectsAsync).WithTags("Actions").RequireScope("actions:read").Describe("listActionEffects", "Calls to endpoints and what became of them, newest first.").Produces<Page<ActionEffect>>();
 
         var dead = routes.MapGroup("/actions/dead-letters").WithTags("Actions");
         dead.MapGet("", DeadAsync).RequireScope("actions:read").Describe("listDeadLetters", "Actions that were given up, newest first.").Produces<Page<DeadLetter>>();
@@ -139,6 +141,19 @@ internal static class ActionsApi
             : PageRequest.Parse(limit, cursor).ToHttp();
     }
 
+    private static async Task<IResult> EffectsAsync(
+        HttpContext http, Database database, ActionEffects effects, CancellationToken ct, int? limit = null, string? cursor = null, string? status = null, string? queue_id = null)
+    {
+        var page = PageRequest.Parse(limit, cursor);
+        if ((new Validation().OneOf("status", status, required: false, ActionEffect.Statuses).Problem ?? page.Problem) is { } problem)
+        {
+            return problem.ToHttp();
+        }
+
+        await using var tx = database.Begin(http.Actor());
+        return Ok(await effects.ListAsync(tx, status, queue_id, page.Value, ct));
+    }
+
     private static async Task<IResult> AcknowledgeAsync(string executionId, HttpContext http, Database database, AcknowledgeExecution acknowledgements, CancellationToken ct)
     {
         await using var tx = database.Begin(http.Actor());
@@ -204,7 +219,7 @@ internal static class ActionsApi
         }
 
         await using var tx = database.Begin(http.Actor());
-        var queued = await replay.RunAsync(tx, dlqId, request?.Params, ct);
+        var queued = await replay.RunAsync(tx, dlqId, request ?? new Replay(null), ct);
         await tx.CommitAsync(ct);
         return queued.ToAccepted();
     }

@@ -65,7 +65,7 @@ public static class ActionsModule
                 p.GetRequiredService<ActionListeners>(), p.GetRequiredService<RequestApproval>(), p.GetRequiredService<ExecutionControls>(),
                 p.GetRequiredService<IOptions<ActionsOptions>>(), p.GetRequiredService<TimeProvider>()))
            .AddSingleton<RequestApproval>().AddSingleton<DecideApproval>().AddSingleton<ApprovalLinks>().AddSingleton<ExecutionControls>().AddSingleton<ControlExecution>()
-           .AddSingleton<ExecutionLog>().AddSingleton<DeadLetters>().AddSingleton<HttpAction>()
+           .AddSingleton<ExecutionLog>().AddSingleton<DeadLetters>().AddSingleton<HttpAction>().AddSingleton<ActionEffects>()
            .AddSingleton<AcknowledgeExecution>().AddSingleton<RollbackExecution>().AddSingleton<ReplayDeadLetter>();
         services.AddHttpClient(HttpAction.ClientName).ConfigurePrimaryHttpMessageHandler(p =>
             PublicTargets.Handler(p.GetRequiredService<IOptions<ActionsOptions>>().Value.AllowPrivateTargets));

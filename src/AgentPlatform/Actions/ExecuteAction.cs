@@ -16,7 +16,7 @@ namespace AgentPlatform.Actions;
 /// second settles it with everything that follows. What needs no call happens in one.
 /// </summary>
 internal sealed class ExecuteAction(
-    Database database, ActionRegistry registry, ExecutionLog executions, AcknowledgeExecution acknowledgements, DeadLetters deadLetters, HttpAction http, LocalActions local,
+    Database database, ActionRegistry registry, ExecutionLog executions, AcknowledgeExecution acknowledgements, DeadLetters deadLetters, ActionEffects effects, HttpAction http, LocalActions local,
     ContactDirectory contacts, SessionStore sessions, EventStore events, ActionListeners listeners, ExecutionControls controls, TimeProvider clock, ILogger<ExecuteAction> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem work, CancellationToken ct)
@@ -44,7 +44,7 @@ internal sealed class ExecuteAction(
         }
 
         // No connection is held while the endpoint thinks.
-        var answer = await http.CallAsync(work.TenantId, begun.Action, begun.Item!, Data(begun.Item!, begun.Contact, control: begun.Control), ct);
+        var answer = await CallAsync(work.TenantId, begun, ct);
         await using var second = database.Begin(Actor.System(work.TenantId));
         // The session first, as turns do: a deadlock here would cost the settlement of a call that has been made.
         await sessions.FindAsync(second, begun.Item!.SessionId, ct);
@@ -86,6 +86,7 @@ internal sealed class ExecuteAction(
             contact.Verified,
         };
         data["queue_id"] = item.QueueId;
+        data["idempotency_key"] = item.IdempotencyKey;
         data["conversation_id"] = item.ConversationId;
         data["result"] = result;
         if (control?.InjectedInstruction is { } instruction)
@@ -99,6 +100,19 @@ internal sealed class ExecuteAction(
         }
 
         return Json.Of(data);
+    }
+
+    /// <summary>A call whose outcome is unknown is asked for, where that can be; only one that did not happen is made again.</summary>
+    private async Task<ActionResult> CallAsync(Guid tenantId, Begun begun, CancellationToken ct)
+    {
+        var (action, item, data) = (begun.Action!, begun.Item!, Data(begun.Item!, begun.Contact, control: begun.Control));
+        if (begun.Probe is null)
+        {
+            return await http.CallAsync(tenantId, action, item, data, ct);
+        }
+
+        var found = await http.ProbeAsync(tenantId, action, begun.Probe, item, data, ct);
+        return found.Effect == "not_happened" ? await http.CallAsync(tenantId, action, item, data, ct) with { Probed = true } : found;
     }
 
     private async Task<Begun> BeginAsync(Transaction tx, WorkItem work, CancellationToken ct)
@@ -121,23 +135,35 @@ internal sealed class ExecuteAction(
             return new(new WorkOutcome.Snooze(due - now));
         }
 
-        return await registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { IsActive: true } action
-            ? await StartAsync(tx, item, action, boundary.Control, now, ct)
-            : new(await RefuseAsync(tx, work, item, ct));
+        if (await registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is not { IsActive: true } action)
+        {
+            return new(await RefuseAsync(tx, work, item, null, new ActionFailure(ErrorKind.Configuration, "The action is no longer offered."), ct));
+        }
+
+        var effect = item.Status == QueueStatus.Ready && item.ReplayOf is null ? null : await effects.FindAsync(tx, item.Id, ct);
+        return effect is { IsOpen: true } && !EffectRules.CanResolve(action)
+            ? new(await RefuseAsync(tx, work, item, action, new ActionFailure(ErrorKind.OutcomeUnknown, "The call may have been carried out, and nothing tells whether it was."), ct))
+            : await StartAsync(tx, item, action, effect, boundary.Control, now, ct);
     }
 
-    private async Task<WorkOutcome> RefuseAsync(Transaction tx, WorkItem work, QueuedAction item, CancellationToken ct)
+    private async Task<WorkOutcome> RefuseAsync(Transaction tx, WorkItem work, QueuedAction item, ActionDefinition? action, ActionFailure failure, CancellationToken ct)
     {
-        await FailAsync(tx, item, null, new ActionFailure(ErrorKind.Configuration, "The action is no longer offered."), ct);
+        executions.CloseInterrupted(tx, item.QueueId);
+        await FailAsync(tx, item, action, failure, ct);
         await work.SettleAsync(tx, new WorkOutcome.Done(), ct);
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }
 
-    private async Task<Begun> StartAsync(Transaction tx, QueuedAction item, ActionDefinition action, ExecutionControl? control, DateTimeOffset now, CancellationToken ct)
+    private async Task<Begun> StartAsync(Transaction tx, QueuedAction item, ActionDefinition action, ActionEffect? effect, ExecutionControl? control, DateTimeOffset now, CancellationToken ct)
     {
         var done = await executions.CompletedAsync(tx, item.IdempotencyKey, ct);
         var executionId = executions.Begin(tx, item, action, done?.ExecutionId);
+        if (done is null && action.ExecutionType == "http")
+        {
+            effects.Begin(tx, item, action, executionId);
+        }
+
         var executing = await tx.SingleAsync<QueuedAction>(Sql.Start, [item.Id, executionId, now], ct);
         events.Append(tx, ActionEvents.Of("action.attempted", executing, new { execution_id = executionId, attempt = executing.RetryCount + 1 }));
         controls.Consume(tx, executing, control);
@@ -149,8 +175,10 @@ internal sealed class ExecuteAction(
 
         return new(null)
         {
-            Item = executing,
+            // A replay of an open call goes out under that call's key.
+            Item = executing with { IdempotencyKey = effect?.IdempotencyKey ?? executing.IdempotencyKey },
             Action = action,
+            Probe = effect is { IsOpen: true } ? EffectProbe.Of(action) : null,
             Contact = await contacts.FindAsync(tx, item.ContactId, ct),
             Control = control,
             Known = done is null ? null : new ActionResult(done.Result ?? Parameters.None) { ResponseStatus = done.ApiResponseStatus, ResponseBody = done.ApiResponseBody },
@@ -160,6 +188,7 @@ internal sealed class ExecuteAction(
     private async Task<WorkOutcome> SettleAsync(Transaction tx, WorkItem work, QueuedAction item, ActionDefinition action, ActionResult result, CancellationToken ct)
     {
         WorkOutcome outcome = new WorkOutcome.Done();
+        effects.Settle(tx, item.Id, result);
         if (result.Failure is not { } failure)
         {
             executions.Complete(tx, item.ExecutionId!, result, acknowledgements.Expect(tx, action, item.ExecutionId!));
@@ -168,7 +197,7 @@ internal sealed class ExecuteAction(
         else
         {
             executions.Fail(tx, item.ExecutionId!, failure);
-            if (item.Policy.Next(item.RetryCount + 1, failure.Kind, clock.GetUtcNow()) is { } next)
+            if ((result.Effect != "unknown" || EffectRules.CanResolve(action)) && item.Policy.Next(item.RetryCount + 1, failure.Kind, clock.GetUtcNow()) is { } next)
             {
                 await RetryAsync(tx, item, action, failure, next, ct);
                 outcome = new WorkOutcome.Snooze(next - clock.GetUtcNow());
@@ -212,6 +241,7 @@ internal sealed class ExecuteAction(
     private async Task FailAsync(Transaction tx, QueuedAction item, ActionDefinition? action, ActionFailure failure, CancellationToken ct)
     {
         var failed = await tx.SingleAsync<QueuedAction>(Sql.Fail, [item.Id, clock.GetUtcNow(), Error(item, failure)], ct);
+        effects.Leave(tx, item.Id);
         deadLetters.Add(tx, failed, ActionQueue.Text(item.Status), action?.Category, failure);
         events.Append(tx, ActionEvents.Of("action.failed", failed, new { execution_id = item.ExecutionId, error_type = failure.Kind, will_retry = false }));
         log.GaveUp(item.ActionId, item.QueueId, failure.Kind);
@@ -227,6 +257,9 @@ internal sealed class ExecuteAction(
         internal ActionDefinition? Action { get; init; }
         internal Contact? Contact { get; init; }
         internal ExecutionControl? Control { get; init; }
+
+        /// <summary>To be asked before anything is called.</summary>
+        internal EffectProbe? Probe { get; init; }
 
         /// <summary>What an earlier execution of the same idempotency key brought.</summary>
         internal ActionResult? Known { get; init; }

@@ -14,6 +14,12 @@ internal sealed record ActionResult(JsonElement Value)
     internal JsonElement? ResponseBody { get; init; }
     internal ActionFailure? Failure { get; init; }
 
+    /// <summary>It was learned by asking, not by calling.</summary>
+    internal bool Probed { get; init; }
+
+    /// <summary>What it says about the effect: <c>happened</c>, <c>not_happened</c> or <c>unknown</c>.</summary>
+    internal string Effect { get => field ?? EffectRules.StatusAfter(this); init; }
+
     internal static ActionResult Failed(ActionFailure failure) => new(Parameters.None) { Failure = failure };
 }
 
@@ -41,7 +47,7 @@ internal sealed record BodyCondition(string Path, JsonElement? EqualTo, JsonElem
     }
 }
 
-/// <summary>Calls an action's endpoint once, with the item's idempotency key, and judges the response.</summary>
+/// <summary>Calls an action's endpoint once, with the item's idempotency key, or asks its probe, and judges the response.</summary>
 internal sealed class HttpAction(IHttpClientFactory clients, IOptions<ActionsOptions> options)
 {
     internal const string ClientName = "AgentPlatform.Actions";
@@ -51,17 +57,28 @@ internal sealed class HttpAction(IHttpClientFactory clients, IOptions<ActionsOpt
 
     private static readonly string[] Forbidden = ["host", "content-length", "transfer-encoding", "connection", "idempotency-key"];
 
-    internal async Task<ActionResult> CallAsync(Guid tenantId, ActionDefinition action, QueuedAction item, JsonElement data, CancellationToken ct)
+    internal Task<ActionResult> CallAsync(Guid tenantId, ActionDefinition action, QueuedAction item, JsonElement data, CancellationToken ct) =>
+        SendAsync(action, () => Request(tenantId, action, item, data), (status, body) => Judge(action, status, body), ct);
+
+    /// <summary>Whether an earlier call was carried out. A question that fails leaves it unknown.</summary>
+    internal async Task<ActionResult> ProbeAsync(Guid tenantId, ActionDefinition action, EffectProbe probe, QueuedAction item, JsonElement data, CancellationToken ct)
+    {
+        var asked = action with { ApiMethod = probe.Method, ApiEndpoint = probe.Endpoint };
+        var answer = await SendAsync(asked, () => Request(tenantId, asked, item, data), (status, body) => Judge(probe, status, body), ct);
+        return answer with { Probed = true, Effect = answer.Failure is null ? "happened" : answer.Failure.Kind == ErrorKind.CriteriaFailed ? "not_happened" : "unknown" };
+    }
+
+    private async Task<ActionResult> SendAsync(ActionDefinition action, Func<HttpRequestMessage> make, Func<int, JsonElement, ActionResult> judge, CancellationToken ct)
     {
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(action.TimeoutSeconds));
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
         try
         {
-            using var request = Request(tenantId, action, item, data);
+            using var request = make();
             using var client = clients.CreateClient(ClientName);
             client.Timeout = Timeout.InfiniteTimeSpan;
             using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, both.Token);
-            return Judge(action, (int)response.StatusCode, await ReadAsync(response, both.Token));
+            return judge((int)response.StatusCode, await ReadAsync(response, both.Token));
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested && !ct.IsCancellationRequested)
         {
@@ -102,6 +119,16 @@ internal sealed class HttpAction(IHttpClientFactory clients, IOptions<ActionsOpt
         return ok ? Fail(ErrorKind.CriteriaFailed, "The response does not meet success_criteria.")
             : status is 408 or 425 or 429 or >= 500 ? Fail(ErrorKind.ApiError, $"The endpoint answered {status}.")
             : Fail(ErrorKind.ApiRejected, $"The endpoint refused the request with {status}.");
+    }
+
+    /// <summary>Without <c>status_codes</c> a criterion asks for 2xx; an answer that fits neither tells nothing.</summary>
+    internal static ActionResult Judge(EffectProbe probe, int status, JsonElement body)
+    {
+        bool Fits(ResponseCriteria criteria) => criteria.Hold(status, body) && (criteria.StatusCodes is not null || status is >= 200 and < 300);
+        return Fits(probe.Happened!) ? new(body) { ResponseStatus = status, ResponseBody = body }
+            : ActionResult.Failed(Fits(probe.NotHappened!)
+                ? new(ErrorKind.CriteriaFailed, "The call was not carried out.")
+                : new(ErrorKind.ApiError, "The probe's answer fits neither of its criteria.") { ResponseStatus = status, ResponseBody = body });
     }
 
     private static ResponseCriteria? Criteria(JsonElement? criteria) =>

@@ -175,6 +175,9 @@ public static class ErrorKind
     /// <summary>The worker went away in mid-attempt; the next attempt carries the same idempotency key.</summary>
     public const string Interrupted = "interrupted";
 
+    /// <summary>Whether the call was carried out cannot be found out without a person.</summary>
+    public const string OutcomeUnknown = "outcome_unknown";
+
     public static readonly string[] Transient = [Timeout, ApiError, NetworkError];
 
     public static readonly string[] All = [Timeout, ApiError, NetworkError, ApiRejected, CriteriaFailed, Configuration];
@@ -183,7 +186,7 @@ public static class ErrorKind
     {
         ApiRejected => "fix_parameters",
         Configuration => "fix_configuration",
-        Timeout or ApiError or NetworkError => "check_provider",
+        Timeout or ApiError or NetworkError or OutcomeUnknown => "check_provider",
         _ => "investigate",
     };
 }

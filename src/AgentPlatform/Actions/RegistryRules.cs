@@ -16,7 +16,7 @@ internal static partial class RegistryRules
 
     internal static IReadOnlyDictionary<string, string[]> Errors(ActionDefinition action) =>
         Identity(action).Concat(Phrases(action)).Concat(ParameterErrors(action)).Concat(Conditions(action)).Concat(Execution(action)).Concat(Endpoint(action)).Concat(Judgement(action))
-            .Concat(ApprovalPolicy.Errors(action).Select(e => new Error(e.Field, e.Message)))
+            .Concat(ProbeErrors(action)).Concat(ApprovalPolicy.Errors(action).Select(e => new Error(e.Field, e.Message)))
             .GroupBy(error => error.Field, StringComparer.Ordinal)
             .ToDictionary(group => group.Key, group => group.Select(error => error.Message).ToArray(), StringComparer.Ordinal);
 
@@ -169,6 +169,27 @@ internal static partial class RegistryRules
             {
                 yield return new(field, "Must be an object with status_codes and body ([{path, equals, one_of, exists}]).");
             }
+        }
+    }
+
+    private static IEnumerable<Error> ProbeErrors(ActionDefinition a)
+    {
+        if (a.Probe is not { ValueKind: not JsonValueKind.Null } value)
+        {
+            yield break;
+        }
+
+        if (TryRead<EffectProbe>(value) is not { Happened: not null, NotHappened: not null, Method: { } method } probe || !EffectProbe.Methods.Contains(method, StringComparer.Ordinal))
+        {
+            yield return new("probe", "Must be an object with method (GET or POST), endpoint, and the criteria happened and not_happened.");
+        }
+        else if (!HasLiteralHost(probe.Endpoint))
+        {
+            yield return new("probe", "endpoint must be an http(s) URL whose host is literal; expressions may follow after it.");
+        }
+        else if (Templates.Error(probe.Endpoint!) is { } message)
+        {
+            yield return new("probe", message);
         }
     }
 

@@ -15,19 +15,19 @@ internal sealed record ReplayRefused(string DlqId, string Code);
 /// Requests a given-up action again, with the parameters it had or corrected ones. The letter names the new request and is resolved
 /// when that completes; a replay that fails has a letter of its own, and completing that one's replay resolves both.
 /// </summary>
-internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queue, TimeProvider clock)
+internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queue, ActionEffects effects, TimeProvider clock)
 {
     internal const int MaxBulk = 100;
 
-    internal async Task<Result<QueuedAction>> RunAsync(Transaction tx, string dlqId, JsonElement? corrected, CancellationToken ct) =>
-        await tx.FindAsync<DeadLetter>(Sql.Lock, [dlqId], ct) is { } letter ? await ReplayAsync(tx, letter, corrected ?? Parameters.None, ct) : Problem.NotFound("dead_letter");
+    internal async Task<Result<QueuedAction>> RunAsync(Transaction tx, string dlqId, Replay how, CancellationToken ct) =>
+        await tx.FindAsync<DeadLetter>(Sql.Lock, [dlqId], ct) is { } letter ? await ReplayAsync(tx, letter, how, ct) : Problem.NotFound("dead_letter");
 
     internal async Task<BulkReplayed> RunAsync(Transaction tx, BulkReplay which, CancellationToken ct)
     {
         var (replayed, refused) = (new List<QueuedAction>(), new List<ReplayRefused>());
         foreach (var letter in await tx.QueryAsync<DeadLetter>(Sql.LockOpen, [which.ActionId, which.ErrorType, which.Limit ?? MaxBulk], ct))
         {
-            var result = await ReplayAsync(tx, letter, Parameters.None, ct);
+            var result = await ReplayAsync(tx, letter, new Replay(null), ct);
             if (result.IsOk)
             {
                 replayed.Add(result.Value);
@@ -41,7 +41,7 @@ internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queu
         return new(replayed, refused);
     }
 
-    private async Task<Result<QueuedAction>> ReplayAsync(Transaction tx, DeadLetter letter, JsonElement corrected, CancellationToken ct)
+    private async Task<Result<QueuedAction>> ReplayAsync(Transaction tx, DeadLetter letter, Replay how, CancellationToken ct)
     {
         var given = await tx.FindAsync<QueuedAction>(Sql.ByQueueId, [letter.OriginalQueueId], ct);
         var earlier = letter.ReplayQueueId is { } replay ? await tx.FindAsync<QueuedAction>(Sql.ByQueueId, [replay], ct) : null;
@@ -51,10 +51,17 @@ internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queu
             return refusal;
         }
 
-        var values = Parameters.Merge(action!, letter.ParamsCollected, corrected);
+        var values = Parameters.Merge(action!, letter.ParamsCollected, how.Params ?? Parameters.None);
         if (Parameters.Problem(action!, values) is { } incomplete)
         {
             return incomplete;
+        }
+
+        var open = given is not null && await effects.FindAsync(tx, given.Id, ct) is { IsOpen: true } effect ? effect : null;
+        var changed = !JsonElement.DeepEquals(values, letter.ParamsCollected);
+        if (open is not null && !how.NotHappened && (changed || !EffectRules.CanResolve(action!)))
+        {
+            return Problem.Conflict("effect_unknown", "The call may have been carried out. Ask the provider, and say not_happened if it was not.");
         }
 
         var queued = await queue.EnqueueAsync(tx, new ActionRequest(action!, letter.SessionId, letter.ContactId, letter.ConversationId, $"replay:{clock.NewId()}")
@@ -66,6 +73,15 @@ internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queu
             TraceId = given?.TraceId,
             RequestId = given?.RequestId,
         }, ct);
+        if (open is not null && how.NotHappened)
+        {
+            effects.NotHappened(tx, open);
+        }
+        else if (open is not null)
+        {
+            effects.Continue(tx, open, queued);
+        }
+
         tx.Post(Sql.Replayed, letter.DlqId, queued.QueueId, clock.GetUtcNow());
         return queued;
     }

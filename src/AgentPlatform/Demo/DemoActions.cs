@@ -74,6 +74,7 @@ internal static class DemoActions
         ExecutionType = "http",
         ApiMethod = "POST",
         ApiEndpoint = $"{board}/applications",
+        ApiIdempotent = true,
         ApiBody = Json.Of(new { job = "{{job_id}}", applicant = "{{contact.id}}", email = "{{email}}", resume = "{{resume}}" }),
         SuccessCriteria = AnswersAlsoWhenUnknown,
         ResponseTemplate = "{{#if result.message}}{{result.message}} They will answer to {{email}}.{{else}}{{result.title}} Search again to see the ids of open jobs.{{/if}}",

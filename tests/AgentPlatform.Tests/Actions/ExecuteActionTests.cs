@@ -15,6 +15,7 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         ActionName = "ping the server",
         ExecutionType = "http",
         ApiMethod = "POST",
+        ApiIdempotent = true,
         ApiEndpoint = "{endpoint}/ping",
         Category = "ops",
         TimeoutSeconds = 1,
@@ -164,31 +165,6 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         var runs = await _talk.ExecutionsAsync();
         Assert.Equal((true, runs[0].ExecutionId), (runs[1].DuplicateExecution, runs[1].OriginalExecutionId));
         Assert.Equal(1, Assert.Single(await _talk.QueueAsync()).Result!.Value.GetProperty("n").GetInt32());
-    }
-
-    [Fact]
-    [Behaviour("brain-queue-survives-crash")]
-    public async Task An_attempt_whose_worker_died_is_closed_as_interrupted_and_made_again_with_the_same_key()
-    {
-        _talk.Endpoint.Answers(200, """{"n":1}""");
-        await _talk.SayAsync("ping the server");
-        // As a SIGKILL after the call would leave it: the attempt open, the item executing, the lease run out.
-        await _talk.Platform.Postgres.ScalarAsync<long>(
-            """
-            WITH log AS (UPDATE actions.action_execution_log SET status = 'executing' WHERE false RETURNING 1),
-                 fresh AS (UPDATE actions.action_queue SET status = 'executing', completed_at = NULL, result = NULL, intent_id = NULL, idempotency_key = 'other' RETURNING queue_id),
-                 item AS (UPDATE work.items SET state = 'running', owner = gen_random_uuid(), lease_until = now() - interval '1 second', finished_at = NULL WHERE kind = 'actions.execute' RETURNING 1),
-                 open AS (INSERT INTO actions.action_execution_log (tenant_id, id, execution_id, action_id, session_id, contact_id, agent_id, conversation_id, queue_id, started_at, status, params_used, idempotency_key)
-                          SELECT tenant_id, gen_random_uuid(), 'exec_lost', action_id, session_id, contact_id, agent_id, conversation_id, queue_id, now(), 'executing', '{}', 'other' FROM actions.action_execution_log RETURNING 1)
-            SELECT count(*) FROM open
-            """);
-
-        await _talk.Platform.DrainAsync();
-
-        Assert.Equal(QueueStatus.Completed, Assert.Single(await _talk.QueueAsync()).Status);
-        var lost = (await _talk.ExecutionsAsync()).Single(r => r.ExecutionId == "exec_lost");
-        Assert.Equal(("failed", "interrupted"), (lost.Status, lost.ErrorType));
-        Assert.Equal("other", _talk.Endpoint.Requests.Last().Headers["Idempotency-Key"]);
     }
 
     [Fact]

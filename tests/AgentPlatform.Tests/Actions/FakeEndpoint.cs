@@ -52,10 +52,14 @@ public sealed class FakeEndpoint : IAsyncDisposable
         return this;
     }
 
-    /// <summary>Never answers; ends when the caller goes away.</summary>
-    public FakeEndpoint Hangs()
+    /// <summary>Never answers; says that a request has come, and ends when the caller goes away.</summary>
+    public FakeEndpoint Hangs(Action? arrived = null)
     {
-        _answers.Enqueue(async http => await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, http.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default));
+        _answers.Enqueue(async http =>
+        {
+            arrived?.Invoke();
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, http.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
+        });
         return this;
     }
 

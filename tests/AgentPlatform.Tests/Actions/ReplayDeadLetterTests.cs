@@ -95,7 +95,7 @@ public sealed class ReplayDeadLetterTests : IAsyncLifetime
     }
 
     private Task<Result<QueuedAction>> ReplayAsync(DeadLetter letter, object? corrected = null) =>
-        _talk.InAsync(tx => _talk.Platform.Get<ReplayDeadLetter>().RunAsync(tx, letter.DlqId, corrected is null ? null : Json.Of(corrected), default));
+        _talk.InAsync(tx => _talk.Platform.Get<ReplayDeadLetter>().RunAsync(tx, letter.DlqId, new Replay(corrected is null ? null : Json.Of(corrected)), default));
 
     private Task<BulkReplayed> ReplayAllAsync(BulkReplay which) => _talk.InAsync(tx => _talk.Platform.Get<ReplayDeadLetter>().RunAsync(tx, which, default));
 

@@ -169,6 +169,7 @@ public static class Jobs
         ExecutionType = "http",
         ApiEndpoint = "{endpoint}/applications",
         ApiMethod = "POST",
+        ApiIdempotent = true,
         ApiBody = Json.Of(new { job = "{{job_id}}", applicant = new { email = "{{email}}" } }),
         ResponseTemplate = "Your application for {{params.job_id}} is in.",
         Priority = "high",
