@@ -19,6 +19,9 @@ internal sealed class ExecuteAction(
     Database database, ActionRegistry registry, ExecutionLog executions, AcknowledgeExecution acknowledgements, DeadLetters deadLetters, ActionEffects effects, HttpAction http, LocalActions local,
     ContactDirectory contacts, SessionStore sessions, EventStore events, ActionListeners listeners, ExecutionControls controls, TimeProvider clock, ILogger<ExecuteAction> log) : IWorkHandler
 {
+    /// <summary>A worker that was stopped for longer than this between record and call may have lost its lease, and does not call.</summary>
+    internal static readonly TimeSpan MaxPause = TimeSpan.FromSeconds(5);
+
     public async Task<WorkOutcome> HandleAsync(WorkItem work, CancellationToken ct)
     {
         Begun begun;
@@ -106,13 +109,15 @@ internal sealed class ExecuteAction(
     private async Task<ActionResult> CallAsync(Guid tenantId, Begun begun, CancellationToken ct)
     {
         var (action, item, data) = (begun.Action!, begun.Item!, Data(begun.Item!, begun.Contact, control: begun.Control));
-        if (begun.Probe is null)
+        if (begun.Probe is { } probe && await http.ProbeAsync(tenantId, action, probe, item, data, ct) is { Effect: not "not_happened" } found)
         {
-            return await http.CallAsync(tenantId, action, item, data, ct);
+            return found;
         }
 
-        var found = await http.ProbeAsync(tenantId, action, begun.Probe, item, data, ct);
-        return found.Effect == "not_happened" ? await http.CallAsync(tenantId, action, item, data, ct) with { Probed = true } : found;
+        var answer = clock.GetUtcNow() - item.StartedAt > MaxPause
+            ? ActionResult.Failed(new(ErrorKind.NetworkError, "The worker was held up before the call.")) with { Effect = "not_happened" }
+            : await http.CallAsync(tenantId, action, item, data, ct);
+        return answer with { Probed = begun.Probe is not null };
     }
 
     private async Task<Begun> BeginAsync(Transaction tx, WorkItem work, CancellationToken ct)

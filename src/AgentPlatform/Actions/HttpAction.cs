@@ -84,6 +84,11 @@ internal sealed class HttpAction(IHttpClientFactory clients, IOptions<ActionsOpt
         {
             return ActionResult.Failed(new(ErrorKind.Timeout, $"No answer within {action.TimeoutSeconds} s."));
         }
+        catch (OperationCanceledException e) when (e.InnerException is TimeoutException && !both.IsCancellationRequested)
+        {
+            // The handler's own limit on making a connection: no request has left.
+            return ActionResult.Failed(new(ErrorKind.NetworkError, e.InnerException.Message) { Code = nameof(HttpRequestError.ConnectionError), StackTrace = e.StackTrace });
+        }
         catch (Exception e) when (e is TemplateException or SecretException)
         {
             return ActionResult.Failed(new(ErrorKind.Configuration, e.Message) { StackTrace = e.StackTrace });

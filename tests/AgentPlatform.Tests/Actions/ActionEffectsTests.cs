@@ -3,6 +3,7 @@ using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Brain;
 using AgentPlatform.Work;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Tests.Actions;
 
@@ -19,9 +20,10 @@ public sealed class ActionEffectsTests : IAsyncLifetime
         ResponseTemplate = "paid",
     };
 
+    private readonly Conversations.StillClock _clock = new(TimeProvider.System.GetUtcNow());
     private Talk _talk = null!;
 
-    public async Task InitializeAsync() => _talk = await Talk.StartAsync();
+    public async Task InitializeAsync() => _talk = await Talk.StartAsync(services => services.AddSingleton<TimeProvider>(_clock));
 
     public async Task DisposeAsync() => await _talk.DisposeAsync();
 
@@ -50,6 +52,24 @@ public sealed class ActionEffectsTests : IAsyncLifetime
         Assert.Equal(["POST", "GET", "POST"], _talk.Endpoint.Requests.Select(r => r.Method));
         Assert.Equal(item.IdempotencyKey, Assert.Single(_talk.Endpoint.Requests.Select(r => r.Headers["Idempotency-Key"]).Distinct()));
         Assert.Equal(("happened", 1), await EffectAsync(item, e => (e.Status, e.Probes)));
+    }
+
+    [Fact]
+    public async Task A_worker_that_was_held_up_before_its_call_leaves_it_to_the_next_attempt()
+    {
+        var item = await DieInMidCallAsync(Probed(), f => f.Does(
+            () =>
+            {
+                _clock.Advance(ExecuteAction.MaxPause);
+                return Task.CompletedTask;
+            },
+            404));
+
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal(["POST", "GET"], _talk.Endpoint.Requests.Select(r => r.Method));
+        Assert.Equal("not_happened", await EffectAsync(item, e => e.Status));
+        Assert.Equal(QueueStatus.Retrying, Assert.Single(await _talk.QueueAsync()).Status);
     }
 
     [Fact]
@@ -158,7 +178,8 @@ public sealed class ActionEffectsTests : IAsyncLifetime
         await _talk.OfferAsync(action);
         var session = await _talk.SessionAsync();
         var item = await _talk.InAsync(async tx => await _talk.Platform.Get<ActionQueue>().EnqueueAsync(tx, new ActionRequest(
-            (await _talk.Platform.Get<ActionRegistry>().FindAsync(tx, _talk.AgentId, action.ActionId, default))!, session.SessionId, _talk.ContactId, _talk.ConversationId, "pay:1") { Context = null }, default));
+            (await _talk.Platform.Get<ActionRegistry>().FindAsync(tx, _talk.AgentId, action.ActionId, default))!, session.SessionId, _talk.ContactId, _talk.ConversationId, "pay:1")
+        { Context = null }, default));
         using var died = new CancellationTokenSource();
         afterwards(_talk.Endpoint.Hangs(died.Cancel));
         var work = new WorkItem(1, _talk.Actor.TenantId, ActionsModule.WorkKind, item.Id.ToString(), Json.Of(new ActionWork(item.Id)), 1, 25, 0, 1, item.AddedAt);

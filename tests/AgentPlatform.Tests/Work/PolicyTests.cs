@@ -119,9 +119,9 @@ public sealed class PolicyTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(9, "urgent,patient")]
-    [InlineData(11, "patient,urgent")]
-    public async Task The_least_urgent_overtakes_the_most_urgent_after_ten_minutes_and_not_before(int minutes, string order)
+    [InlineData(99, "urgent,patient")]
+    [InlineData(101, "patient,urgent")]
+    public async Task The_least_urgent_overtakes_the_most_urgent_after_a_hundred_minutes_and_not_before(int minutes, string order)
     {
         await _stage.EnqueueAsync(
             Play("urgent") with { Priority = 0 },

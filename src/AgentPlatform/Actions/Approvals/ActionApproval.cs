@@ -9,7 +9,7 @@ public sealed record ActionApproval
     public Guid Id { get; init; }
 
     /// <summary>The id of the queued action that waits for the answer.</summary>
-    public Guid ExecutionId { get; init; }
+    public Guid ActionQueueId { get; init; }
     public string ActionType { get; init; } = "";
     public string ActionDescription { get; init; } = "";
 

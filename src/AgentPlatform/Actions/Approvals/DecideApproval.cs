@@ -181,7 +181,7 @@ internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry,
         internal const string LockRequest =
             """
             SELECT q.* FROM actions.action_queue q
-            WHERE q.id = (SELECT execution_id FROM actions.action_approvals WHERE id = $1)
+            WHERE q.id = (SELECT action_queue_id FROM actions.action_approvals WHERE id = $1)
             FOR UPDATE OF q
             """;
 

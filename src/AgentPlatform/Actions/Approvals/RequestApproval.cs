@@ -37,13 +37,13 @@ internal sealed class RequestApproval(WorkQueue work, EventStore events, TimePro
     {
         internal const string Insert =
             """
-            INSERT INTO actions.action_approvals (tenant_id, id, execution_id, action_type, action_description, action_params, editable_fields,
+            INSERT INTO actions.action_approvals (tenant_id, id, action_queue_id, action_type, action_description, action_params, editable_fields,
                 risk_level, risk_factors, screenshot_url, quorum, expires_at, timeout_action, created_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
             """;
 
         internal const string Withdraw =
-            "UPDATE actions.action_approvals SET status = 'cancelled' WHERE execution_id = $1 AND status = 'pending' RETURNING id";
+            "UPDATE actions.action_approvals SET status = 'cancelled' WHERE action_queue_id = $1 AND status = 'pending' RETURNING id";
     }
 }
 

@@ -84,11 +84,11 @@ internal sealed class ControlExecution(ExecutionControls controls, ActionQueue q
             """
             UPDATE actions.execution_controls
             SET control_state = $2, state_reason = $3, last_state_change = $4, checkpoint_data = coalesce($5::jsonb, checkpoint_data)
-            WHERE execution_id = $1
+            WHERE action_queue_id = $1
             """;
 
         internal const string Inject =
-            "UPDATE actions.execution_controls SET injected_instruction = $2, injected_at = $3 WHERE execution_id = $1";
+            "UPDATE actions.execution_controls SET injected_instruction = $2, injected_at = $3 WHERE action_queue_id = $1";
     }
 }
 

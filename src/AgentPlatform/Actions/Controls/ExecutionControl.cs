@@ -9,7 +9,7 @@ public sealed record ExecutionControl
     public Guid Id { get; init; }
 
     /// <summary>The id of the queued action.</summary>
-    public Guid ExecutionId { get; init; }
+    public Guid ActionQueueId { get; init; }
 
     /// <summary><c>running</c>, <c>paused</c>, <c>cancelled</c> or <c>awaiting_approval</c>.</summary>
     public string ControlState { get; init; } = "";

@@ -67,11 +67,11 @@ internal sealed class ExecutionControls(ExecutionLog executions, EventStore even
 
     private static class Sql
     {
-        internal const string Find = "SELECT * FROM actions.execution_controls WHERE execution_id = $1";
+        internal const string Find = "SELECT * FROM actions.execution_controls WHERE action_queue_id = $1";
 
         internal const string Follow =
             """
-            INSERT INTO actions.execution_controls AS c (tenant_id, id, execution_id, control_state, state_reason, last_state_change, created_at)
+            INSERT INTO actions.execution_controls AS c (tenant_id, id, action_queue_id, control_state, state_reason, last_state_change, created_at)
             VALUES ($1, $2, $3, $4, $5, $6, $6)
             ON CONFLICT ON CONSTRAINT execution_controls_once DO UPDATE
             SET control_state = EXCLUDED.control_state, state_reason = EXCLUDED.state_reason, last_state_change = EXCLUDED.last_state_change
@@ -82,9 +82,9 @@ internal sealed class ExecutionControls(ExecutionLog executions, EventStore even
         // An attempt whose worker went away has not ended as anything: it begins again when the pause is over.
         internal const string Park = "UPDATE actions.action_queue SET status = 'ready' WHERE id = $1 AND status = 'executing'";
 
-        internal const string Checkpoint = "UPDATE actions.execution_controls SET checkpoint_data = $2 WHERE execution_id = $1";
+        internal const string Checkpoint = "UPDATE actions.execution_controls SET checkpoint_data = $2 WHERE action_queue_id = $1";
 
-        internal const string Consume = "UPDATE actions.execution_controls SET injected_instruction = NULL WHERE execution_id = $1";
+        internal const string Consume = "UPDATE actions.execution_controls SET injected_instruction = NULL WHERE action_queue_id = $1";
 
         internal const string End =
             "UPDATE actions.action_queue SET status = 'cancelled', completed_at = $2, next_retry_at = NULL WHERE id = $1 RETURNING *";

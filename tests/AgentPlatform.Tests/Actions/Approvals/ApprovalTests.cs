@@ -49,7 +49,7 @@ public sealed class ApprovalTests : IAsyncLifetime
         var item = await ItemAsync();
         Assert.Equal((QueueStatus.Blocked, "awaiting_approval"), (item.Status, item.BlockerReason));
         var asked = await ApprovalAsync();
-        Assert.Equal((item.Id, "refund", "Pays the order back.", "high", "pending"), (asked.ExecutionId, asked.ActionType, asked.ActionDescription, asked.RiskLevel, asked.Status));
+        Assert.Equal((item.Id, "refund", "Pays the order back.", "high", "pending"), (asked.ActionQueueId, asked.ActionType, asked.ActionDescription, asked.RiskLevel, asked.Status));
         Assert.Equal("moves money", Assert.Single(asked.RiskFactors.EnumerateArray()).GetString());
         Assert.Equal("reject", asked.TimeoutAction);
         Assert.Equal(600, (asked.ExpiresAt - asked.CreatedAt).TotalSeconds, 1);

@@ -43,7 +43,7 @@ public sealed class ControlApiTests : IAsyncLifetime
         Assert.Equal("approved", approved.GetProperty("status").GetString());
         Assert.Equal(ann.UserId, approved.GetProperty("decisions")[0].GetProperty("user_id").GetGuid());
         Assert.Equal(409, (await _api.PostAsync($"{path}/reject", new { reason = "late" }, ann.Key)).Status);
-        Assert.Equal("completed", (await _api.GetAsync($"/api/v1/actions/queue/{asked.GetProperty("execution_id").GetGuid()}")).Json.GetProperty("status").GetString());
+        Assert.Equal("completed", (await _api.GetAsync($"/api/v1/actions/queue/{asked.GetProperty("action_queue_id").GetGuid()}")).Json.GetProperty("status").GetString());
     }
 
     [Fact]

@@ -16,6 +16,7 @@ public sealed class ControlTests : IAsyncLifetime
         ExecutionType = "http",
         ApiMethod = "POST",
         ApiEndpoint = "{endpoint}/sync",
+        ApiIdempotent = true,
         ApiBody = Json.Of(new { told = "{{instruction}}", after = "{{checkpoint.attempts}}" }),
         ResponseTemplate = "synced",
     };
@@ -36,7 +37,7 @@ public sealed class ControlTests : IAsyncLifetime
 
         var controls = await _talk.InAsync(tx => tx.QueryAsync<ExecutionControl>("SELECT * FROM actions.execution_controls ORDER BY control_state", [], default));
         Assert.Equal(["awaiting_approval", "running"], controls.Select(c => c.ControlState));
-        Assert.Equal((await _talk.QueueAsync()).Select(q => q.Id).Order(), controls.Select(c => c.ExecutionId).Order());
+        Assert.Equal((await _talk.QueueAsync()).Select(q => q.Id).Order(), controls.Select(c => c.ActionQueueId).Order());
         Assert.Equal("awaiting_approval", controls[0].StateReason);
         var refused = await Assert.ThrowsAsync<PostgresException>(() => _talk.InAsync(tx => tx.ExecuteAsync("UPDATE actions.execution_controls SET control_state = 'resting'", [], default)));
         Assert.Equal("execution_controls_state_known", refused.ConstraintName);

@@ -5,7 +5,7 @@ ALTER TABLE actions.action_registry ADD COLUMN approval jsonb;
 CREATE TABLE actions.action_approvals (
     id uuid NOT NULL,
     tenant_id uuid NOT NULL REFERENCES tenancy.tenants (id) ON DELETE CASCADE,
-    execution_id uuid NOT NULL,
+    action_queue_id uuid NOT NULL,
     action_type text NOT NULL,
     action_description text NOT NULL,
     action_params jsonb NOT NULL,
@@ -32,12 +32,12 @@ CREATE TABLE actions.action_approvals (
         WHEN 'expired' THEN (approved_at IS NULL) <> (rejected_at IS NULL)
         ELSE approved_at IS NULL AND rejected_at IS NULL END),
     CONSTRAINT action_approvals_refusal_says_why CHECK ((rejected_at IS NULL) = (rejection_reason IS NULL)),
-    FOREIGN KEY (tenant_id, execution_id) REFERENCES actions.action_queue (tenant_id, id) ON DELETE CASCADE
+    FOREIGN KEY (tenant_id, action_queue_id) REFERENCES actions.action_queue (tenant_id, id) ON DELETE CASCADE
 );
 
-CREATE INDEX idx_action_approvals_execution ON actions.action_approvals (execution_id);
+CREATE INDEX idx_action_approvals_execution ON actions.action_approvals (action_queue_id);
 -- A request asks one question at a time.
-CREATE UNIQUE INDEX uq_action_approvals_open ON actions.action_approvals (tenant_id, execution_id) WHERE status = 'pending';
+CREATE UNIQUE INDEX uq_action_approvals_open ON actions.action_approvals (tenant_id, action_queue_id) WHERE status = 'pending';
 CREATE INDEX idx_action_approvals_status ON actions.action_approvals (tenant_id, status, id DESC);
 
 SELECT kernel.protect('actions.action_approvals');
