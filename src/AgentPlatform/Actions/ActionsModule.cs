@@ -67,7 +67,7 @@ public static class ActionsModule
            .AddSingleton<RequestApproval>().AddSingleton<DecideApproval>().AddSingleton<ApprovalLinks>().AddSingleton<ExecutionControls>().AddSingleton<ControlExecution>()
            .AddSingleton<ExecutionLog>().AddSingleton<DeadLetters>().AddSingleton<HttpAction>().AddSingleton<ActionEffects>()
            .AddSingleton<AcknowledgeExecution>().AddSingleton<RollbackExecution>().AddSingleton<ReplayDeadLetter>();
-        services.AddHttpClient(HttpAction.ClientName).ConfigurePrimaryHttpMessageHandler(p =>
+        services.AddHttpClient(HttpAction.ClientName).RemoveAllLoggers().ConfigurePrimaryHttpMessageHandler(p =>
             PublicTargets.Handler(p.GetRequiredService<IOptions<ActionsOptions>>().Value.AllowPrivateTargets));
         services.AddWorkHandler<ExpireApproval>(RequestApproval.TimeoutKind);
         // A failed call is retried by the row's own policy; the engine's attempts count crashes of our side only. An action may

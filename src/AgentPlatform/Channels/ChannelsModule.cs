@@ -76,12 +76,13 @@ public static class ChannelsModule
 
     private static void AddProviders(this IServiceCollection services)
     {
-        services.AddHttpClient(TwilioProvider.ClientName).ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
+        // The factory's own loggers write whole addresses, and addresses of endpoints may hold secrets.
+        services.AddHttpClient(TwilioProvider.ClientName).RemoveAllLoggers().ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
         {
             AllowAutoRedirect = false,
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         });
-        services.AddHttpClient(CustomProvider.ClientName).ConfigurePrimaryHttpMessageHandler(p =>
+        services.AddHttpClient(CustomProvider.ClientName).RemoveAllLoggers().ConfigurePrimaryHttpMessageHandler(p =>
             PublicTargets.Handler(p.GetRequiredService<IOptions<CustomOptions>>().Value.AllowPrivateTargets));
         services.AddSingleton<IMessageProvider, TwilioProvider>();
         services.AddSingleton<IMessageProvider, SmtpProvider>();

@@ -10,7 +10,7 @@ public sealed record NewWork(string Kind, string Key, object Payload)
     /// <summary>Items that share it run one at a time, in the order they were enqueued.</summary>
     public string? SerialKey { get; init; }
 
-    /// <summary>0 is most urgent, 100 least.</summary>
+    /// <summary>0 is most urgent, 100 least; a point is worth six seconds of waiting.</summary>
     public short Priority { get; init; } = 50;
 
     /// <summary>Not before then; at once when null.</summary>

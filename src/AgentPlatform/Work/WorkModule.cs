@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Postgres;
+using AgentPlatform.Work.Operate;
 using Azure.Storage.Queues;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Configuration;

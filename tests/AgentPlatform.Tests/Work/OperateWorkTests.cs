@@ -1,6 +1,7 @@
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
+using AgentPlatform.Work.Operate;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Tests.Work;

@@ -1,6 +1,6 @@
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Work;
+namespace AgentPlatform.Work.Operate;
 
 /// <summary>
 /// Carries a redrive on, a step a run: releases the canaries, waits for them, then releases the rest at the chosen rate. A step and the

@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
-namespace AgentPlatform.Work;
+namespace AgentPlatform.Work.Operate;
 
 /// <summary>
 /// What a kind, a concurrency key, or a key within a kind may have: max_running items at a time on all hosts together; and, of a kind,

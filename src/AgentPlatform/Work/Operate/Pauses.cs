@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
-namespace AgentPlatform.Work;
+namespace AgentPlatform.Work.Operate;
 
 /// <summary>What not to start, and why. A kind, a serial key, both together, or, with neither, everything of the tenant.</summary>
 public sealed record NewPause(string? Kind, string? SerialKey, string? Reason);

@@ -8,7 +8,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
-namespace AgentPlatform.Work;
+namespace AgentPlatform.Work.Operate;
 
 /// <summary>An item as operators see it. State: ready, running, done, cancelled or dead.</summary>
 public sealed record WorkView(

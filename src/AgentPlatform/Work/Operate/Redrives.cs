@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
-namespace AgentPlatform.Work;
+namespace AgentPlatform.Work.Operate;
 
 /// <summary>Dead items that died of the same sort of error.</summary>
 public sealed record DeadGroup(string Kind, string ErrorSignature, long Count, DateTimeOffset FirstDiedAt, DateTimeOffset LastDiedAt, string? LastError);
