@@ -8,7 +8,7 @@ namespace AgentPlatform.Postgres;
 
 public static class PostgresModule
 {
-    /// <summary>The data source of <c>ConnectionStrings:AgentPlatform</c>, <see cref="Database"/> over it, and the migrator.</summary>
+    /// <summary>The data source of <c>ConnectionStrings:AgentPlatform</c>, <see cref="Database"/> over it, and the migrator. <c>Postgres:Pooler</c> says what stands between: none (default), or a pooler of transactions.</summary>
     public static IServiceCollection AddPostgres(this IServiceCollection services)
     {
         services.AddSingleton(provider => Connect(provider.GetRequiredService<IConfiguration>(), provider.GetRequiredService<ILoggerFactory>()));
@@ -27,12 +27,7 @@ public static class PostgresModule
 
         var builder = new NpgsqlDataSourceBuilder(text) { Name = "AgentPlatform" };
         builder.ConnectionStringBuilder.ApplicationName ??= "AgentPlatform";
-        // Statements are prepared on the server once seen a few times; a transaction pooler needs this set to 0 by its operator.
-        if (!text.Contains("Max Auto Prepare", StringComparison.OrdinalIgnoreCase))
-        {
-            builder.ConnectionStringBuilder.MaxAutoPrepare = 200;
-            builder.ConnectionStringBuilder.AutoPrepareMinUsages = 2;
-        }
+        Pool(builder.ConnectionStringBuilder, configuration["Postgres:Pooler"] ?? "none");
 
         // Few connections that stay warm (their statements prepared, their plans cached) serve faster than many cold ones.
         if (!text.Contains("Pool Size", StringComparison.OrdinalIgnoreCase))
@@ -45,5 +40,33 @@ public static class PostgresModule
 
         // Parameters stay out of logs: they hold what people wrote.
         return builder.UseLoggerFactory(logs).EnableParameterLogging(false).Build();
+    }
+
+    /// <summary>What the way to the server allows. What the connection string itself says wins.</summary>
+    private static void Pool(NpgsqlConnectionStringBuilder connection, string pooler)
+    {
+        switch (pooler)
+        {
+            case "none":
+                // Statements are prepared on the server once seen a few times.
+                Default(connection, "Max Auto Prepare", 200);
+                Default(connection, "Auto Prepare Min Usages", 2);
+                break;
+            case "transaction":
+                // The next transaction may meet another server connection: it knows no statement prepared in this one, and has no session to reset.
+                Default(connection, "Max Auto Prepare", 0);
+                Default(connection, "No Reset On Close", true);
+                break;
+            default:
+                throw new InvalidOperationException($"The setting Postgres__Pooler is '{pooler}'; it may be 'none' or 'transaction'.");
+        }
+    }
+
+    private static void Default(NpgsqlConnectionStringBuilder connection, string keyword, object value)
+    {
+        if (!connection.ShouldSerialize(keyword))
+        {
+            connection[keyword] = value;
+        }
     }
 }
