@@ -118,7 +118,7 @@ internal sealed class Stage : IAsyncDisposable
     private Dictionary<string, string> Settings(int port) => new(StringComparer.Ordinal)
     {
         ["ConnectionStrings__AgentPlatform"] = string.Create(CultureInfo.InvariantCulture,
-            $"Host=127.0.0.1;Port={port};Username=agentplatform;Password={Postgres.Password};Database={PostgresServer.Database};Timeout=5;Command Timeout={Math.Max(2, _options.LeaseSeconds / 3)};Maximum Pool Size=40"),
+            $"Host=127.0.0.1;Port={port};Username=agentplatform;Password={Postgres.Password};Database={PostgresServer.Database};Timeout=5;Command Timeout={_options.LeaseSeconds};Maximum Pool Size=40"),
         ["Postgres__Pooler"] = "transaction",
         ["Work__LeaseSeconds"] = _options.LeaseSeconds.ToString(CultureInfo.InvariantCulture),
         ["Work__Concurrency"] = _options.Concurrency.ToString(CultureInfo.InvariantCulture),

@@ -21,6 +21,10 @@ public sealed class TestDatabase : IAsyncDisposable
 
     public string ConnectionString { get; }
 
+    /// <summary>The connection string of the cluster that holds the tests' databases.</summary>
+    internal static string Server => Environment.GetEnvironmentVariable("AGENTPLATFORM_TEST_DB")
+        ?? throw new InvalidOperationException("AGENTPLATFORM_TEST_DB is not set: run the tests with ./dev test, or take the value from ./dev db url --test.");
+
     /// <summary>The migrations of everything the local host runs.</summary>
     public static MigrationSet Migrations { get; } = MigrationSet.FromResources([.. AgentPlatformModules.Schemas, .. HostStartup.Schema]);
 
@@ -90,9 +94,7 @@ public sealed class TestDatabase : IAsyncDisposable
 
     private static string ConnectionTo(string database, bool admin = false)
     {
-        var owner = Environment.GetEnvironmentVariable("AGENTPLATFORM_TEST_DB")
-            ?? throw new InvalidOperationException("AGENTPLATFORM_TEST_DB is not set: run the tests with ./dev test, or take the value from ./dev db url --test.");
-        var connection = new NpgsqlConnectionStringBuilder(owner) { Database = database, MaxPoolSize = 40, ConnectionIdleLifetime = 10 };
+        var connection = new NpgsqlConnectionStringBuilder(Server) { Database = database, MaxPoolSize = 40, ConnectionIdleLifetime = 10 };
         if (admin)
         {
             connection.Username = "postgres";

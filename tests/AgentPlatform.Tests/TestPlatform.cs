@@ -5,6 +5,7 @@ using AgentPlatform.Work;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
 namespace AgentPlatform.Tests;
 
@@ -32,8 +33,21 @@ public sealed class TestPlatform : IAsyncDisposable
     public static async Task<TestPlatform> StartAsync(Action<IServiceCollection>? configure = null, params (string Key, string Value)[] settings)
     {
         var database = await TestDatabase.CreateAsync();
+        return Start(database, database.ConnectionString, configure, settings);
+    }
+
+    /// <summary>The same with a pooler of transactions between the platform and the database.</summary>
+    public static async Task<TestPlatform> StartBehindAsync(int poolerPort, Action<IServiceCollection> configure)
+    {
+        var database = await TestDatabase.CreateAsync();
+        var connection = new NpgsqlConnectionStringBuilder(database.ConnectionString) { Port = poolerPort };
+        return Start(database, connection.ConnectionString, configure, [("Postgres:Pooler", "transaction")]);
+    }
+
+    private static TestPlatform Start(TestDatabase database, string connectionString, Action<IServiceCollection>? configure, (string Key, string Value)[] settings)
+    {
         var configuration = new ConfigurationBuilder()
-            .AddInMemoryCollection([new("ConnectionStrings:AgentPlatform", database.ConnectionString), .. settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value))])
+            .AddInMemoryCollection([new("ConnectionStrings:AgentPlatform", connectionString), .. settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value))])
             .Build();
         var services = new ServiceCollection()
             .AddSingleton<IConfiguration>(configuration)

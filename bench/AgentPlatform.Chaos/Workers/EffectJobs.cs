@@ -44,8 +44,7 @@ internal sealed class UnkeyedJob(Database database, Effects effects, ProviderCli
             return new WorkOutcome.Snooze(provider.InFlight);
         }
 
-        await call.SendAsync(reference, ct);
-        return await SettleAsync(item, ct);
+        return await call.SendAsync(reference, ct) ? await SettleAsync(item, ct) : new WorkOutcome.Snooze(provider.InFlight);
     }
 
     private async Task<WorkOutcome> SettleAsync(WorkItem item, CancellationToken ct)

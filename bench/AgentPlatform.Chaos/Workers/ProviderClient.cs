@@ -39,11 +39,20 @@ internal sealed class ProviderClient(IConfiguration configuration, TimeProvider 
 /// <summary>One call without a key: it leaves within the patience, or not at all.</summary>
 internal sealed class UnkeyedCall(HttpClient http, TimeProvider clock, long prepared, TimeSpan patience)
 {
-    internal async Task SendAsync(string reference, CancellationToken ct)
+    /// <summary>False when the worker was held up for so long that the call did not leave.</summary>
+    internal async Task<bool> SendAsync(string reference, CancellationToken ct)
     {
         using var content = new PunctualContent(clock, prepared, patience);
-        using var response = await http.PostAsync($"unkeyed/{reference}", content, ct);
-        response.EnsureSuccessStatusCode();
+        try
+        {
+            using var response = await http.PostAsync($"unkeyed/{reference}", content, ct);
+            response.EnsureSuccessStatusCode();
+            return true;
+        }
+        catch (HttpRequestException) when (content.IsLate)
+        {
+            return false;
+        }
     }
 
     /// <summary>
@@ -54,10 +63,13 @@ internal sealed class UnkeyedCall(HttpClient http, TimeProvider clock, long prep
     {
         private static readonly byte[] Body = "{}"u8.ToArray();
 
+        internal bool IsLate { get; private set; }
+
         protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
         {
             if (clock.GetElapsedTime(prepared) > patience)
             {
+                IsLate = true;
                 throw new HttpRequestException("The worker was held up before the call.");
             }
 

@@ -23,7 +23,7 @@ internal static class Worker
         builder.Services.AddWorkHandler<RetryJob>(Jobs.Retry);
         builder.Services.AddHostedService<Sweep>();
         using var host = builder.Build();
-        _ = EndWithParentAsync();
+        _ = Task.Run(EndWithParentAsync);
         await host.RunAsync();
         return 0;
     }
@@ -31,7 +31,8 @@ internal static class Worker
     /// <summary>Whoever started this holds its input open: no worker outlives a run that was killed.</summary>
     private static async Task EndWithParentAsync()
     {
-        await Console.In.ReadToEndAsync();
+        await using var input = Console.OpenStandardInput();
+        await input.CopyToAsync(Stream.Null);
         Environment.Exit(3);
     }
 }

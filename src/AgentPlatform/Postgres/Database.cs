@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Npgsql;
 
 namespace AgentPlatform.Postgres;
@@ -8,6 +9,15 @@ namespace AgentPlatform.Postgres;
 /// </summary>
 public sealed class Database(NpgsqlDataSource source)
 {
+    /// <summary>True when the connection or its server went away: nothing is known about the statement, and nobody here is to blame.</summary>
+    public static bool IsAway(Exception e) => e switch
+    {
+        // Shut down, crashed, starting; or refused by a pooler that lost its server.
+        PostgresException postgres => postgres.SqlState.StartsWith("57P", StringComparison.Ordinal) || postgres.SqlState.StartsWith("08", StringComparison.Ordinal),
+        NpgsqlException npgsql => npgsql.InnerException is IOException or SocketException,
+        _ => false,
+    };
+
     /// <summary>A transaction that sees and writes one tenant's rows.</summary>
     public Transaction Begin(Actor actor) => new(source, "agentplatform_app", actor, bearer: null);
 

@@ -28,4 +28,7 @@ internal static partial class Log
 
     [LoggerMessage(1007, LogLevel.Error, "{Kind} {Key} died, and its handler failed to note it")]
     internal static partial void LastWordFailed(this ILogger logger, string kind, string key, Exception exception);
+
+    [LoggerMessage(1008, LogLevel.Warning, "{Kind} {Key} was interrupted: the database went away")]
+    internal static partial void RunInterrupted(this ILogger logger, string kind, string key, Exception exception);
 }

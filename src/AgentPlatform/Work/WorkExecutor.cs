@@ -12,6 +12,8 @@ internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database databas
     /// <summary>An item whose run has killed its process this often is not tried again.</summary>
     internal const int MaxInterruptions = 20;
 
+    private static readonly TimeSpan AwayPause = TimeSpan.FromSeconds(1);
+
     /// <summary>
     /// Null when the item needs no further word: settled by its handler, lost to another worker, or, when even its end could not be
     /// written, left to its lease. Whatever an item does, it ends here: its neighbours and the drain never hear of it.
@@ -61,6 +63,12 @@ internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database databas
         catch (OperationCanceledException) when (timeout.IsCancellationRequested && !held.IsCancellationRequested)
         {
             return (handler, new WorkOutcome.Retry($"Ran longer than {kinds.Find(item.Kind).Timeout}."));
+        }
+        catch (Exception e) when (Database.IsAway(e))
+        {
+            // The platform's own database, not the handler, has failed: an interruption, and no attempt.
+            log.RunInterrupted(item.Kind, item.Key, e);
+            return (handler, new WorkOutcome.Snooze(AwayPause));
         }
         catch (Exception e) when (e is not LeaseLostException && !(e is OperationCanceledException && held.IsCancellationRequested))
         {

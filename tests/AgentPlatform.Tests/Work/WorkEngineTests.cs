@@ -2,10 +2,11 @@ using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using Npgsql;
 
 namespace AgentPlatform.Tests.Work;
 
-public sealed class WorkEngineTests : IAsyncLifetime
+public class WorkEngineTests : IAsyncLifetime
 {
     private readonly Recorder _recorder = new();
     private TestPlatform _platform = null!;
@@ -13,13 +14,13 @@ public sealed class WorkEngineTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _platform = await TestPlatform.StartAsync(services => services
+        _platform = await StartAsync(services => services
             .AddSingleton(_recorder)
             .AddWorkHandler<RecordingHandler>("test.record", kind => kind.MaxAttempts = 3));
         _tenant = await _platform.NewTenantAsync();
     }
 
-    public async Task DisposeAsync() => await _platform.DisposeAsync();
+    public virtual async Task DisposeAsync() => await _platform.DisposeAsync();
 
     [Fact]
     public async Task Work_enqueued_in_a_rolled_back_transaction_never_runs()
@@ -68,6 +69,15 @@ public sealed class WorkEngineTests : IAsyncLifetime
         await _platform.DrainAsync();
         Assert.Equal(0, await _platform.DrainAsync());
         Assert.Equal("ready|1|later", await StateAsync("a"));
+    }
+
+    [Fact]
+    public async Task A_database_that_went_away_is_not_an_attempt()
+    {
+        _recorder.Next = (_, _) => throw new NpgsqlException("Exception while reading from stream", new EndOfStreamException());
+        await EnqueueAsync("a");
+        await _platform.DrainAsync();
+        Assert.Equal("ready|0|", await StateAsync("a"));
     }
 
     [Fact]
@@ -214,6 +224,8 @@ public sealed class WorkEngineTests : IAsyncLifetime
         Assert.Equal(1, await _platform.Get<WorkRetention>().PruneAsync(default));
         Assert.Equal(2L, await _platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM work.items"));
     }
+
+    private protected virtual Task<TestPlatform> StartAsync(Action<IServiceCollection> configure) => TestPlatform.StartAsync(configure);
 
     private Task EnqueueAsync(string key, string? serialKey = null) =>
         _platform.AsAsync(_tenant, tx =>
