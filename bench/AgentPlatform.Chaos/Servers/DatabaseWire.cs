@@ -28,9 +28,8 @@ internal sealed class DatabaseWire : IDisposable
     {
         foreach (var client in _open.Keys)
         {
-            // Linger 0 sends a reset, as a dropped NAT entry does.
-            client.LingerState = new LingerOption(enable: true, seconds: 0);
-            client.Dispose();
+            // Without lingering the close is a reset, as a dropped NAT entry makes it. A relay that ended meanwhile has no socket left.
+            client.Client?.Close(timeout: 0);
         }
     }
 
