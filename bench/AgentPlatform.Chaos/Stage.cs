@@ -124,6 +124,7 @@ internal sealed class Stage : IAsyncDisposable
         ["Work__Concurrency"] = _options.Concurrency.ToString(CultureInfo.InvariantCulture),
         ["Chaos__Provider"] = Provider.Address,
         ["Chaos__PatienceSeconds"] = Patience(_options).TotalSeconds.ToString(CultureInfo.InvariantCulture),
+        ["DOTNET_ENVIRONMENT"] = "Development",
         ["Logging__LogLevel__Default"] = "Error",
     };
 }
