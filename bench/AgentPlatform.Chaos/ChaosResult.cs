@@ -5,7 +5,7 @@ namespace AgentPlatform.Chaos;
 
 /// <summary>What the run amounted to. Times in seconds where no unit is named.</summary>
 internal sealed record ChaosFigures(
-    int Jobs, int Runs, int Interruptions, int Completions, int ProviderRequests, int Effects, int InterruptedByKill, double RestartP99Seconds, TimeSpan Took);
+    int Jobs, int Runs, int Interruptions, int Completions, int ProviderRequests, int Effects, int InterruptedByKill, double? RestartP99Seconds, TimeSpan Took);
 
 internal sealed record ChaosResult(ChaosOptions Options, IReadOnlyDictionary<string, int> Kills, ChaosFigures Figures, IReadOnlyList<string> Violations)
 {

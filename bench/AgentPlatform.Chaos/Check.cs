@@ -31,8 +31,8 @@ internal static class Check
         .. SlowRestart(books.Restarts, restartLimit),
     ];
 
-    internal static double P99(IReadOnlyList<double> values) =>
-        values.Count == 0 ? double.NaN : values.Order().ElementAt((int)Math.Ceiling(values.Count * 0.99) - 1);
+    internal static double? P99(IReadOnlyList<double> values) =>
+        values.Count == 0 ? null : values.Order().ElementAt((int)Math.Ceiling(values.Count * 0.99) - 1);
 
     private static IEnumerable<string> Lost(IReadOnlyList<Job> plan, Books books)
     {

@@ -8,7 +8,10 @@ namespace AgentPlatform.Postgres;
 
 public static class PostgresModule
 {
-    /// <summary>The data source of <c>ConnectionStrings:AgentPlatform</c>, <see cref="Database"/> over it, and the migrator. <c>Postgres:Pooler</c> says what stands between: none (default), or a pooler of transactions.</summary>
+    /// <summary>
+    /// The data source of <c>ConnectionStrings:AgentPlatform</c>, <see cref="Database"/> over it, and the migrator. <c>Postgres:Pooler</c>
+    /// says what stands between: none (default), or a pooler of transactions.
+    /// </summary>
     public static IServiceCollection AddPostgres(this IServiceCollection services)
     {
         services.AddSingleton(provider => Connect(provider.GetRequiredService<IConfiguration>(), provider.GetRequiredService<ILoggerFactory>()));
@@ -29,15 +32,6 @@ public static class PostgresModule
         builder.ConnectionStringBuilder.ApplicationName ??= "AgentPlatform";
         Pool(builder.ConnectionStringBuilder, configuration["Postgres:Pooler"] ?? "none");
 
-        // Few connections that stay warm (their statements prepared, their plans cached) serve faster than many cold ones.
-        if (!text.Contains("Pool Size", StringComparison.OrdinalIgnoreCase))
-        {
-            builder.ConnectionStringBuilder.MaxPoolSize = 32;
-        }
-
-        // Role and actor are set for a transaction only, so there is nothing to reset: it would cost six statements a transaction.
-        builder.ConnectionStringBuilder.NoResetOnClose = true;
-
         // Parameters stay out of logs: they hold what people wrote.
         return builder.UseLoggerFactory(logs).EnableParameterLogging(false).Build();
     }
@@ -45,6 +39,10 @@ public static class PostgresModule
     /// <summary>What the way to the server allows. What the connection string itself says wins.</summary>
     private static void Pool(NpgsqlConnectionStringBuilder connection, string pooler)
     {
+        // Few connections that stay warm (their statements prepared, their plans cached) serve faster than many cold ones.
+        Default(connection, "Maximum Pool Size", 32);
+        // Role and actor are set for a transaction only, so there is nothing to reset: it would cost six statements a transaction.
+        Default(connection, "No Reset On Close", true);
         switch (pooler)
         {
             case "none":
@@ -53,9 +51,8 @@ public static class PostgresModule
                 Default(connection, "Auto Prepare Min Usages", 2);
                 break;
             case "transaction":
-                // The next transaction may meet another server connection: it knows no statement prepared in this one, and has no session to reset.
+                // The next transaction may meet another server connection, which knows no statement prepared in this one.
                 Default(connection, "Max Auto Prepare", 0);
-                Default(connection, "No Reset On Close", true);
                 break;
             default:
                 throw new InvalidOperationException($"The setting Postgres__Pooler is '{pooler}'; it may be 'none' or 'transaction'.");

@@ -8,12 +8,12 @@ namespace AgentPlatform.Tests.Postgres;
 public sealed class PoolerTests
 {
     [Theory]
-    [InlineData("none", 200, false)]
-    [InlineData("transaction", 0, true)]
-    public void The_setting_decides_what_a_connection_may_leave_behind(string pooler, int prepared, bool noReset)
+    [InlineData("none", 200)]
+    [InlineData("transaction", 0)]
+    public void The_setting_decides_whether_statements_are_prepared_and_sessions_are_never_reset(string pooler, int prepared)
     {
         var connection = Connection("Host=localhost", pooler);
-        Assert.Equal((prepared, noReset), (connection.MaxAutoPrepare, connection.NoResetOnClose));
+        Assert.Equal((prepared, true), (connection.MaxAutoPrepare, connection.NoResetOnClose));
     }
 
     [Fact]
