@@ -47,7 +47,7 @@ public static class PostgresModule
         {
             case "none":
                 // Statements are prepared on the server once seen a few times.
-                Default(connection, "Max Auto Prepare", 200);
+                Default(connection, "Max Auto Prepare", 400);
                 Default(connection, "Auto Prepare Min Usages", 2);
                 break;
             case "transaction":

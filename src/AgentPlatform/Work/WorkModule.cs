@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work.Operate;
 using Azure.Storage.Queues;
@@ -47,6 +48,7 @@ public static class WorkModule
             p.GetRequiredService<WorkLeases>(),
             p.GetRequiredService<WorkExecutor>(),
             p.GetRequiredService<IOptions<WorkOptions>>(),
+            p.GetRequiredService<ForegroundLoad>(),
             p.GetRequiredService<TimeProvider>(),
             p.GetRequiredService<ILogger<WorkRunner>>()));
         return configuration["AzureWebJobsStorage"] is { Length: > 0 } storage ? services.AddQueueNudge(storage) : services.AddInProcessNudge();
