@@ -13,6 +13,7 @@ using AgentPlatform.Kernel;
 using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
+using AgentPlatform.Telemetry;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
@@ -36,6 +37,7 @@ public static class AgentPlatformModules
     {
         services.AddSingleton(MigrationSet.FromResources(Schemas));
         services.AddKernel().AddPostgres().AddWork(configuration).AddApi(IdentityModule.UseIdentity, MapAgentPlatform);
+        services.AddTelemetry(configuration);
         services.AddTenancy().AddIdentity().AddEvents();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
         services.AddActions().AddBrain();

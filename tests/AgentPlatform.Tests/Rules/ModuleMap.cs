@@ -11,6 +11,7 @@ public sealed partial class ModuleMap
     private static readonly Dictionary<string, string[]> Allowed = new(StringComparer.Ordinal)
     {
         ["Kernel"] = [],
+        ["Telemetry"] = [],
         ["Postgres"] = ["Kernel"],
         ["Work"] = ["Api", "Kernel", "Postgres"],
         ["Api"] = ["Kernel", "Postgres"],
