@@ -25,6 +25,7 @@ public static class PostgresModule
         services.AddSingleton(provider => Connect(provider));
         services.AddSingleton<Database>();
         services.AddSingleton<Migrator>();
+        services.AddSingleton<SchemaInventory>();
         services.AddSingleton(provider => new AppLogin(provider.GetRequiredService<NpgsqlDataSource>(), () => Connect(provider, "postgres")));
         return services;
     }
