@@ -13,6 +13,7 @@ using AgentPlatform.Kernel;
 using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
+using AgentPlatform.Tasks;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
@@ -28,7 +29,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Tenancy", "Identity", "Events", "Work", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Brain", "Demo" }
+        .. new[] { "Kernel", "Tenancy", "Identity", "Events", "Work", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Tasks", "Brain", "Demo" }
             .Select(module => (module, Self)),
     ];
 
@@ -38,7 +39,7 @@ public static class AgentPlatformModules
         services.AddKernel().AddPostgres().AddWork(configuration).AddApi(IdentityModule.UseIdentity, MapAgentPlatform);
         services.AddTenancy().AddIdentity().AddEvents();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
-        services.AddActions().AddBrain();
+        services.AddActions().AddTasks().AddBrain();
         services.AddDemo();
         return services;
     }
@@ -57,6 +58,7 @@ public static class AgentPlatformModules
         v1.MapConversations();
         v1.MapSchedules();
         v1.MapActions();
+        v1.MapTasks();
         v1.MapBrain();
     }
 }
