@@ -209,7 +209,7 @@ internal sealed class ManageTasks(
             UPDATE tasks.agency_tasks
             SET status = 'pending',
                 title = coalesce($2, title), description = coalesce($3, description), category = coalesce($4, category), priority = coalesce($5, priority),
-                urgency = CASE WHEN $6 IS NOT NULL THEN $6 WHEN urgency = 'overdue' AND ($12::timestamptz IS NOT NULL OR $21) THEN 'normal' ELSE urgency END,
+                urgency = CASE WHEN $6::text IS NOT NULL THEN $6 WHEN urgency = 'overdue' AND ($12::timestamptz IS NOT NULL OR $21) THEN 'normal' ELSE urgency END,
                 assigned_to_bot = coalesce($7, assigned_to_bot), requires_human_review = coalesce($8, requires_human_review),
                 execution_type = coalesce($9, execution_type), execution_config = coalesce($10, execution_config),
                 scheduled_for = CASE WHEN $20 THEN NULL ELSE coalesce($11, scheduled_for) END,

@@ -111,7 +111,7 @@ internal sealed class TaskAttempts(TimeProvider clock)
             """
             UPDATE tasks.task_executions
             SET status = 'completed', completed_at = $2, output = $3, logs = logs || $4, steps_completed = steps_total, current_step = NULL,
-                browser_session_id = $5, debug_url = $6, recording_url = $7, screenshots = $8, resource_usage = coalesce(resource_usage, '{}') || coalesce($9, '{}')
+                browser_session_id = $5, debug_url = $6, recording_url = $7, screenshots = $8, resource_usage = coalesce(resource_usage, '{}') || coalesce($9::jsonb, '{}')
             WHERE id = $1
             """;
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Actions;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
@@ -44,6 +45,7 @@ public sealed class TaskBoard
     /// <summary>The type of what people ask for and no action can do: a person's to do.</summary>
     public const string Request = "request";
 
+    private const string OrderPrefix = "task:";
     internal const string RunKind = "tasks.run";
     internal const string DeadlineKind = "tasks.deadline";
     private const int MaxTitle = 120;
@@ -93,6 +95,12 @@ public sealed class TaskBoard
         }, ct);
         return created.Value;
     }
+
+    /// <summary>True when the action was ordered by a task.</summary>
+    public static bool Ordered(QueuedAction item) => item.IdempotencyKey.StartsWith(OrderPrefix, StringComparison.Ordinal);
+
+    /// <summary>The key under which an attempt orders its action.</summary>
+    internal static string OrderKey(TaskRun run) => $"{OrderPrefix}{run.ExecutionId:n}";
 
     public Task<AgencyTask?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<AgencyTask>(Sql.Find, [id], ct);
 

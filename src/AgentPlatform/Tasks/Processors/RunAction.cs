@@ -14,10 +14,6 @@ namespace AgentPlatform.Tasks.Processors;
 internal sealed class RunAction(ConversationLog conversations, SessionStore sessions, ActionRegistry registry, ActionQueue queue) : IAgencyTaskProcessor
 {
     private const string TaskType = "run_action";
-    private const string KeyPrefix = "task:";
-
-    /// <summary>The action was ordered by a task, which tells its end itself.</summary>
-    internal static bool Ordered(QueuedAction item) => item.IdempotencyKey.StartsWith(KeyPrefix, StringComparison.Ordinal);
 
     public bool Knows(string taskType) => taskType == TaskType;
 
@@ -50,7 +46,7 @@ internal sealed class RunAction(ConversationLog conversations, SessionStore sess
 
         var address = new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier);
         var session = await sessions.LoadOrStartAsync(tx, conversation.Id, agentId, contactId, address, ct);
-        var item = await queue.EnqueueAsync(tx, new ActionRequest(action, session.SessionId, contactId, conversation.Id, $"{KeyPrefix}{run.ExecutionId:n}")
+        var item = await queue.EnqueueAsync(tx, new ActionRequest(action, session.SessionId, contactId, conversation.Id, TaskBoard.OrderKey(run))
         {
             Context = null,
             Params = JsonPath.Find(config, "params") ?? Parameters.None,
@@ -73,7 +69,7 @@ internal sealed class ActionOutcome(TaskBoard board, TaskAttempts attempts, Sett
     public async Task ChangedAsync(Transaction tx, ActionChange change, CancellationToken ct)
     {
         var item = change.Item;
-        if (!RunAction.Ordered(item) || item.Status is not (QueueStatus.Completed or QueueStatus.Failed or QueueStatus.Cancelled)
+        if (!TaskBoard.Ordered(item) || item.Status is not (QueueStatus.Completed or QueueStatus.Failed or QueueStatus.Cancelled)
             || await attempts.AwaitingAsync(tx, item.Id, ct) is not { } attempt || await board.FindAsync(tx, attempt.TaskId, ct) is not { } task)
         {
             return;
