@@ -12,6 +12,7 @@ using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
 using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
+using AgentPlatform.Resilience;
 using AgentPlatform.Schedules;
 using AgentPlatform.Tasks;
 using AgentPlatform.Tenancy;
@@ -29,7 +30,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Tenancy", "Identity", "Events", "Work", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Tasks", "Brain", "Demo" }
+        .. new[] { "Kernel", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Tasks", "Brain", "Demo" }
             .Select(module => (module, Self)),
     ];
 
@@ -37,7 +38,7 @@ public static class AgentPlatformModules
     {
         services.AddSingleton(MigrationSet.FromResources(Schemas));
         services.AddKernel().AddPostgres().AddWork(configuration).AddApi(IdentityModule.UseIdentity, MapAgentPlatform);
-        services.AddTenancy().AddIdentity().AddEvents();
+        services.AddTenancy().AddIdentity().AddEvents().AddResilience();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
         services.AddActions().AddTasks().AddBrain();
         services.AddDemo();
@@ -52,6 +53,7 @@ public static class AgentPlatformModules
         v1.MapEvents();
         v1.MapCredits();
         v1.MapWork();
+        v1.MapResilience();
         v1.MapChannels();
         v1.MapMessaging();
         v1.MapContacts();

@@ -86,6 +86,7 @@ internal sealed class SettleTask(
         {
             // Who asked waits for the answer; who did not ask is written to within their limits.
             Proactive = task.SourceType != "conversation",
+            TaskId = task.Id,
             IdempotencyKey = $"task:{task.Id:n}:{kind}",
         });
         return [new TaskNotice(kind, "message", clock.GetUtcNow())];

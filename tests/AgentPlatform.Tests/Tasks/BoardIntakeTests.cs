@@ -44,6 +44,7 @@ public sealed class BoardIntakeTests : IAsyncLifetime
 
         await _stage.Platform.AsAsync(_stage.System, tx => _stage.Platform.Get<SettleTask>().CompletedAsync(tx, task, Kernel.Json.Of(new { }), "It is in the post.", default));
         await _stage.SettleAsync();
+        Assert.Equal(task.Id, await _stage.ValueAsync<Guid>("SELECT task_id FROM channels.outbound_messages WHERE task_id IS NOT NULL"));
         Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM conversations.messages WHERE direction = 'outbound' AND content LIKE 'Done: please send me%It is in the post.'"));
     }
 }
