@@ -95,6 +95,11 @@ internal sealed class ManageTasks(
         var reason = body?.Reason ?? "Cancelled by an operator.";
         if (await attempts.ActionOfAsync(tx, id, ct) is { } action)
         {
+            if (ifMatch.Check((await board.FindAsync(tx, id, ct))!.UpdatedAt) is { } stale)
+            {
+                return stale;
+            }
+
             // The action before the task, as when it ends by itself; the task hears of it and is cancelled.
             return await actions.CancelAsync(tx, action, reason, ct) is { IsOk: false } refused ? refused.Problem : await DoneAsync(tx, id, ct);
         }
