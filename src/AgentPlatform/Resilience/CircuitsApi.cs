@@ -13,7 +13,7 @@ internal static class CircuitsApi
     {
         var circuits = v1.MapGroup("/circuits").WithTags("Circuits");
         circuits.MapGet("", ListAsync).RequireScope("circuits:read").Describe("listCircuits", "Services that ever failed, and whether they are called.").Produces<Page<Circuit>>();
-        circuits.MapPost("/{id:guid}/reset", ResetAsync).RequireScope("circuits:write").Describe("resetCircuit", "Call the service again at once.").Produces<Circuit>();
+        circuits.MapPost("/{id:guid}/reset", ResetAsync).RequireScope("circuits:write").Describe("resetCircuit", "Let calls through again; work that was put off comes when its time is up.").Produces<Circuit>();
     }
 
     private static async Task<IResult> ListAsync(
