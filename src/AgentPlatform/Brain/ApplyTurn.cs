@@ -116,7 +116,7 @@ internal sealed class ApplyTurn(
                     await queue.CancelAsync(tx, cancel.QueuedId, "cancelled by the contact", ct);
                     break;
                 case Step.OpenTask open:
-                    outcome.TaskId = (await board.RequestAsync(tx, scene.Conversation, open.Request, ct)).Id;
+                    await board.RequestAsync(tx, scene.Conversation, open.Request, ct);
                     break;
             }
         }
@@ -257,7 +257,7 @@ internal sealed class ApplyTurn(
             LatencyMs = (int)(clock.GetUtcNow() - scene.BeganAt).TotalMilliseconds,
         });
         conversations.SetTurn(tx, scene.Session.SessionId, scene.Input.Turn, [.. scene.Messages.Select(m => m.Id)]);
-        inbound.Processed(tx, InboundIds(scene), outcome.TaskId);
+        inbound.Processed(tx, InboundIds(scene));
         Event(tx, scene, "turn.completed", new { turn_number = scene.Input.Turn, intents = envelope.Intents.Count, actions = outcome.Queued.Count });
     }
 
@@ -284,7 +284,5 @@ internal sealed class ApplyTurn(
         internal Dictionary<int, QueuedAction> Queued { get; } = [];
 
         internal List<string> Say { get; } = [];
-
-        internal Guid? TaskId { get; set; }
     }
 }

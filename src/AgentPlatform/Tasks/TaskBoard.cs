@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
+using AgentPlatform.Channels;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
@@ -51,11 +52,13 @@ public sealed class TaskBoard
     private const int MaxTitle = 120;
 
     private readonly TaskGates _gates;
+    private readonly InboundMessages _inbound;
     private readonly WorkQueue _work;
     private readonly EventStore _events;
     private readonly TimeProvider _clock;
 
-    internal TaskBoard(TaskGates gates, WorkQueue work, EventStore events, TimeProvider clock) => (_gates, _work, _events, _clock) = (gates, work, events, clock);
+    internal TaskBoard(TaskGates gates, InboundMessages inbound, WorkQueue work, EventStore events, TimeProvider clock) =>
+        (_gates, _inbound, _work, _events, _clock) = (gates, inbound, work, events, clock);
 
     /// <summary>Problem <c>validation_failed</c> when it waits for a task that is not there.</summary>
     public async Task<Result<AgencyTask>> CreateAsync(Transaction tx, NewAgencyTask task, CancellationToken ct)
@@ -93,6 +96,11 @@ public sealed class TaskBoard
             OriginalMessage = request.Text,
             AssignedToBot = false,
         }, ct);
+        if (request.SourceMessageId is { } message)
+        {
+            _inbound.BecameTask(tx, message, created.Value.Id);
+        }
+
         return created.Value;
     }
 

@@ -25,7 +25,7 @@ public sealed partial class ModuleMap
         ["Channels"] = ["Api", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
         ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Resilience", "Schedules", "Work"],
         ["Actions"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Resilience", "Tenancy", "Work"],
-        ["Tasks"] = ["Actions", "Api", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Work"],
+        ["Tasks"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Work"],
         ["Brain"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tasks", "Tenancy", "Work"],
         ["Demo"] = ["Actions", "Api", "Brain", "Channels", "Kernel", "Postgres", "Tenancy"],
     };

@@ -40,7 +40,7 @@ public sealed class BoardIntakeTests : IAsyncLifetime
         var task = await _stage.Platform.AsAsync(_stage.System, tx => tx.SingleAsync<AgencyTask>("SELECT * FROM tasks.agency_tasks", [], default));
         Assert.Equal((await _stage.ValueAsync<Guid>("SELECT id FROM channels.inbound_messages WHERE external_message_id = 'SM_request'"), channel.Id), (task.SourceMessageId, task.SourceWebhookId));
         Assert.Equal((await _stage.ValueAsync<Guid>("SELECT id FROM conversations.conversations"), "please send me a printed contract"), (task.ConversationId, task.OriginalMessage));
-        Assert.Equal(task.Id, await _stage.ValueAsync<Guid>("SELECT task_id FROM channels.inbound_messages WHERE task_id IS NOT NULL"));
+        Assert.Equal(task.Id, await _stage.ValueAsync<Guid>("SELECT task_id FROM channels.inbound_messages WHERE external_message_id = 'SM_request'"));
 
         await _stage.Platform.AsAsync(_stage.System, tx => _stage.Platform.Get<SettleTask>().CompletedAsync(tx, task, Kernel.Json.Of(new { }), "It is in the post.", default));
         await _stage.SettleAsync();

@@ -77,6 +77,19 @@ public sealed class BoardQueueTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_task_that_kills_every_worker_has_failed_in_the_end_and_says_so()
+    {
+        var id = await _board.PutAsync("deadly");
+        await _board.ChangeAsync("UPDATE work.items SET state = 'running', owner = gen_random_uuid(), lease_until = now() - interval '1 second', fence = 20, attempts = 1, interruptions = 20 WHERE kind = 'tasks.run'");
+
+        await _board.DrainAsync();
+
+        Assert.Empty(_board.Processor.Ran);
+        Assert.Equal(("failed", "Interrupted 21 times."), ((await _board.ReadAsync(id)).Status, (await _board.ReadAsync(id)).LastError));
+        Assert.Equal("internal_error", Assert.Single(await _board.ExecutionsAsync(id)).ErrorCode);
+    }
+
+    [Fact]
     [Behaviour("bb-task-deadline")]
     public async Task A_task_past_its_deadline_becomes_overdue_and_goes_before_all_others()
     {
