@@ -13,7 +13,9 @@ using AgentPlatform.Kernel;
 using AgentPlatform.Messaging;
 using AgentPlatform.Operations;
 using AgentPlatform.Postgres;
+using AgentPlatform.Resilience;
 using AgentPlatform.Schedules;
+using AgentPlatform.Tasks;
 using AgentPlatform.Telemetry;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
@@ -30,7 +32,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Brain", "Demo" }
+        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Tasks", "Brain", "Demo" }
             .Select(module => (module, Self)),
     ];
 
@@ -39,9 +41,9 @@ public static class AgentPlatformModules
         services.AddSingleton(MigrationSet.FromResources(Schemas));
         services.AddKernel().AddPostgres().AddWork(configuration).AddApi(IdentityModule.UseIdentity, MapAgentPlatform);
         services.AddTelemetry(configuration).AddOperations();
-        services.AddTenancy().AddIdentity().AddEvents();
+        services.AddTenancy().AddIdentity().AddEvents().AddResilience();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
-        services.AddActions().AddBrain();
+        services.AddActions().AddTasks().AddBrain();
         services.AddDemo();
         return services;
     }
@@ -55,12 +57,14 @@ public static class AgentPlatformModules
         v1.MapEvents();
         v1.MapCredits();
         v1.MapWork();
+        v1.MapResilience();
         v1.MapChannels();
         v1.MapMessaging();
         v1.MapContacts();
         v1.MapConversations();
         v1.MapSchedules();
         v1.MapActions();
+        v1.MapTasks();
         v1.MapBrain();
     }
 }

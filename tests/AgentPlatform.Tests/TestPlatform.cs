@@ -17,11 +17,13 @@ public sealed class TestPlatform : IAsyncDisposable
 {
     private readonly TestDatabase _database;
     private readonly ServiceProvider _services;
+    private readonly bool _ownsDatabase;
 
-    private TestPlatform(TestDatabase database, ServiceProvider services)
+    private TestPlatform(TestDatabase database, ServiceProvider services, bool ownsDatabase = true)
     {
         _database = database;
         _services = services;
+        _ownsDatabase = ownsDatabase;
     }
 
     public Database Database => Get<Database>();
@@ -45,7 +47,15 @@ public sealed class TestPlatform : IAsyncDisposable
     }
 
     /// <summary>Over a database that is there, by a connection string of the test's own.</summary>
-    public static TestPlatform Start(TestDatabase database, string connectionString, Action<IServiceCollection>? configure, params (string Key, string Value)[] settings)
+    public static TestPlatform Start(TestDatabase database, string connectionString, Action<IServiceCollection>? configure, params (string Key, string Value)[] settings) =>
+        Start(database, connectionString, configure, settings, ownsDatabase: true);
+
+    /// <summary>Another process over the same database; disposed before this one.</summary>
+    public TestPlatform Twin(Action<IServiceCollection>? configure = null, params (string Key, string Value)[] settings) =>
+        Start(_database, _database.ConnectionString, configure, settings, ownsDatabase: false);
+
+    private static TestPlatform Start(
+        TestDatabase database, string connectionString, Action<IServiceCollection>? configure, (string Key, string Value)[] settings, bool ownsDatabase)
     {
         var configuration = new ConfigurationBuilder()
             .AddInMemoryCollection([new("ConnectionStrings:AgentPlatform", connectionString), .. settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value))])
@@ -55,7 +65,7 @@ public sealed class TestPlatform : IAsyncDisposable
             .AddLogging(logging => logging.SetMinimumLevel(LogLevel.None))
             .AddAgentPlatform(configuration);
         configure?.Invoke(services);
-        return new TestPlatform(database, services.BuildServiceProvider());
+        return new TestPlatform(database, services.BuildServiceProvider(), ownsDatabase);
     }
 
     public T Get<T>()
@@ -93,6 +103,9 @@ public sealed class TestPlatform : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _services.DisposeAsync();
-        await _database.DisposeAsync();
+        if (_ownsDatabase)
+        {
+            await _database.DisposeAsync();
+        }
     }
 }

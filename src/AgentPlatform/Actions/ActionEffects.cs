@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
+using AgentPlatform.Resilience;
 
 namespace AgentPlatform.Actions;
 
@@ -47,6 +48,9 @@ internal sealed record EffectProbe(string? Method, string? Endpoint, ResponseCri
 /// <summary>Pure: what a call's answer says about its effect, and what may follow.</summary>
 internal static class EffectRules
 {
+    /// <summary>The code of a failure before the call.</summary>
+    internal const string NotCalled = "not_called";
+
     private static readonly string[] BeforeSending =
     [
         nameof(HttpRequestError.ConnectionError), nameof(HttpRequestError.NameResolutionError), nameof(HttpRequestError.SecureConnectionError),
@@ -60,6 +64,23 @@ internal static class EffectRules
         { Kind: ErrorKind.NetworkError, Code: { } code } when BeforeSending.Contains(code, StringComparer.Ordinal) => "not_happened",
         _ => "unknown",
     };
+
+    /// <summary>What the call says of the endpoint's host: an answer that refuses is an answer; one that asks for patience is, too.</summary>
+    internal static ServiceVerdict VerdictOf(ActionResult result) => result.Failure switch
+    {
+        { Kind: ErrorKind.Configuration } or { Code: NotCalled } => ServiceVerdict.Untried,
+        { Kind: ErrorKind.ApiError, ResponseStatus: 425 or 429 } => ServiceVerdict.Healthy,
+        { Kind: ErrorKind.ApiError or ErrorKind.NetworkError or ErrorKind.Timeout } => ServiceVerdict.Broken,
+        _ => ServiceVerdict.Healthy,
+    };
+
+    /// <summary>Host and port of the endpoint, which the registry wants literal: what fails together.</summary>
+    internal static string ServiceOf(ActionDefinition action)
+    {
+        var address = action.ApiEndpoint!.AsSpan(action.ApiEndpoint!.IndexOf("://", StringComparison.Ordinal) + 3);
+        var end = address.IndexOfAny('/', '?', '#');
+        return (end < 0 ? address : address[..end]).ToString().ToLowerInvariant();
+    }
 
     /// <summary>The same call twice does what it does once.</summary>
     internal static bool IsRepeatable(ActionDefinition action) => action.ApiIdempotent || action.ApiMethod is "GET" or "PUT" or "DELETE";

@@ -5,6 +5,7 @@ using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
+using AgentPlatform.Resilience;
 using AgentPlatform.Work;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -17,7 +18,7 @@ namespace AgentPlatform.Actions;
 /// </summary>
 internal sealed class ExecuteAction(
     Database database, ActionRegistry registry, ExecutionLog executions, AcknowledgeExecution acknowledgements, DeadLetters deadLetters, ActionEffects effects, HttpAction http, LocalActions local,
-    ContactDirectory contacts, SessionStore sessions, EventStore events, ActionListeners listeners, ExecutionControls controls, TimeProvider clock, ILogger<ExecuteAction> log) : IWorkHandler
+    ContactDirectory contacts, SessionStore sessions, EventStore events, ActionListeners listeners, ExecutionControls controls, CircuitBreaker circuits, TimeProvider clock, ILogger<ExecuteAction> log) : IWorkHandler
 {
     /// <summary>A worker that was stopped for longer than this between record and call may have lost its lease, and does not call.</summary>
     internal static readonly TimeSpan MaxPause = TimeSpan.FromSeconds(5);
@@ -51,6 +52,7 @@ internal sealed class ExecuteAction(
         await using var second = database.Begin(Actor.System(work.TenantId));
         // The session first, as turns do: a deadlock here would cost the settlement of a call that has been made.
         await sessions.FindAsync(second, begun.Item!.SessionId, ct);
+        await circuits.LeaveAsync(second, begun.Passage!, EffectRules.VerdictOf(answer), answer.Failure?.Message, ct);
         return await SettleAsync(second, work, begun.Item, begun.Action, answer, ct);
     }
 
@@ -115,7 +117,7 @@ internal sealed class ExecuteAction(
         }
 
         var answer = clock.GetUtcNow() - item.StartedAt > MaxPause
-            ? ActionResult.Failed(new(ErrorKind.NetworkError, "The worker was held up before the call.")) with { Effect = "not_happened" }
+            ? ActionResult.Failed(new(ErrorKind.NetworkError, "The worker was held up before the call.") { Code = EffectRules.NotCalled }) with { Effect = "not_happened" }
             : await http.CallAsync(tenantId, action, item, data, ct);
         return answer with { Probed = begun.Probe is not null };
     }
@@ -140,15 +142,34 @@ internal sealed class ExecuteAction(
             return new(new WorkOutcome.Snooze(due - now));
         }
 
-        if (await registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is not { IsActive: true } action)
+        tx.Gather();
+        var (entry, troubled) = (registry.FindAsync(tx, item.AgentId, item.ActionId, ct), circuits.TroubledAsync(tx, ct));
+        await tx.AskAsync(ct);
+        if (await entry is not { IsActive: true } action)
         {
             return new(await RefuseAsync(tx, work, item, null, new ActionFailure(ErrorKind.Configuration, "The action is no longer offered."), ct));
         }
 
         var effect = item.Status == QueueStatus.Ready && item.ReplayOf is null ? null : await effects.FindAsync(tx, item.Id, ct);
-        return effect is { IsOpen: true } && !EffectRules.CanResolve(action)
-            ? new(await RefuseAsync(tx, work, item, action, new ActionFailure(ErrorKind.OutcomeUnknown, "The call may have been carried out, and nothing tells whether it was."), ct))
-            : await StartAsync(tx, item, action, effect, boundary.Control, now, ct);
+        if (effect is { IsOpen: true } && !EffectRules.CanResolve(action))
+        {
+            return new(await RefuseAsync(tx, work, item, action, new ActionFailure(ErrorKind.OutcomeUnknown, "The call may have been carried out, and nothing tells whether it was."), ct));
+        }
+
+        var passage = action.ExecutionType == "http"
+            ? await circuits.EnterAsync(tx, await troubled, EffectRules.ServiceOf(action), TimeSpan.FromSeconds(action.TimeoutSeconds) + MaxPause, ct) : null;
+        return passage?.Wait is { } wait
+            ? new(await PostponeAsync(tx, work, item, passage.Service, wait, ct))
+            : await StartAsync(tx, item, action, effect, boundary.Control, now, ct) with { Passage = passage };
+    }
+
+    /// <summary>The endpoint's circuit is open: neither an attempt nor a failure, it is only later.</summary>
+    private async Task<WorkOutcome> PostponeAsync(Transaction tx, WorkItem work, QueuedAction item, string service, TimeSpan wait, CancellationToken ct)
+    {
+        events.Append(tx, ActionEvents.Of("action.postponed", item, new { reason = ErrorKind.CircuitOpen, service, until = clock.GetUtcNow() + wait }));
+        await work.SettleAsync(tx, new WorkOutcome.Snooze(wait), ct);
+        await tx.CommitAsync(ct);
+        return WorkOutcome.Settled;
     }
 
     private async Task<WorkOutcome> RefuseAsync(Transaction tx, WorkItem work, QueuedAction item, ActionDefinition? action, ActionFailure failure, CancellationToken ct)
@@ -262,6 +283,9 @@ internal sealed class ExecuteAction(
         internal ActionDefinition? Action { get; init; }
         internal Contact? Contact { get; init; }
         internal ExecutionControl? Control { get; init; }
+
+        /// <summary>Leave to call the endpoint.</summary>
+        internal Passage? Passage { get; init; }
 
         /// <summary>To be asked before anything is called.</summary>
         internal EffectProbe? Probe { get; init; }

@@ -178,6 +178,9 @@ public static class ErrorKind
     /// <summary>Whether the call was carried out cannot be found out without a person.</summary>
     public const string OutcomeUnknown = "outcome_unknown";
 
+    /// <summary>The endpoint failed too often lately and is left alone for a while: not an attempt.</summary>
+    public const string CircuitOpen = "circuit_open";
+
     public static readonly string[] Transient = [Timeout, ApiError, NetworkError];
 
     public static readonly string[] All = [Timeout, ApiError, NetworkError, ApiRejected, CriteriaFailed, Configuration];

@@ -6,6 +6,7 @@ using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
 using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
+using AgentPlatform.Tasks;
 using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Brain;
@@ -21,7 +22,8 @@ internal sealed class ActionFeedback(
     public async Task ChangedAsync(Transaction tx, ActionChange change, CancellationToken ct)
     {
         var item = change.Item;
-        var reply = item.Status is QueueStatus.Completed or QueueStatus.Failed && await conversations.FindAsync(tx, item.ConversationId, ct) is { } conversation
+        // What a task ordered is told by the task, at its own end.
+        var reply = item.Status is QueueStatus.Completed or QueueStatus.Failed && !TaskBoard.Ordered(item) && await conversations.FindAsync(tx, item.ConversationId, ct) is { } conversation
             ? await ReplyAsync(tx, change, conversation, ct)
             : null;
         MoveIntent(tx, change, reply);

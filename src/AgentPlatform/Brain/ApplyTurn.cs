@@ -9,6 +9,7 @@ using AgentPlatform.Kernel;
 using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
+using AgentPlatform.Tasks;
 using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Brain;
@@ -16,7 +17,7 @@ namespace AgentPlatform.Brain;
 /// <summary>Makes an envelope happen: every row of a turn in the one transaction that also settles its work item.</summary>
 internal sealed class ApplyTurn(
     IntentLedger ledger, ActionQueue queue, ContactDirectory contacts, ConversationLog conversations, SessionStore sessions, SessionMirror mirror,
-    TurnLog turns, EventStore events, Outbox outbox, TaskQueue tasks, InboundMessages inbound, TimeProvider clock, IOptions<BrainOptions> options)
+    TurnLog turns, EventStore events, Outbox outbox, TaskQueue tasks, TaskBoard board, InboundMessages inbound, TimeProvider clock, IOptions<BrainOptions> options)
 {
     internal async Task RunAsync(Transaction tx, TurnScene scene, Envelope envelope, CancellationToken ct)
     {
@@ -113,6 +114,9 @@ internal sealed class ApplyTurn(
                     break;
                 case Step.Cancel cancel:
                     await queue.CancelAsync(tx, cancel.QueuedId, "cancelled by the contact", ct);
+                    break;
+                case Step.OpenTask open:
+                    await board.RequestAsync(tx, scene.Conversation, open.Request, ct);
                     break;
             }
         }

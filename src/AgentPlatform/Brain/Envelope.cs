@@ -2,6 +2,7 @@ using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
+using AgentPlatform.Tasks;
 using AgentPlatform.Tenancy;
 
 namespace AgentPlatform.Brain;
@@ -65,6 +66,9 @@ public abstract record Step(int Intent)
     public sealed record Supply(int Intent, Guid QueuedId, JsonElement Values) : Step(Intent);
 
     public sealed record Cancel(int Intent, Guid QueuedId) : Step(Intent);
+
+    /// <summary>No action does it: a task for the agency.</summary>
+    public sealed record OpenTask(int Intent, TaskRequest Request) : Step(Intent);
 }
 
 /// <summary>Something to keep about the contact or the talk.</summary>
@@ -116,6 +120,12 @@ internal sealed record TurnInput
     public bool OptedOut { get; init; }
 
     public bool RequireConfirmation { get; init; }
+
+    /// <summary>A request that no action fits becomes a task.</summary>
+    public bool MakesTasks { get; init; }
+
+    /// <summary>The latest of the messages as it came in; null in the web chat.</summary>
+    public Guid? InboundMessageId { get; init; }
 
     public required BrainOptions Options { get; init; }
 

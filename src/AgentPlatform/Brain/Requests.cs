@@ -3,6 +3,7 @@ using AgentPlatform.Actions;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
+using AgentPlatform.Tasks;
 
 namespace AgentPlatform.Brain;
 
@@ -72,7 +73,7 @@ internal static class Requests
 
         return read.Find(r => r.Talk is not null)?.Talk is { } talk && !read.Exists(r => r.Action is not null) ? Chat(input, result, talk)
             : anythingClear ? result
-            : Merge(NotFound(input, input.Text), result.Intents);
+            : Merge(IsTask(input) ? PassOn(input) : NotFound(input, input.Text), result.Intents);
     }
 
     /// <summary>Nothing in the registry fits: what is often asked for is offered as a list to pick from.</summary>
@@ -86,6 +87,13 @@ internal static class Requests
             ? new(input.Role) { Intents = [intent], Say = [text], Remember = note }
             : new(input.Role) { Intents = [intent with { ResponseType = "list" }], Ask = Offer(text, offered), Remember = note };
     }
+
+    internal static Envelope PassedOn(TurnInput input, TaskRequest request, Intent intent) => new(input.Role)
+    {
+        Intents = [intent with { Resolution = "passed on as a task", ResponseType = "text" }],
+        Say = ["I cannot do that myself, so I have passed it on to a colleague. You will hear from us."],
+        Do = [new Step.OpenTask(0, request)],
+    };
 
     internal static Envelope Help(TurnInput input, bool carrier)
     {
@@ -112,6 +120,21 @@ internal static class Requests
         item.ValueKind == JsonValueKind.Object ? item.EnumerateObject().ToDictionary(p => p.Name, p => p.Value, StringComparer.Ordinal) : [];
 
     internal static string Lower(string title) => title.Length == 0 ? title : char.ToLowerInvariant(title[0]) + title[1..];
+
+    /// <summary>One or two words that nothing fits are asked about again; a sentence is something to do.</summary>
+    private static bool IsTask(TurnInput input) => input.MakesTasks && Phrases.Words(input.Text).Length > 2;
+
+    private static Envelope PassOn(TurnInput input)
+    {
+        var (request, intent) = (new TaskRequest(input.Text, input.InboundMessageId), Unknown(input.Text));
+        return input.RequireConfirmation
+            ? new(input.Role)
+            {
+                Intents = [intent with { ResponseType = "question" }],
+                Ask = new Question("I cannot do that myself. Shall I pass it on to a colleague?", ConfirmSheet(new OnYes(TaskBoard.Request, Parameters.None, ActionMatch.NotFound, request))),
+            }
+            : PassedOn(input, request, intent);
+    }
 
     private static Reading Read(TurnInput input, string sentence)
     {

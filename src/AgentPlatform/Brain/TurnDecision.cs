@@ -5,6 +5,7 @@ using AgentPlatform.Channels.Twilio;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
+using AgentPlatform.Tasks;
 
 namespace AgentPlatform.Brain;
 
@@ -85,6 +86,11 @@ internal static class TurnDecision
                 Intents = [new("rejection", 0.99m) { Canonical = wanted?.ActionId, Resolution = "declined", ResponseType = "text" }],
                 Say = ["All right, I will leave it."],
             };
+        }
+
+        if (wanted.Task is { } task)
+        {
+            return Requests.PassedOn(input, task, new Intent("confirmation", 0.99m));
         }
 
         return input.FindAction(wanted.ActionId) is { } action
@@ -210,8 +216,8 @@ internal static class TurnDecision
     private static bool IsCancel(string text) => Phrases.Normalize(text) is "cancel" or "never mind" or "nevermind" or "forget it" or "forget about it" or "stop that" or "cancel that" or "drop it" or "cancel it";
 }
 
-/// <summary>What a yes would start.</summary>
-internal sealed record OnYes(string ActionId, JsonElement Params, string MatchType);
+/// <summary>What a yes would start: an action, or a task for the agency.</summary>
+internal sealed record OnYes(string ActionId, JsonElement Params, string MatchType, TaskRequest? Task = null);
 
 /// <summary>An option of an offered list: an action, or an item of the list that <see cref="Source"/> returned.</summary>
 internal sealed record Choice(string Title, string? ActionId = null, JsonElement? Item = null, string? Source = null);

@@ -97,6 +97,8 @@ internal sealed class TurnHandler(
             Priorities = contact.Verified ? await priorities : [],
             OptedOut = await optedOut,
             RequireConfirmation = conversation.RequireConfirmation,
+            MakesTasks = agent.AutoCreateTasks && conversation.AutoCreateTasks,
+            InboundMessageId = messages[^1].InboundMessageId,
             Options = options.Value,
         };
         return new(conversation, session, input, messages, began);

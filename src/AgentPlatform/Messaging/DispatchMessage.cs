@@ -3,6 +3,7 @@ using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
+using AgentPlatform.Resilience;
 using AgentPlatform.Work;
 using Microsoft.Extensions.Logging;
 
@@ -22,6 +23,7 @@ internal sealed class DispatchMessage(
     ChannelDirectory channels,
     ConversationLog conversations,
     EventStore events,
+    CircuitBreaker circuits,
     WorkQueue work,
     TimeProvider clock,
     ILogger<DispatchMessage> log) : IWorkHandler
@@ -73,6 +75,12 @@ internal sealed class DispatchMessage(
     private async Task<WorkOutcome> SendAsync(Transaction tx, WorkItem item, QueuedMessage message, SendEffect? effect, Facts known, CancellationToken ct)
     {
         var route = known.Route!;
+        var passage = await circuits.EnterAsync(tx, known.Troubled, $"{route.Provider.Name}/{route.Channel.Id}", MaxPause + route.Provider.Patience, ct);
+        if (passage.Wait is { } wait)
+        {
+            return await PostponeAsync(tx, item, message, passage.Service, wait, ct);
+        }
+
         var calling = effect is null ? await ApproveAsync(tx, message, known, ct) : effects.Again(tx, effect);
         outbound.Waiting(tx, calling.OutboundMessageId, "sending", null);
         await tx.CommitAsync(ct);
@@ -82,7 +90,16 @@ internal sealed class DispatchMessage(
         }
 
         var outcome = await route.Provider.SendAsync(Outgoing(route, message, calling, []), ct);
-        return await settle.SettleAsync(item, message, calling, route, outcome, ct);
+        return await settle.SettleAsync(item, message, calling, route, outcome, ct, passage);
+    }
+
+    /// <summary>The provider failed too often lately and is left alone for a while: not an attempt.</summary>
+    private async Task<WorkOutcome> PostponeAsync(Transaction tx, WorkItem item, QueuedMessage message, string service, TimeSpan wait, CancellationToken ct)
+    {
+        events.Append(tx, new NewEvent("message.postponed", "conversation", message.ConversationContextId, new { queue_id = message.Id, reason = "circuit_open", service, until = clock.GetUtcNow() + wait }));
+        await item.SettleAsync(tx, new WorkOutcome.Snooze(wait), ct);
+        await tx.CommitAsync(ct);
+        return WorkOutcome.Settled;
     }
 
     /// <summary>The decision to send, with everything a crash in the next moment must not lose.</summary>
@@ -105,6 +122,7 @@ internal sealed class DispatchMessage(
             Subject = what.Subject,
             ScheduledFor = message.ScheduledFor > message.CreatedAt ? message.ScheduledFor : null,
             Status = "sending",
+            TaskId = known.Text.TaskId,
         });
         tx.Post(QueueActions.Sql.Approve, tx.TenantId, message.Id, what.Text, clock.GetUtcNow());
         if (known.Budget is { } budget)

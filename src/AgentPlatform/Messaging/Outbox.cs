@@ -41,6 +41,9 @@ public sealed record OutgoingMessage(Guid ContactId, Guid ConversationId, string
     /// <summary>The operator who wrote it, for role <c>human</c>.</summary>
     public Guid? AuthorUserId { get; init; }
 
+    /// <summary>The agency's task that this tells of.</summary>
+    public Guid? TaskId { get; init; }
+
     /// <summary>The one confirmation that may follow an opt-out, and the answer to HELP.</summary>
     public bool EvenIfOptedOut { get; init; }
 }
@@ -53,7 +56,7 @@ public sealed class Outbox(WorkQueue work, EventStore events, TimeProvider clock
     {
         var (id, now) = (clock.NewId(), clock.GetUtcNow());
         var due = message.ScheduledFor is { } at && at > now ? at.ToUniversalTime() : now;
-        var data = new QueuedText(message.Text, message.Subject, message.EvenIfOptedOut, message.AuthorUserId);
+        var data = new QueuedText(message.Text, message.Subject, message.EvenIfOptedOut, message.AuthorUserId, message.TaskId);
         tx.Post(
             Sql.Queue,
             tx.TenantId, id, message.ContactId, message.AgentRole, message.ConversationId, message.InReplyToInboundId, Json.Param(data), due, message.Priority,
@@ -118,7 +121,7 @@ public sealed class Outbox(WorkQueue work, EventStore events, TimeProvider clock
 internal sealed record DispatchPayload(Guid QueueId);
 
 /// <summary>What <c>message_data</c> holds.</summary>
-internal sealed record QueuedText(string Text, string? Subject, bool EvenIfOptedOut, Guid? AuthorUserId = null);
+internal sealed record QueuedText(string Text, string? Subject, bool EvenIfOptedOut, Guid? AuthorUserId = null, Guid? TaskId = null);
 
 /// <summary>A row of <c>message_queue</c>.</summary>
 internal sealed record QueuedMessage

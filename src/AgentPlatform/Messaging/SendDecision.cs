@@ -1,6 +1,7 @@
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
+using AgentPlatform.Resilience;
 
 namespace AgentPlatform.Messaging;
 
@@ -9,6 +10,9 @@ internal sealed record Facts(QueuedMessage Message, QueuedText Text, Conversatio
 {
     /// <summary>Null when the conversation is held in the platform itself (web, console) or no channel can carry it.</summary>
     public OutboundRoute? Route { get; init; }
+
+    /// <summary>Providers that failed lately.</summary>
+    public IReadOnlyList<TroubledService> Troubled { get; init; } = [];
 
     public bool OptedOut { get; init; }
 

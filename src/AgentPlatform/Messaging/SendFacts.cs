@@ -3,11 +3,12 @@ using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
+using AgentPlatform.Resilience;
 
 namespace AgentPlatform.Messaging;
 
 /// <summary>Gathers what a decision needs, and no more than that: a reply asks fewer questions than an unasked message.</summary>
-internal sealed class SendFacts(ConversationLog conversations, ContactDirectory contacts, ChannelDirectory channels, Budgets budgets, TimeProvider clock)
+internal sealed class SendFacts(ConversationLog conversations, ContactDirectory contacts, ChannelDirectory channels, Budgets budgets, CircuitBreaker circuits, TimeProvider clock)
 {
     internal async Task<Facts> LoadAsync(Transaction tx, QueuedMessage message, CancellationToken ct)
     {
@@ -26,8 +27,9 @@ internal sealed class SendFacts(ConversationLog conversations, ContactDirectory 
             tx.Gather();
             var optedOut = contacts.IsOptedOutAsync(tx, contact.Id, conversation.Channel, ct);
             var route = channels.RouteAsync(tx, conversation.WebhookId, conversation.AgentId, conversation.Channel, ct);
+            var troubled = circuits.TroubledAsync(tx, ct);
             await tx.AskAsync(ct);
-            facts = facts with { OptedOut = await optedOut, Route = await route };
+            facts = facts with { OptedOut = await optedOut, Route = await route, Troubled = await troubled };
         }
 
         // What was approved once has been counted and found fresh.

@@ -3,6 +3,7 @@ using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Postgres;
+using AgentPlatform.Resilience;
 using AgentPlatform.Work;
 using Microsoft.Extensions.Options;
 
@@ -19,15 +20,23 @@ internal sealed class SettleSend(
     ConversationLog conversations,
     ContactDirectory contacts,
     EventStore events,
+    CircuitBreaker circuits,
     TimeProvider clock,
     IOptions<MessagingOptions> options)
 {
     private static readonly TimeSpan MaxDelay = TimeSpan.FromMinutes(5);
 
+    /// <summary>With a <paramref name="passage"/> when the provider was called.</summary>
     /// <exception cref="LeaseLostException">Another worker has taken the message over; what was learnt here is left to it.</exception>
-    internal async Task<WorkOutcome> SettleAsync(WorkItem item, QueuedMessage message, SendEffect effect, OutboundRoute route, SendOutcome outcome, CancellationToken ct)
+    internal async Task<WorkOutcome> SettleAsync(
+        WorkItem item, QueuedMessage message, SendEffect effect, OutboundRoute route, SendOutcome outcome, CancellationToken ct, Passage? passage = null)
     {
         await using var tx = database.Begin(Actor.System(item.TenantId));
+        if (passage is not null)
+        {
+            await circuits.LeaveAsync(tx, passage, outcome is SendOutcome.NotSent or SendOutcome.Unknown ? ServiceVerdict.Broken : ServiceVerdict.Healthy, Why(outcome), ct);
+        }
+
         var next = outcome switch
         {
             SendOutcome.Accepted accepted => await AcceptedAsync(tx, message, effect, route, accepted, ct),
@@ -168,6 +177,13 @@ internal sealed class SettleSend(
             error,
         }));
     }
+
+    private static string? Why(SendOutcome outcome) => outcome switch
+    {
+        SendOutcome.NotSent notSent => notSent.Error,
+        SendOutcome.Unknown unknown => unknown.Error,
+        _ => null,
+    };
 
     /// <summary>2, 4, 8 … seconds by default, at most five minutes.</summary>
     private TimeSpan Delay(int attempt)

@@ -10,4 +10,5 @@ public sealed record Agent(
     bool Enabled,
     DateTimeOffset CreatedAt,
     DateTimeOffset UpdatedAt,
-    string[] PopularActions);
+    string[] PopularActions,
+    bool AutoCreateTasks);

@@ -9,8 +9,11 @@ namespace AgentPlatform.Tenancy;
 /// <summary>An agent to create, or what to change of one: then null leaves a field as it is.</summary>
 public sealed record AgentInput(string? Name, string? Description, string? SystemPrompt, string? DefaultModel, bool? Enabled);
 
-/// <summary>The configuration of an agent: the actions it offers when it did not understand.</summary>
-public sealed record AgentConfig(string[]? PopularActions);
+/// <summary>
+/// The configuration of an agent: the actions it offers when it did not understand, and whether a request that no action fits becomes a
+/// task of the agency (where the conversation's own setting allows it). Null leaves a part as it is.
+/// </summary>
+public sealed record AgentConfig(string[]? PopularActions, bool? AutoCreateTasks = null);
 
 /// <summary>
 /// The tenant's agents (a brand's instances). Deleting one hides it and frees its name; purging it removes it for good, with its
@@ -77,13 +80,14 @@ internal sealed class ManageAgents(Database database, AgentDirectory agents, Eve
     {
         var actions = config.PopularActions?.Select(action => action?.Trim() ?? "").ToArray();
         var invalid = new Validation()
-            .Check("popular_actions", actions is not null, "Is required.")
+            .Check("popular_actions", actions is not null || config.AutoCreateTasks is not null, "Is required, unless auto_create_tasks is given.")
             .Check("popular_actions", actions is null || actions.Length <= 50, "Holds at most 50 actions.")
             .Check("popular_actions", actions is null || actions.All(a => a.Length is > 0 and <= 255), "Each action has 1 to 255 characters.")
             .Check("popular_actions", actions is null || actions.Distinct(StringComparer.Ordinal).Count() == actions.Length, "Names an action twice.")
             .Problem;
         return invalid is null
-            ? await WriteAsync(actor, id, ifMatch, "agent.configured", new { popular_actions = actions }, tx => tx.Post(Sql.Configure, actor.TenantId, id, actions), ct)
+            ? await WriteAsync(actor, id, ifMatch, "agent.configured", new { popular_actions = actions, auto_create_tasks = config.AutoCreateTasks },
+                tx => tx.Post(Sql.Configure, actor.TenantId, id, actions, config.AutoCreateTasks), ct)
             : invalid;
     }
 
@@ -157,8 +161,10 @@ internal sealed class ManageAgents(Database database, AgentDirectory agents, Eve
 
         internal const string Configure =
             """
-            INSERT INTO tenancy.instance_configs (tenant_id, agent_id, popular_actions) VALUES ($1, $2, $3)
-            ON CONFLICT (tenant_id, agent_id) DO UPDATE SET popular_actions = excluded.popular_actions
+            INSERT INTO tenancy.instance_configs AS c (tenant_id, agent_id, popular_actions, auto_create_tasks)
+            VALUES ($1, $2, coalesce($3::text[], '{}'), coalesce($4::boolean, false))
+            ON CONFLICT (tenant_id, agent_id) DO UPDATE
+            SET popular_actions = coalesce($3, c.popular_actions), auto_create_tasks = coalesce($4, c.auto_create_tasks)
             """;
 
         internal const string Hide = "UPDATE tenancy.agents SET deleted_at = $3, enabled = false WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL";

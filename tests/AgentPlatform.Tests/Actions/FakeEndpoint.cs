@@ -63,6 +63,13 @@ public sealed class FakeEndpoint : IAsyncDisposable
         return this;
     }
 
+    /// <summary>The answer that repeats is over: the next one is the next.</summary>
+    public FakeEndpoint Skip()
+    {
+        _answers.TryDequeue(out _);
+        return this;
+    }
+
     public async ValueTask DisposeAsync() => await _app.DisposeAsync();
 
     private async Task AnswerAsync(HttpContext http)

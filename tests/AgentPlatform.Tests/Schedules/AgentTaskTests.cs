@@ -2,7 +2,9 @@ using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
 using AgentPlatform.Tests.Conversations;
+using AgentPlatform.Work;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Tests.Schedules;
 
@@ -109,6 +111,34 @@ public sealed class AgentTaskTests : IAsyncLifetime
         Assert.All(_probe.Seen, status => Assert.Equal("processing", status));
         Assert.Equal(45L, await _talk.ScalarAsync<long>(
             "SELECT count(*) FROM events.events e JOIN schedules.agent_tasks t ON t.id = e.aggregate_id WHERE e.event_type = 'agent.task_ready' AND e.version = 1"));
+    }
+
+    /// <summary>Seed 003's stream with a consumer group: here the work items of one kind, shared by the hosts that claim them.</summary>
+    [Fact]
+    [Behaviour("mk-agent-queue")]
+    public async Task Hosts_share_the_queue_of_tasks_and_take_over_what_a_dead_worker_had_claimed_and_not_acknowledged()
+    {
+        await using var other = _talk.Platform.Twin(services => services.AddSingleton<IAgentTaskHandler>(_probe));
+        for (var step = 0; step < 12; step++)
+        {
+            await EnqueueAsync(new NewAgentTask("probe", "bouncer", new { step }));
+        }
+
+        // A worker claims five and dies: they are nobody else's until its lease runs out, and nothing acknowledges them.
+        var dead = new WorkLeases(other.Database, other.Get<WorkKinds>(), other.Get<WorkMetrics>(), Options.Create(new WorkOptions()));
+        Assert.Equal(5, (await dead.CompleteAndClaimAsync([], 5, default)).Count);
+        await Task.WhenAll(_talk.Platform.DrainAsync(), other.DrainAsync());
+        Assert.Equal(7, _probe.Steps.Count);
+        Assert.Equal((7L, 5L), (await CountAsync("done"), await CountAsync("running")));
+
+        await _talk.DoAsync(tx => tx.ExecuteAsync("UPDATE work.items SET lease_until = now() - interval '1 second' WHERE state = 'running'", [], default));
+        await Task.WhenAll(_talk.Platform.DrainAsync(), other.DrainAsync());
+
+        Assert.Equal(Enumerable.Range(0, 12), _probe.Steps.Order());
+        Assert.Equal((12L, 0L), (await CountAsync("done"), await CountAsync("running")));
+        Assert.Equal(5L, await _talk.ScalarAsync<long>("SELECT count(*) FROM work.items WHERE kind = 'schedules.task' AND interruptions = 1 AND attempts = 1"));
+
+        Task<long> CountAsync(string state) => _talk.ScalarAsync<long>("SELECT count(*) FROM work.items WHERE kind = 'schedules.task' AND state = $1", state);
     }
 
     [Fact]

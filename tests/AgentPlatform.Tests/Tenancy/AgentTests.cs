@@ -27,6 +27,11 @@ public sealed class AgentTests : IAsyncLifetime
                 agent.GetProperty("default_model").GetString(), agent.GetProperty("enabled").GetBoolean()));
         Assert.Equal(["search_jobs", "apply_job"], agent.GetProperty("popular_actions").EnumerateArray().Select(a => a.GetString()));
         Assert.NotEqual(created.Header("ETag"), configured.Header("ETag"));
+        Assert.False(agent.GetProperty("auto_create_tasks").GetBoolean());
+        var widened = (await _api.SendAsync(HttpMethod.Put, $"{path}/config", new { auto_create_tasks = true })).Json;
+        Assert.True(widened.GetProperty("auto_create_tasks").GetBoolean());
+        Assert.Equal(2, widened.GetProperty("popular_actions").GetArrayLength());
+        Assert.Equal(400, (await _api.SendAsync(HttpMethod.Put, $"{path}/config", new { })).Status);
         Assert.Equal(400, (await _api.SendAsync(HttpMethod.Put, $"{path}/config", new { popular_actions = new[] { "a", "a" } })).Status);
     }
 
