@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Controls;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Contacts;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;

@@ -1,4 +1,7 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Aftermath;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;

@@ -1,6 +1,9 @@
 using System.ComponentModel.DataAnnotations;
+using AgentPlatform.Actions.Aftermath;
 using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Controls;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Channels.Custom;
 using AgentPlatform.Contacts;
 using AgentPlatform.Events;

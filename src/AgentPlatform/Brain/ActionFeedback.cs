@@ -1,5 +1,8 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Aftermath;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;

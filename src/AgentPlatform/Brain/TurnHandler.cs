@@ -1,4 +1,5 @@
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;

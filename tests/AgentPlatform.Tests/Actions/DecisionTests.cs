@@ -1,5 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Tests.Actions;

@@ -1,3 +1,5 @@
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Actions.Approvals;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;

@@ -1,3 +1,4 @@
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;

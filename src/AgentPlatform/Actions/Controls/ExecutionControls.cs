@@ -1,3 +1,4 @@
+using AgentPlatform.Actions.Execution;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Brain.Understanding;

@@ -1,8 +1,9 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Execution;
 
 /// <summary>One attempt of an action: a row of <c>action_execution_log</c> as the API shows it. Settled once, then fixed.</summary>
 public sealed record ActionExecution

@@ -1,9 +1,10 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Actions.Execution;
 using AgentPlatform.Kernel;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Registry;
 
 /// <summary>What a registry entry must satisfy before it is stored, so that nothing downstream meets a malformed one.</summary>
 internal static partial class RegistryRules

@@ -2,7 +2,7 @@ using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Registry;
 
 /// <summary>The actions an agent offers. Every definition that comes out was validated when it went in.</summary>
 public sealed class ActionRegistry(TimeProvider clock)

@@ -1,8 +1,9 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Execution;
 
 /// <summary>
 /// The record of a request's call to the outside. Status: <c>calling</c> (it may be under way), <c>unknown</c> (its answer was lost),

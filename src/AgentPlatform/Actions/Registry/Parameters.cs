@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using AgentPlatform.Kernel;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Registry;
 
 /// <summary>
 /// What a parameter may be, in the words of JSON Schema, with how to ask for it and what to say when it is wrong.

@@ -1,8 +1,9 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Execution;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Aftermath;
 
 /// <summary>An action that was given up: a row of <c>dead_letter_queue</c> as the API shows it.</summary>
 public sealed record DeadLetter

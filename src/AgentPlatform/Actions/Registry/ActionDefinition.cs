@@ -1,8 +1,9 @@
 using System.Text.Json;
 using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Actions.Execution;
 using AgentPlatform.Kernel;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Registry;
 
 /// <summary>One action of an agent: a row of <c>action_registry</c>, as stored and as the API shows it.</summary>
 public sealed record ActionDefinition

@@ -1,8 +1,10 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Aftermath;
 
 /// <summary>Which open dead letters are replayed together: those of an action, and of one kind of error if it is named.</summary>
 internal sealed record BulkReplay(string? ActionId, string? ErrorType, int? Limit);
