@@ -53,6 +53,7 @@ public sealed record QueuedAction
     public int InitialDelaySeconds { get; init; }
     public int MaxDelaySeconds { get; init; }
     public string[] RetryOnErrors { get; init; } = [];
+    public double RetryJitter { get; init; }
     public string? BlockerReason { get; init; }
     public JsonElement? BlockerDetails { get; init; }
     public string IdempotencyKey { get; init; } = "";
@@ -73,7 +74,7 @@ public sealed record QueuedAction
     public DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset UpdatedAt { get; init; }
 
-    internal RetryPolicy Policy => new(MaxRetries, BackoffStrategy, InitialDelaySeconds, MaxDelaySeconds, RetryOnErrors);
+    internal RetryPolicy Policy => new(MaxRetries, BackoffStrategy, InitialDelaySeconds, MaxDelaySeconds, RetryOnErrors, RetryJitter);
 
     internal IReadOnlyList<string> Missing => ParamsMissing.Deserialize<string[]>() ?? [];
 }

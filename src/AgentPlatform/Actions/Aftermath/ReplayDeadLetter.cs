@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Checkpoints;
 using AgentPlatform.Actions.Execution;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
@@ -59,11 +60,17 @@ internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queu
             return incomplete;
         }
 
-        var open = given is not null && await effects.FindAsync(tx, given.Id, ct) is { IsOpen: true } effect ? effect : null;
+        var called = given is null ? [] : await effects.OfRequestAsync(tx, given.Id, ct);
+        var open = called.Where(effect => effect.IsOpen).ToList();
         var changed = !JsonElement.DeepEquals(values, letter.ParamsCollected);
-        if (open is not null && !how.NotHappened && (changed || !EffectRules.CanResolve(action!)))
+        if (open.Count > 0 && !how.NotHappened && (changed || !EffectRules.CanResolve(action!)))
         {
             return Problem.Conflict("effect_unknown", "The call may have been carried out. Ask the provider, and say not_happened if it was not.");
+        }
+
+        if (ForEach.Of(action!) is null && called.Any(effect => effect.Status == "happened"))
+        {
+            return Problem.Conflict("effect_happened", "The call was carried out; resolve the dead letter instead.");
         }
 
         var queued = await queue.EnqueueAsync(tx, new ActionRequest(action!, letter.SessionId, letter.ContactId, letter.ConversationId, $"replay:{clock.NewId()}")
@@ -75,18 +82,19 @@ internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queu
             TraceId = given?.TraceId,
             RequestId = given?.RequestId,
         }, ct);
-        if (open is not null && how.NotHappened)
+        if (how.NotHappened)
         {
-            effects.NotHappened(tx, open);
-        }
-        else if (open is not null)
-        {
-            effects.Continue(tx, open, queued);
+            open.ForEach(effect => effects.NotHappened(tx, effect));
         }
 
+        effects.Continue(tx, GoesOn(called, how), queued, StepPlan.Of(action!, values) is { } plan ? Json.Of(plan.Elements) : null);
         tx.Post(Sql.Replayed, letter.DlqId, queued.QueueId, clock.GetUtcNow());
         return queued;
     }
+
+    /// <summary>Calls that may have been or were carried out: the new request does not make them again.</summary>
+    private static List<ActionEffect> GoesOn(IReadOnlyList<ActionEffect> called, Replay how) =>
+        [.. called.Where(effect => effect.Status == "happened" || (effect.IsOpen && !how.NotHappened))];
 
     private static Problem? Refusal(DeadLetter letter, QueuedAction? earlier, ActionDefinition? action) => letter switch
     {

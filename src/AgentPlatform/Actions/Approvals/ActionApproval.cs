@@ -60,5 +60,5 @@ internal sealed record ApprovalVote(Guid UserId, string Decision);
 
 internal sealed record ApprovalDelegation(Guid FromUser, Guid ToUser);
 
-/// <summary>Who answers, and how the answer came: <c>api</c> or <c>link</c>.</summary>
+/// <summary>Who answers, and how the answer came: <c>api</c>, <c>link</c> or <c>reply</c>.</summary>
 internal sealed record Approver(Guid UserId, string Via);

@@ -1,29 +1,24 @@
-using System.Text.Json;
-using AgentPlatform.Actions.Aftermath;
+using AgentPlatform.Actions.Checkpoints;
 using AgentPlatform.Actions.Controls;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
-using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 using Microsoft.Extensions.Logging;
-using Npgsql;
 
 namespace AgentPlatform.Actions.Execution;
 
 /// <summary>
-/// Runs one queued action. An endpoint is called between two transactions: the first writes the attempt as <c>executing</c>, the
-/// second settles it with everything that follows. What needs no call happens in one.
+/// Runs one queued action. Endpoints are called between transactions: the first writes the attempt as <c>executing</c>, the last settles it
+/// with everything that follows. What needs no call happens in one.
 /// </summary>
 internal sealed class ExecuteAction(
-    Database database, ActionRegistry registry, ExecutionLog executions, AcknowledgeExecution acknowledgements, DeadLetters deadLetters, ActionEffects effects, HttpAction http, LocalActions local,
-    ContactDirectory contacts, SessionStore sessions, EventStore events, ActionListeners listeners, ExecutionControls controls, TimeProvider clock, ILogger<ExecuteAction> log) : IWorkHandler
+    Database database, ActionRegistry registry, ExecutionLog executions, SettleAttempt settle, ActionEffects effects, CallEndpoint calls, RunSteps steps, CheckpointStore checkpoints,
+    LocalActions local, ContactDirectory contacts, SessionStore sessions, EventStore events, ActionListeners listeners, ExecutionControls controls, TimeProvider clock, ILogger<ExecuteAction> log)
+    : IWorkHandler
 {
-    /// <summary>A worker that was stopped for longer than this between record and call may have lost its lease, and does not call.</summary>
-    internal static readonly TimeSpan MaxPause = TimeSpan.FromSeconds(5);
-
     public async Task<WorkOutcome> HandleAsync(WorkItem work, CancellationToken ct)
     {
         Begun begun;
@@ -37,23 +32,27 @@ internal sealed class ExecuteAction(
 
             if (begun.Known is { } known)
             {
-                return await SettleAsync(tx, work, begun.Item!, begun.Action!, known, ct);
+                return await settle.RunAsync(tx, work, begun.Item!, begun.Action!, known, ct);
             }
 
             if (begun.Action!.ExecutionType != "http")
             {
-                return await SettleAsync(tx, work, begun.Item!, begun.Action, await local.RunAsync(tx, begun.Action, begun.Item!, begun.Contact, ct), ct);
+                return await settle.RunAsync(tx, work, begun.Item!, begun.Action, await local.RunAsync(tx, begun.Action, begun.Item!, begun.Contact, ct), ct);
             }
 
             await tx.CommitAsync(ct);
         }
 
         // No connection is held while the endpoint thinks.
-        var answer = await CallAsync(work.TenantId, begun, ct);
+        if (await AnswerAsync(work, begun, ct) is not { } answer)
+        {
+            return WorkOutcome.Settled;
+        }
+
         await using var second = database.Begin(Actor.System(work.TenantId));
         // The session first, as turns do: a deadlock here would cost the settlement of a call that has been made.
         await sessions.FindAsync(second, begun.Item!.SessionId, ct);
-        return await SettleAsync(second, work, begun.Item, begun.Action, answer, ct);
+        return await settle.RunAsync(second, work, begun.Item, begun.Action, answer, ct);
     }
 
     /// <summary>The engine gave the item up (our own fault, repeatedly): the request ends as failed, and in the dead letters.</summary>
@@ -63,63 +62,23 @@ internal sealed class ExecuteAction(
         {
             executions.CloseInterrupted(tx, item.QueueId);
             var action = await registry.FindAsync(tx, item.AgentId, item.ActionId, ct);
-            await FailAsync(tx, item, action, new ActionFailure("internal_error", error), ct);
+            await settle.FailAsync(tx, item, action, new ActionFailure("internal_error", error), ct);
         }
     }
 
-    /// <summary>
-    /// What templates may use: <c>params</c> (also at the top level), the contact's own data, and what an operator left for this attempt:
-    /// <c>instruction</c> and <c>checkpoint</c>.
-    /// </summary>
-    internal static JsonElement Data(QueuedAction item, Contact? contact, JsonElement? result = null, ExecutionControl? control = null)
+    /// <summary>Null when the run ended between two steps, and has said so to the engine.</summary>
+    private async Task<ActionResult?> AnswerAsync(WorkItem work, Begun begun, CancellationToken ct)
     {
-        var data = item.ParamsCollected.ValueKind == JsonValueKind.Object
-            ? item.ParamsCollected.EnumerateObject().ToDictionary(p => p.Name, p => (object?)p.Value, StringComparer.Ordinal)
-            : new Dictionary<string, object?>(StringComparer.Ordinal);
-        data["params"] = item.ParamsCollected;
-        data["contact"] = contact is null ? null : new
+        var (item, action) = (begun.Item!, begun.Action!);
+        var data = TemplateData.Of(item, begun.Contact, control: begun.Control, checkpoint: begun.Checkpoint);
+        if (StepPlan.Of(action, item.ParamsCollected) is { } plan)
         {
-            contact.Id,
-            contact.ExternalId,
-            contact.FirstName,
-            contact.LastName,
-            contact.Company,
-            contact.Title,
-            contact.Email,
-            contact.PhoneNumber,
-            contact.LinkedinUrl,
-            contact.Verified,
-        };
-        data["queue_id"] = item.QueueId;
-        data["idempotency_key"] = item.IdempotencyKey;
-        data["conversation_id"] = item.ConversationId;
-        data["result"] = result;
-        if (control?.InjectedInstruction is { } instruction)
-        {
-            data["instruction"] = instruction;
+            return await steps.RunAsync(work, new StepRun(item, action, plan, data, begun.Checkpoint, begun.Effects), ct);
         }
 
-        if (control?.CheckpointData is { } checkpoint)
-        {
-            data["checkpoint"] = checkpoint;
-        }
-
-        return Json.Of(data);
-    }
-
-    /// <summary>A call whose outcome is unknown is asked for, where that can be; only one that did not happen is made again.</summary>
-    private async Task<ActionResult> CallAsync(Guid tenantId, Begun begun, CancellationToken ct)
-    {
-        var (action, item, data) = (begun.Action!, begun.Item!, Data(begun.Item!, begun.Contact, control: begun.Control));
-        if (begun.Probe is { } probe && await http.ProbeAsync(tenantId, action, probe, item, data, ct) is { Effect: not "not_happened" } found)
-        {
-            return found;
-        }
-
-        var answer = clock.GetUtcNow() - item.StartedAt > MaxPause
-            ? ActionResult.Failed(new(ErrorKind.NetworkError, "The worker was held up before the call.")) with { Effect = "not_happened" }
-            : await http.CallAsync(tenantId, action, item, data, ct);
-        return answer with { Probed = begun.Probe is not null };
+        var open = begun.Effects.FirstOrDefault(effect => effect.IsOpen);
+        return await calls.RunAsync(
+            new EndpointCall(work.TenantId, action, item, data, open is null ? null : EffectProbe.Of(action), item.StartedAt!.Value) { AskOnly = open is not null && SettleAttempt.HasNoTries(item) }, ct);
     }
 
     private async Task<Begun> BeginAsync(Transaction tx, WorkItem work, CancellationToken ct)
@@ -147,116 +106,60 @@ internal sealed class ExecuteAction(
             return new(await RefuseAsync(tx, work, item, null, new ActionFailure(ErrorKind.Configuration, "The action is no longer offered."), ct));
         }
 
-        var effect = item.Status == QueueStatus.Ready && item.ReplayOf is null ? null : await effects.FindAsync(tx, item.Id, ct);
-        return effect is { IsOpen: true } && !EffectRules.CanResolve(action)
-            ? new(await RefuseAsync(tx, work, item, action, new ActionFailure(ErrorKind.OutcomeUnknown, "The call may have been carried out, and nothing tells whether it was."), ct))
-            : await StartAsync(tx, item, action, effect, boundary.Control, now, ct);
+        var called = item.ExecutionId is null && item.ReplayOf is null ? [] : await effects.OfRequestAsync(tx, item.Id, ct);
+        if (called.Any(effect => effect.IsOpen) && !EffectRules.CanResolve(action))
+        {
+            return new(await RefuseAsync(tx, work, item, action, new ActionFailure(ErrorKind.OutcomeUnknown, "The call may have been carried out, and nothing tells whether it was."), ct));
+        }
+
+        var checkpoint = await checkpoints.TakeUpAsync(tx, item, ct);
+        return checkpoint.IsOk
+            ? await StartAsync(tx, item, new Begun(null) { Action = action, Effects = called, Checkpoint = checkpoint.Value, Control = boundary.Control }, now, ct)
+            : new(await RefuseAsync(tx, work, item, action, new ActionFailure(ErrorKind.CheckpointRefused, checkpoint.Problem.Title), ct));
     }
 
     private async Task<WorkOutcome> RefuseAsync(Transaction tx, WorkItem work, QueuedAction item, ActionDefinition? action, ActionFailure failure, CancellationToken ct)
     {
         executions.CloseInterrupted(tx, item.QueueId);
-        await FailAsync(tx, item, action, failure, ct);
+        await settle.FailAsync(tx, item, action, failure, ct);
         await work.SettleAsync(tx, new WorkOutcome.Done(), ct);
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }
 
-    private async Task<Begun> StartAsync(Transaction tx, QueuedAction item, ActionDefinition action, ActionEffect? effect, ExecutionControl? control, DateTimeOffset now, CancellationToken ct)
+    private async Task<Begun> StartAsync(Transaction tx, QueuedAction item, Begun begun, DateTimeOffset now, CancellationToken ct)
     {
+        var (action, effect) = (begun.Action!, begun.Effects.Count == 0 ? null : begun.Effects[0]);
         var done = await executions.CompletedAsync(tx, item.IdempotencyKey, ct);
-        var executionId = executions.Begin(tx, item, action, done?.ExecutionId);
-        if (done is null && action.ExecutionType == "http")
+        // A run that gave up its place between two steps is still the same attempt.
+        var goesOn = item.Status == QueueStatus.Ready && item.ExecutionId is { } begunAs && await executions.IsOpenAsync(tx, begunAs, ct);
+        var executionId = goesOn ? item.ExecutionId! : executions.Begin(tx, item, action, done?.ExecutionId);
+        if (done is null && action.ExecutionType == "http" && ForEach.Of(action) is null)
         {
             effects.Begin(tx, item, action, executionId);
         }
 
         var executing = await tx.SingleAsync<QueuedAction>(Sql.Start, [item.Id, executionId, now], ct);
-        events.Append(tx, ActionEvents.Of("action.attempted", executing, new { execution_id = executionId, attempt = executing.RetryCount + 1 }));
-        controls.Consume(tx, executing, control);
+        if (!goesOn)
+        {
+            events.Append(tx, ActionEvents.Of("action.attempted", executing, new { execution_id = executionId, attempt = executing.RetryCount + 1, checkpoint_id = begun.Checkpoint?.CheckpointId }));
+        }
+
+        controls.Consume(tx, executing, begun.Control);
         await listeners.TellAsync(tx, new ActionChange(executing, action), ct);
         if (done is not null)
         {
             log.Duplicate(item.ActionId, item.QueueId, done.ExecutionId);
         }
 
-        return new(null)
+        return begun with
         {
             // A replay of an open call goes out under that call's key.
-            Item = executing with { IdempotencyKey = effect?.IdempotencyKey ?? executing.IdempotencyKey },
-            Action = action,
-            Probe = effect is { IsOpen: true } ? EffectProbe.Of(action) : null,
+            Item = ForEach.Of(action) is null && effect is not null ? executing with { IdempotencyKey = effect.IdempotencyKey } : executing,
             Contact = await contacts.FindAsync(tx, item.ContactId, ct),
-            Control = control,
             Known = done is null ? null : new ActionResult(done.Result ?? Parameters.None) { ResponseStatus = done.ApiResponseStatus, ResponseBody = done.ApiResponseBody },
         };
     }
-
-    private async Task<WorkOutcome> SettleAsync(Transaction tx, WorkItem work, QueuedAction item, ActionDefinition action, ActionResult result, CancellationToken ct)
-    {
-        WorkOutcome outcome = new WorkOutcome.Done();
-        effects.Settle(tx, item.Id, result);
-        if (result.Failure is not { } failure)
-        {
-            executions.Complete(tx, item.ExecutionId!, result, acknowledgements.Expect(tx, action, item.ExecutionId!));
-            await CompleteAsync(tx, item, action, result, ct);
-        }
-        else
-        {
-            executions.Fail(tx, item.ExecutionId!, failure);
-            if ((result.Effect != "unknown" || EffectRules.CanResolve(action)) && item.Policy.Next(item.RetryCount + 1, failure.Kind, clock.GetUtcNow()) is { } next)
-            {
-                await RetryAsync(tx, item, action, failure, next, ct);
-                outcome = new WorkOutcome.Snooze(next - clock.GetUtcNow());
-            }
-            else
-            {
-                await FailAsync(tx, item, action, failure, ct);
-            }
-        }
-
-        await work.SettleAsync(tx, outcome, ct);
-        await tx.CommitAsync(ct);
-        return WorkOutcome.Settled;
-    }
-
-    private async Task CompleteAsync(Transaction tx, QueuedAction item, ActionDefinition action, ActionResult result, CancellationToken ct)
-    {
-        var completed = await tx.SingleAsync<QueuedAction>(Sql.Complete, [item.Id, clock.GetUtcNow(), result.Value], ct);
-        events.Append(tx, ActionEvents.Of("action.completed", completed, new { execution_id = item.ExecutionId, api_response_status = result.ResponseStatus }));
-        if (item.RollbackOf is { } undone)
-        {
-            executions.RolledBack(tx, undone, item.ActionId, item.ExecutionId!);
-        }
-
-        if (item.ReplayOf is not null)
-        {
-            deadLetters.ReplayCompleted(tx, item.QueueId);
-        }
-
-        await listeners.TellAsync(tx, new ActionChange(completed, action), ct);
-    }
-
-    private async Task RetryAsync(Transaction tx, QueuedAction item, ActionDefinition action, ActionFailure failure, DateTimeOffset next, CancellationToken ct)
-    {
-        var retrying = await tx.SingleAsync<QueuedAction>(Sql.Retry, [item.Id, clock.GetUtcNow(), next, Error(item, failure)], ct);
-        events.Append(tx, ActionEvents.Of("action.failed", retrying, new { execution_id = item.ExecutionId, error_type = failure.Kind, will_retry = true, next_retry_at = next }));
-        log.AttemptFailed(item.ActionId, item.QueueId, failure.Kind, next);
-        await listeners.TellAsync(tx, new ActionChange(retrying, action, failure), ct);
-    }
-
-    private async Task FailAsync(Transaction tx, QueuedAction item, ActionDefinition? action, ActionFailure failure, CancellationToken ct)
-    {
-        var failed = await tx.SingleAsync<QueuedAction>(Sql.Fail, [item.Id, clock.GetUtcNow(), Error(item, failure)], ct);
-        effects.Leave(tx, item.Id);
-        deadLetters.Add(tx, failed, ActionQueue.Text(item.Status), action?.Category, failure);
-        events.Append(tx, ActionEvents.Of("action.failed", failed, new { execution_id = item.ExecutionId, error_type = failure.Kind, will_retry = false }));
-        log.GaveUp(item.ActionId, item.QueueId, failure.Kind);
-        await listeners.TellAsync(tx, new ActionChange(failed, action, failure), ct);
-    }
-
-    private NpgsqlParameter Error(QueuedAction item, ActionFailure failure) =>
-        Json.Param(new[] { new { attempt = item.RetryCount + 1, error = failure.Message, type = failure.Kind, timestamp = clock.GetUtcNow() } });
 
     private sealed record Begun(WorkOutcome? Outcome)
     {
@@ -265,8 +168,11 @@ internal sealed class ExecuteAction(
         internal Contact? Contact { get; init; }
         internal ExecutionControl? Control { get; init; }
 
-        /// <summary>To be asked before anything is called.</summary>
-        internal EffectProbe? Probe { get; init; }
+        /// <summary>What the request goes on from.</summary>
+        internal ExecutionCheckpoint? Checkpoint { get; init; }
+
+        /// <summary>The calls that were made before this attempt.</summary>
+        internal IReadOnlyList<ActionEffect> Effects { get; init; } = [];
 
         /// <summary>What an earlier execution of the same idempotency key brought.</summary>
         internal ActionResult? Known { get; init; }
@@ -279,26 +185,6 @@ internal sealed class ExecuteAction(
         internal const string Start =
             """
             UPDATE actions.action_queue SET status = 'executing', started_at = $3, execution_id = $2, next_retry_at = NULL
-            WHERE id = $1
-            RETURNING *
-            """;
-
-        internal const string Complete =
-            "UPDATE actions.action_queue SET status = 'completed', completed_at = $2, result = $3 WHERE id = $1 RETURNING *";
-
-        internal const string Retry =
-            """
-            UPDATE actions.action_queue
-            SET status = 'retrying', retry_count = retry_count + 1, last_retry_at = $2, next_retry_at = $3, retry_errors = retry_errors || $4::jsonb
-            WHERE id = $1
-            RETURNING *
-            """;
-
-        internal const string Fail =
-            """
-            UPDATE actions.action_queue
-            SET status = 'failed', retry_count = least(retry_count + 1, max_retries), last_retry_at = $2, next_retry_at = NULL, completed_at = $2,
-                retry_errors = retry_errors || $3::jsonb
             WHERE id = $1
             RETURNING *
             """;

@@ -10,16 +10,20 @@ public enum BackoffStrategy
     Exponential,
 }
 
-/// <summary>How often and how late a failed action is tried again, and after which kinds of error at all.</summary>
-public sealed record RetryPolicy(int MaxRetries, BackoffStrategy BackoffStrategy, int InitialDelaySeconds, int MaxDelaySeconds, string[] RetryOnErrors)
+/// <summary>
+/// How often and how late a failed action is tried again, and after which kinds of error at all. <see cref="Jitter"/>: the part of a delay, 0 to 1,
+/// by which chance may shorten it, so that what failed together does not come back together.
+/// </summary>
+public sealed record RetryPolicy(
+    int MaxRetries, BackoffStrategy BackoffStrategy, int InitialDelaySeconds, int MaxDelaySeconds, string[] RetryOnErrors, double Jitter = 0)
 {
     public static readonly RetryPolicy Default = new(3, BackoffStrategy.Exponential, 2, 60, ErrorKind.Transient);
 
     /// <summary>After the <paramref name="failures"/>th failure: when to try again, or null when it was the last try.</summary>
-    public DateTimeOffset? Next(int failures, string errorKind, DateTimeOffset now) =>
-        failures >= MaxRetries || !RetryOnErrors.Contains(errorKind, StringComparer.Ordinal) ? null : now + Delay(failures);
+    public DateTimeOffset? Next(int failures, string errorKind, DateTimeOffset now, double random = 0) =>
+        failures >= MaxRetries || !RetryOnErrors.Contains(errorKind, StringComparer.Ordinal) ? null : now + Delay(failures, random);
 
-    internal TimeSpan Delay(int failures) => TimeSpan.FromSeconds(BackoffStrategy switch
+    internal TimeSpan Delay(int failures, double random = 0) => (1 - (Jitter * random)) * TimeSpan.FromSeconds(BackoffStrategy switch
     {
         BackoffStrategy.None => 0,
         BackoffStrategy.Fixed => Math.Min(InitialDelaySeconds, MaxDelaySeconds),
@@ -49,6 +53,12 @@ public static class ErrorKind
 
     /// <summary>Whether the call was carried out cannot be found out without a person.</summary>
     public const string OutcomeUnknown = "outcome_unknown";
+
+    /// <summary>The request may not go on from its checkpoint.</summary>
+    public const string CheckpointRefused = "checkpoint_refused";
+
+    /// <summary>An operator stopped the attempt between two steps.</summary>
+    public const string Stopped = "stopped";
 
     public static readonly string[] Transient = [Timeout, ApiError, NetworkError];
 
