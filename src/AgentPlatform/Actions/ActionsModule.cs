@@ -33,9 +33,9 @@ public sealed class ActionsOptions
     [Range(1, 365)]
     public int CheckpointDays { get; set; } = 7;
 
-    /// <summary>Minutes without a sign of life after which an executing request is looked after. Default 10, which is longer than any call.</summary>
-    [Range(6, 24 * 60)]
-    public int StuckMinutes { get; set; } = 10;
+    /// <summary>Minutes without a sign of life after which an executing request is looked after. Default 15, which is longer than any call.</summary>
+    [Range(13, 24 * 60)]
+    public int StuckMinutes { get; set; } = 15;
 
     /// <summary>
     /// The secret's value, only for a tenant and a host it was made for: an entry that points elsewhere must not carry it away.
@@ -92,13 +92,13 @@ public static class ActionsModule
         services.AddWorkHandler<ExpireApproval>(RequestApproval.TimeoutKind);
         services.AddWorkHandler<SettleAbandoned>(AbandonedEffects.WorkKind, kind => kind.MaxAttempts = 8);
         services.AddWorkHandler<EscalateFailure>(EscalateFailure.WorkKind, kind => kind.MaxAttempts = 8);
-        // A failed call is retried by the row's own policy; the engine's attempts count crashes of our side only. An action may
-        // take five minutes.
         services.AddWorkHandler<EndAcknowledgementWait>(AcknowledgementKind);
+        // A failed call is retried by the row's own policy; the engine's attempts count crashes of our side only. A call may take five
+        // minutes, and the question before it as long.
         return services.AddWorkHandler<ExecuteAction>(WorkKind, kind =>
         {
             kind.MaxAttempts = 25;
-            kind.Timeout = TimeSpan.FromMinutes(6);
+            kind.Timeout = TimeSpan.FromMinutes(12);
         });
     }
 

@@ -36,6 +36,9 @@ public sealed record ActionApproval
     public string TimeoutAction { get; init; } = "";
     public JsonElement Decisions { get; init; }
     public JsonElement Delegations { get; init; }
+
+    /// <summary>Who was asked to reply, and over which channel.</summary>
+    public JsonElement Told { get; init; }
     public DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset UpdatedAt { get; init; }
 

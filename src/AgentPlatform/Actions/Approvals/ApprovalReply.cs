@@ -20,6 +20,6 @@ internal sealed partial record ApprovalReply(bool Approves, string Code, string?
         return new(match.Groups["yes"].Success, match.Groups["code"].Value, reason.Length == 0 ? null : reason.Length > LongestReason ? reason[..LongestReason] : reason);
     }
 
-    [GeneratedRegex(@"^\W*(?:(?<yes>approved?|yes|ok(?:ay)?)|rejected?|no|deny|denied)\W+(?<code>\d{6})(?!\d)[\s.,:;!-]*(?<reason>.*)$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.Singleline | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^\W*(?:(?<yes>approved?|yes|ok(?:ay)?)|reject(?:ed)?|no|deny|denied)\W+(?<code>\d{6})(?!\d)[\s.,:;!-]*(?<reason>.*)$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.Singleline | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Answer();
 }

@@ -31,3 +31,16 @@ CREATE INDEX idx_approval_codes_hash ON actions.approval_codes (tenant_id, code_
 CREATE INDEX idx_approval_codes_user ON actions.approval_codes (user_id);
 
 SELECT kernel.protect('actions.approval_codes');
+
+-- Who was told, and over what, is part of an approval as it is shown.
+CREATE OR REPLACE VIEW actions.approvals WITH (security_invoker = true) AS
+SELECT a.*,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('user_id', d.user_id, 'decision', d.decision, 'via', d.via, 'edits', d.edits,
+                                                     'reason', d.reason, 'decided_at', d.decided_at) ORDER BY d.decided_at)
+                 FROM actions.approval_decisions d WHERE d.approval_id = a.id), '[]') AS decisions,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('from_user', g.from_user, 'to_user', g.to_user, 'delegated_at', g.delegated_at) ORDER BY g.delegated_at)
+                 FROM actions.approval_delegations g WHERE g.approval_id = a.id), '[]') AS delegations,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('user_id', c.user_id, 'channel', c.channel, 'told_at', c.created_at, 'answered_at', c.answered_at,
+                                                     'wrong_answers', c.wrong_answers) ORDER BY c.created_at, c.id)
+                 FROM actions.approval_codes c WHERE c.approval_id = a.id), '[]') AS told
+FROM actions.action_approvals a;

@@ -50,6 +50,8 @@ public sealed class ReplyTests : IAsyncLifetime
         Assert.Equal("Thank you. refund is approved and will run.", await TextAsync(Ann, $"Approve {ann}"));
 
         Assert.Equal("approved", (await ApprovalAsync(approval.Id)).Status);
+        Assert.Equal([("sms", true), ("sms", false)], (await ApprovalAsync(approval.Id)).Told.EnumerateArray()
+            .Select(t => (t.GetProperty("channel").GetString()!, t.GetProperty("answered_at").ValueKind != System.Text.Json.JsonValueKind.Null)));
         var vote = Assert.Single((await ApprovalAsync(approval.Id)).Decisions.EnumerateArray());
         Assert.Equal((_stage.Tenant.OwnerId, "approve", "reply"), (vote.GetProperty("user_id").GetGuid(), vote.GetProperty("decision").GetString(), vote.GetProperty("via").GetString()));
         Assert.Equal("completed", await StatusAsync(approval));

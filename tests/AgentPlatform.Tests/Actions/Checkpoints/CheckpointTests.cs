@@ -111,7 +111,7 @@ public sealed class CheckpointTests : IAsyncLifetime
         // The sign of life is the later of the two.
         await _talk.InAsync(tx => tx.ExecuteAsync("UPDATE actions.action_queue SET started_at = started_at - interval '1 hour'", [], default));
         Assert.Equal(0, await recovery.RunAsync(default));
-        _clock.Advance(TimeSpan.FromMinutes(11));
+        _clock.Advance(TimeSpan.FromMinutes(16));
         await _talk.InAsync(tx => tx.ExecuteAsync("UPDATE work.items SET state = 'running', finished_at = NULL, owner = gen_random_uuid(), lease_until = now() + interval '1 minute' WHERE kind = 'actions.execute'", [], default));
         Assert.Equal(0, await recovery.RunAsync(default));
         await _talk.InAsync(tx => tx.ExecuteAsync("DELETE FROM work.items WHERE kind = 'actions.execute'", [], default));
