@@ -284,31 +284,6 @@ public sealed class ActionQueue
     }
 }
 
-/// <summary>A merged contact's unfinished requests go on as the other's; what is over stays as it was.</summary>
-internal sealed class MergedRequests : IContactMergeParticipant
-{
-    public Task MoveAsync(Transaction tx, Guid from, Guid into, CancellationToken ct) => tx.ExecuteAsync(Sql.Move, [from, into], ct);
-
-    private static class Sql
-    {
-        internal const string Move = "UPDATE actions.action_queue SET contact_id = $2 WHERE contact_id = $1 AND status NOT IN ('completed', 'failed', 'cancelled')";
-    }
-}
-
 internal sealed record QueueFilter(string? Status, Guid? AgentId, Guid? SessionId);
 
 internal sealed record ActionWork(Guid Id);
-
-/// <summary>What parameters and eligibility make of a request: blocked before pending, pending before ready.</summary>
-internal sealed record RequestState(QueueStatus Status, ParameterCheck Check, Blocked? Blocked, JsonElement Params)
-{
-    internal static RequestState Decide(ParameterCheck check, Blocked? blocked, JsonElement values) => new(
-        blocked is not null ? QueueStatus.Blocked : check.IsComplete ? QueueStatus.Ready : QueueStatus.Pending, check, blocked, values);
-}
-
-internal static class ActionEvents
-{
-    internal static NewEvent Of(string type, QueuedAction item, object details) => new(type, "conversation", item.ConversationId,
-        new { queue_id = item.QueueId, action_id = item.ActionId, intent_id = item.IntentId, turn_number = item.TurnNumber, details })
-    { CreatedBy = "actions" };
-}

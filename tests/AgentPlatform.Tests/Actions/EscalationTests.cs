@@ -78,6 +78,8 @@ public sealed class EscalationTests : IAsyncLifetime
     [InlineData("""{"body": {}}""")]
     [InlineData("""{"endpoint": "https://x.test/", "body": {"a": "{{{raw}}}"}}""")]
     [InlineData("7")]
+    [InlineData("""{"endpoint": "https://x.test/", "auth_type": "bearer"}""")]
+    [InlineData("""{"endpoint": "https://x.test/", "auth_type": "magic"}""")]
     public void An_escalation_must_be_one_that_can_be_made(string escalation) =>
         Assert.Contains("escalation", RegistryRules.Errors(Ship with { ApiEndpoint = "https://x.test/", Escalation = JsonDocument.Parse(escalation).RootElement }).Keys);
 

@@ -10,10 +10,11 @@ namespace AgentPlatform.Actions.Aftermath;
 
 /// <summary>
 /// Where an action that was given up is reported by itself: a POST to <see cref="Endpoint"/> (a URL with a literal host; templates see
-/// <c>dead_letter</c>) whose answer holds the ticket's id at <see cref="TicketId"/>, default <c>ticket_id</c>. Authentication is the action's own.
+/// <c>dead_letter</c>) whose answer holds the ticket's id at <see cref="TicketId"/>, default <c>ticket_id</c>. <see cref="AuthType"/> and
+/// <see cref="Auth"/> are as an entry's <c>api_auth_type</c> and <c>api_auth</c>; default none.
 /// <see cref="Idempotent"/>: the endpoint honours our Idempotency-Key, and may be called again when an answer was lost.
 /// </summary>
-internal sealed record EscalationPolicy(string? Endpoint, JsonElement? Body, string? TicketId, bool Idempotent = false)
+internal sealed record EscalationPolicy(string? Endpoint, JsonElement? Body, string? TicketId, string? AuthType, JsonElement? Auth, bool Idempotent = false)
 {
     internal static EscalationPolicy? Of(ActionDefinition? action) =>
         action?.Escalation is { ValueKind: JsonValueKind.Object } json ? Json.Read<EscalationPolicy>(json) : null;
@@ -27,11 +28,16 @@ internal sealed record EscalationPolicy(string? Endpoint, JsonElement? Body, str
 
         if (RegistryRules.TryRead<EscalationPolicy>(json) is not { } policy)
         {
-            yield return ("escalation", "Must be an object with endpoint, body, ticket_id and idempotent.");
+            yield return ("escalation", "Must be an object with endpoint, body, ticket_id, auth_type, auth and idempotent.");
         }
         else if (!RegistryRules.HasLiteralHost(policy.Endpoint))
         {
             yield return ("escalation", "endpoint must be an http(s) URL whose host is literal; expressions may follow after it.");
+        }
+        else if (policy.AuthType is { } type && (!RegistryRules.AuthTypes.Contains(type, StringComparer.Ordinal)
+            || (type != "none" && JsonPath.Find(policy.Auth ?? Parameters.None, "secret") is not { ValueKind: JsonValueKind.String })))
+        {
+            yield return ("escalation", $"auth_type must be one of {string.Join(", ", RegistryRules.AuthTypes)}, and auth must name the secret: {{\"secret\": \"name\"}}.");
         }
         else if (RegistryRules.Strings(policy.Body ?? Parameters.None).Prepend(policy.Endpoint!).Select(Templates.Error).FirstOrDefault(error => error is not null) is { } message)
         {
@@ -90,7 +96,17 @@ internal sealed class EscalateFailure(
             return null;
         }
 
-        var call = action with { ApiMethod = "POST", ApiEndpoint = policy.Endpoint, ApiBody = policy.Body, ApiHeaders = Parameters.None, SuccessCriteria = null, FailureCriteria = null };
+        var call = action with
+        {
+            ApiMethod = "POST",
+            ApiEndpoint = policy.Endpoint,
+            ApiBody = policy.Body,
+            ApiHeaders = Parameters.None,
+            ApiAuthType = policy.AuthType ?? "none",
+            ApiAuth = policy.Auth ?? Parameters.None,
+            SuccessCriteria = null,
+            FailureCriteria = null,
+        };
         var report = Json.Of(letter);
         var reported = item with { IdempotencyKey = $"{letter.DlqId}:escalation", ParamsCollected = report };
         effects.BeginEscalation(tx, reported, call);

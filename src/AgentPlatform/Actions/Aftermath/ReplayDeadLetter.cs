@@ -87,7 +87,11 @@ internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queu
             open.ForEach(effect => effects.NotHappened(tx, effect));
         }
 
-        effects.Continue(tx, GoesOn(called, how), queued, StepPlan.Of(action!, values) is { } plan ? Json.Of(plan.Elements) : null);
+        if (GoesOn(called, how) is { Count: > 0 } goesOn)
+        {
+            effects.Continue(tx, goesOn, queued, StepPlan.Of(action!, values) is { } plan ? Json.Of(plan.Elements) : null);
+        }
+
         tx.Post(Sql.Replayed, letter.DlqId, queued.QueueId, clock.GetUtcNow());
         return queued;
     }

@@ -66,7 +66,10 @@ internal sealed class RunSteps(
     {
         var (run, now) = (progress.Run, clock.GetUtcNow());
         await using var tx = database.Begin(Actor.System(work.TenantId));
-        if (await tx.FindAsync<QueuedAction>(Sql.LockMine, [run.Item.Id, run.Item.ExecutionId], ct) is not { } item)
+        tx.Gather();
+        var (mine, told) = (tx.FindAsync<QueuedAction>(Sql.LockMine, [run.Item.Id, run.Item.ExecutionId], ct), controls.FindAsync(tx, run.Item.Id, ct));
+        await tx.AskAsync(ct);
+        if (await mine is not { } item)
         {
             throw new LeaseLostException(work);
         }
@@ -91,7 +94,7 @@ internal sealed class RunSteps(
             return Turn.End(new ActionResult(run.Plan.Result(progress.Results)));
         }
 
-        if (await StopAsync(tx, work, item, progress, now, ct))
+        if (await StopAsync(tx, work, item, progress, await told, now, ct))
         {
             return Turn.End(null);
         }
@@ -121,9 +124,9 @@ internal sealed class RunSteps(
     }
 
     /// <summary>True when the run ends here: an operator has paused or cancelled it, or its shift is over.</summary>
-    private async Task<bool> StopAsync(Transaction tx, WorkItem work, QueuedAction item, Progress progress, DateTimeOffset now, CancellationToken ct)
+    private async Task<bool> StopAsync(Transaction tx, WorkItem work, QueuedAction item, Progress progress, ExecutionControl? control, DateTimeOffset now, CancellationToken ct)
     {
-        if (await controls.FindAsync(tx, item.Id, ct) is { ControlState: "paused" or "cancelled" } control)
+        if (control is { ControlState: "paused" or "cancelled" })
         {
             item = Write(tx, item, progress, "manual");
             executions.Fail(tx, item.ExecutionId!, new ActionFailure(ErrorKind.Stopped, $"An operator has {control.ControlState} it."));

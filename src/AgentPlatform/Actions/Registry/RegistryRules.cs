@@ -12,7 +12,7 @@ namespace AgentPlatform.Actions.Registry;
 internal static partial class RegistryRules
 {
     private static readonly string[] ExecutionTypes = ["http", "reply", "set_field", "handoff"];
-    private static readonly string[] AuthTypes = ["none", "bearer", "basic", "api_key"];
+    internal static readonly string[] AuthTypes = ["none", "bearer", "basic", "api_key"];
     private static readonly string[] Methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     private static readonly string[] Priorities = ["low", "normal", "high", "critical"];
     private static readonly string[] ResponseTypes = ["text", "list", "none"];

@@ -13,7 +13,7 @@ namespace AgentPlatform.Brain.Approvals;
 
 /// <summary>
 /// Asks the approvers of an action where they are: by text message, else by e-mail, over the agent's own channels and through the outbox like
-/// everything that leaves. Each gets a code of their own to reply with. Whoever can be reached by neither finds the question in the console.
+/// everything that leaves. Each gets a code of their own to reply with. Whoever can be reached by neither, or wants to hear from neither, finds the question in the console.
 /// </summary>
 internal sealed class TellApprovers(
     Database database, ApprovalCodes codes, MemberDirectory members, ChannelDirectory channels, ContactDirectory contacts, ConversationLog conversations, Outbox outbox) : IWorkHandler
@@ -43,6 +43,7 @@ internal sealed class TellApprovers(
         {
             if (address is null || !ContactDirectory.TryNormalize(new ChannelAddress(channel, address), out var at)
                 || await channels.RouteAsync(tx, null, notice.AgentId, channel, ct) is not { Refusal: null } route
+                || await HasOptedOutAsync(tx, at, ct)
                 || await codes.IssueAsync(tx, approval.Id, member.UserId, at.Channel, at.Address, ct) is not { } code)
             {
                 continue;
@@ -59,6 +60,9 @@ internal sealed class TellApprovers(
             return;
         }
     }
+
+    private async Task<bool> HasOptedOutAsync(Transaction tx, ChannelAddress at, CancellationToken ct) =>
+        await contacts.FindByAddressAsync(tx, at, ct) is { } known && await contacts.IsOptedOutAsync(tx, known.Id, at.Channel, ct);
 
     /// <summary>Pure: what is asked, and how to answer.</summary>
     internal static string Question(ActionApproval approval, string code)

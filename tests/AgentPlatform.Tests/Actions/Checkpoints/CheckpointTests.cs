@@ -6,6 +6,7 @@ using AgentPlatform.Actions.Execution;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Tests.Brain;
+using AgentPlatform.Work;
 using Microsoft.Extensions.DependencyInjection;
 using static AgentPlatform.Tests.Actions.Checkpoints.Invitations;
 
@@ -90,6 +91,31 @@ public sealed class CheckpointTests : IAsyncLifetime
         Assert.Equal([("failed", "interrupted"), ("completed", null)], (await _talk.ExecutionsAsync()).Select(run => (run.Status, run.ErrorType)));
         Assert.Equal(4, (await _talk.ItemAsync(item)).Result!.Value.GetProperty("count").GetInt32());
         Assert.All(await EffectsAsync(item), effect => Assert.Equal("happened", effect.Status));
+    }
+
+    [Fact]
+    public async Task A_contact_names_the_elements_in_a_sentence()
+    {
+        await _talk.OfferAsync(Invite with { ParamValidation = Json.Of(new { guests = new { type = "array", extract = new[] { "invite the guests {value}" } } }) });
+        _talk.Endpoint.Answers(200, "{}");
+
+        await _talk.SayAsync("please invite the guests ann, bob lee, cid.");
+
+        Assert.Equal(["\"ann\"", "\"bob lee\"", "\"cid\""], _talk.Endpoint.Requests.Select(r => r.Body));
+    }
+
+    [Fact]
+    public async Task A_worker_that_lost_the_request_makes_no_further_call()
+    {
+        await _talk.OfferAsync(Invite);
+        _talk.Endpoint.Does(() => _talk.Platform.DrainAsync(), 200).Answers(200, "{}");
+        var item = await _talk.OrderAsync("ann", "bob");
+
+        var lost = new WorkItem(1, _talk.Actor.TenantId, ActionsModule.WorkKind, item.Id.ToString(), Json.Of(new ActionWork(item.Id)), 1, 25, 0, 1, item.AddedAt);
+        await Assert.ThrowsAsync<LeaseLostException>(() => _talk.Platform.Get<ExecuteAction>().HandleAsync(lost, default));
+
+        Assert.Equal(["0", "0", "1"], _talk.Called());
+        Assert.Equal(["failed", "completed"], (await _talk.ExecutionsAsync()).Select(run => run.Status));
     }
 
     [Fact]
