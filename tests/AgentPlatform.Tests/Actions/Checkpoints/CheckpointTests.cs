@@ -107,12 +107,32 @@ public sealed class CheckpointTests : IAsyncLifetime
     [Fact]
     public async Task A_worker_that_lost_the_request_makes_no_further_call()
     {
-        await _talk.OfferAsync(Invite);
-        _talk.Endpoint.Does(() => _talk.Platform.DrainAsync(), 200).Answers(200, "{}");
+        await _talk.OfferAsync(Invite with { TimeoutSeconds = 60 });
+        var (arrived, release) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var other = Task.FromResult(0);
+        _talk.Endpoint
+            .Does(
+                () =>
+                {
+                    other = _talk.Platform.DrainAsync();
+                    return arrived.Task;
+                },
+                200)
+            .Answers(200, "{}")
+            .Does(
+                () =>
+                {
+                    arrived.SetResult();
+                    return release.Task;
+                },
+                200);
         var item = await _talk.OrderAsync("ann", "bob");
 
+        // The other one is in its second step when this one has the answer to its first.
         var lost = new WorkItem(1, _talk.Actor.TenantId, ActionsModule.WorkKind, item.Id.ToString(), Json.Of(new ActionWork(item.Id)), 1, 25, 0, 1, item.AddedAt);
         await Assert.ThrowsAsync<LeaseLostException>(() => _talk.Platform.Get<ExecuteAction>().HandleAsync(lost, default));
+        release.SetResult();
+        await other;
 
         Assert.Equal(["0", "0", "1"], _talk.Called());
         Assert.Equal(["failed", "completed"], (await _talk.ExecutionsAsync()).Select(run => run.Status));
