@@ -21,13 +21,15 @@ internal static class ValidateCommand
                 return 1;
             }
 
+            var missing = await services.GetRequiredService<SchemaInventory>().MissingAsync(ct);
+            Report("Schema", missing.Count == 0 ? "every table, column, function, trigger and policy of the migrations is there" : null, missing.Select(m => $"{m} is missing"));
             var source = services.GetRequiredService<NpgsqlDataSource>();
             var tables = await CountAsync(source, Sql.TenantTables, ct);
             var open = await ListAsync(source, Sql.Unprotected, ct);
             Report("Row level security", open.Count == 0 ? $"forced, with policies, on all {tables} tenant-owned tables" : null, open);
             var powers = await ListAsync(source, Sql.TooMighty, ct);
             Report("Roles", powers.Count == 0 ? "no role of the platform can bypass row level security" : null, powers);
-            return open.Count + powers.Count == 0 ? 0 : 1;
+            return missing.Count + open.Count + powers.Count == 0 ? 0 : 1;
         });
         return command;
     }

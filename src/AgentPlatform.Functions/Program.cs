@@ -4,6 +4,7 @@ using AgentPlatform.Functions;
 
 var builder = FunctionsApplication.CreateBuilder(args);
 builder.ConfigureFunctionsWebApplication();
+builder.UseMiddleware<JobMiddleware>();
 builder.Services.AddAgentPlatform(builder.Configuration);
 builder.Services.AddConsole();
 builder.Services.AddSingleton<Pipelines>();

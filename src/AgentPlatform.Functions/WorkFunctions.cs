@@ -7,6 +7,8 @@ namespace AgentPlatform.Functions;
 /// <summary>What sets the work engine going: a nudge, and a timer for the nudges that were lost.</summary>
 public sealed class WorkFunctions(WorkRunner runner, WorkRetention retention, WorkMetrics metrics, IHostApplicationLifetime host, ILogger<WorkFunctions> log)
 {
+    private static readonly TimeSpan MaxDrain = TimeSpan.FromMinutes(3);
+
     [Function("WorkReady")]
     public Task WorkReady([QueueTrigger("work-ready")] string nudge, CancellationToken ct) => DrainAsync(ct);
 
@@ -27,10 +29,12 @@ public sealed class WorkFunctions(WorkRunner runner, WorkRetention retention, Wo
     [Function("WorkObserve")]
     public Task WorkObserve([TimerTrigger("*/15 * * * * *", UseMonitor = false)] TimerInfo timer, CancellationToken ct) => metrics.ObserveAsync(ct);
 
-    // A drain goes on while work is due. When the host stops it claims no more, and what runs may finish.
+    // A drain goes on while work is due, but not for ever: the host ends a function that outlives its functionTimeout, and everything that
+    // runs in it. After a while, or when the host stops, it claims no more, and what runs may finish; the next nudge or sweep goes on.
     private async Task DrainAsync(CancellationToken ct)
     {
         using var stopping = CancellationTokenSource.CreateLinkedTokenSource(ct, host.ApplicationStopping);
+        stopping.CancelAfter(MaxDrain);
         await runner.DrainAsync(stopping.Token);
     }
 }

@@ -11,8 +11,10 @@ using AgentPlatform.Events;
 using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
 using AgentPlatform.Messaging;
+using AgentPlatform.Operations;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
+using AgentPlatform.Telemetry;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
@@ -28,7 +30,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Tenancy", "Identity", "Events", "Work", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Brain", "Demo" }
+        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Brain", "Demo" }
             .Select(module => (module, Self)),
     ];
 
@@ -36,6 +38,7 @@ public static class AgentPlatformModules
     {
         services.AddSingleton(MigrationSet.FromResources(Schemas));
         services.AddKernel().AddPostgres().AddWork(configuration).AddApi(IdentityModule.UseIdentity, MapAgentPlatform);
+        services.AddTelemetry(configuration).AddOperations();
         services.AddTenancy().AddIdentity().AddEvents();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
         services.AddActions().AddBrain();
@@ -46,6 +49,7 @@ public static class AgentPlatformModules
     /// <summary>Every module's part of the API, under <c>/api/v1</c>.</summary>
     private static void MapAgentPlatform(IEndpointRouteBuilder v1)
     {
+        v1.MapOperations();
         v1.MapTenancy();
         v1.MapIdentity();
         v1.MapEvents();

@@ -44,7 +44,8 @@ public sealed class TestPlatform : IAsyncDisposable
         return Start(database, connection.ConnectionString, configure, [("Postgres:Pooler", "transaction")]);
     }
 
-    private static TestPlatform Start(TestDatabase database, string connectionString, Action<IServiceCollection>? configure, (string Key, string Value)[] settings)
+    /// <summary>Over a database that is there, by a connection string of the test's own.</summary>
+    public static TestPlatform Start(TestDatabase database, string connectionString, Action<IServiceCollection>? configure, params (string Key, string Value)[] settings)
     {
         var configuration = new ConfigurationBuilder()
             .AddInMemoryCollection([new("ConnectionStrings:AgentPlatform", connectionString), .. settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value))])

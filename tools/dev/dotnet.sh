@@ -30,7 +30,7 @@ lint() {
   say "Linting"
   dotnet format whitespace AgentPlatform.sln --no-restore --verify-no-changes || failed=1
   if have shellcheck; then
-    shellcheck -x dev .ci/run tools/dev/*.sh || failed=1
+    shellcheck -x dev .ci/run tools/dev/*.sh infra/hooks/*.sh .github/*.sh || failed=1
   else
     say "shellcheck is not installed: shell scripts were not checked"
   fi

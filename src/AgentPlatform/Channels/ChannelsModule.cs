@@ -5,6 +5,7 @@ using AgentPlatform.Channels.Email;
 using AgentPlatform.Channels.Manage;
 using AgentPlatform.Channels.Twilio;
 
+using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -56,7 +57,7 @@ public static class ChannelsModule
         services.AddSingleton<ChannelGateway>().AddSingleton<InboundIntake>().AddSingleton<InboundMessages>();
         services.AddSingleton(p => new WebhookEndpoints(
             p.GetRequiredService<InboundIntake>(), p.GetRequiredService<DeliveryReports>(), p.GetRequiredService<PublicAddress>(),
-            p.GetRequiredService<TwilioInbound>(), p.GetRequiredService<EmailInbound>(), p.GetRequiredService<CustomInbound>()));
+            p.GetRequiredService<TwilioInbound>(), p.GetRequiredService<EmailInbound>(), p.GetRequiredService<CustomInbound>(), p.GetRequiredService<ForegroundLoad>()));
         services.AddSingleton<TwilioInbound>().AddSingleton<EmailInbound>().AddSingleton<CustomInbound>();
         services.AddSingleton<ChannelDirectory>().AddSingleton<OutboundLog>().AddSingleton<DeliveryReports>().AddSingleton<WebhookAttempts>();
         services.AddProviders();

@@ -17,9 +17,11 @@ public sealed class WebhookEndpoints
     private readonly TwilioInbound _twilio;
     private readonly EmailInbound _email;
     private readonly CustomInbound _custom;
+    private readonly ForegroundLoad _load;
 
-    internal WebhookEndpoints(InboundIntake intake, DeliveryReports reports, PublicAddress address, TwilioInbound twilio, EmailInbound email, CustomInbound custom) =>
-        (_intake, _reports, _address, _twilio, _email, _custom) = (intake, reports, address, twilio, email, custom);
+    internal WebhookEndpoints(
+        InboundIntake intake, DeliveryReports reports, PublicAddress address, TwilioInbound twilio, EmailInbound email, CustomInbound custom, ForegroundLoad load) =>
+        (_intake, _reports, _address, _twilio, _email, _custom, _load) = (intake, reports, address, twilio, email, custom, load);
 
     /// <summary><c>POST /webhooks/twilio/{token}/sms</c></summary>
     public Task<IResult> TwilioSmsAsync(HttpRequest request, string token, CancellationToken ct) => ReceiveAsync(_twilio, request, token, ct);
@@ -46,6 +48,7 @@ public sealed class WebhookEndpoints
 
     private async Task<IResult> ReceiveAsync(IInboundAdapter adapter, HttpRequest request, string token, CancellationToken ct)
     {
+        using var caller = _load.Enter();
         var call = await ReadAsync(adapter, request, ct);
         if (!call.IsOk)
         {

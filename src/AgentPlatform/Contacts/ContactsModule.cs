@@ -1,3 +1,4 @@
+using AgentPlatform.Operations;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -7,6 +8,7 @@ public static class ContactsModule
 {
     public static IServiceCollection AddContacts(this IServiceCollection services)
     {
+        services.AddSingleton<IHealthSource, ContactHealth>();
         services.AddSingleton<ProfileFields>();
         services.AddSingleton<Consents>();
         services.AddSingleton<Priorities>();

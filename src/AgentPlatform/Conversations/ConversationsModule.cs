@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Contacts;
+using AgentPlatform.Operations;
 using AgentPlatform.Schedules;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -26,6 +27,7 @@ public static class ConversationsModule
     public static IServiceCollection AddConversations(this IServiceCollection services)
     {
         services.AddOptions<ConversationsOptions>().BindConfiguration("Conversations").ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<IHealthSource, ConversationHealth>();
         services.AddSingleton<AuditLog>();
         services.AddSingleton<SessionStore>();
         services.AddSingleton<TurnLog>();

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
@@ -15,11 +16,34 @@ public sealed class EventStore
     private readonly EventAnnouncer _announcer;
     private readonly TimeProvider _clock;
 
+    /// <summary>What a transaction has appended and not yet sent.</summary>
+    private readonly ConditionalWeakTable<Transaction, List<(Guid Id, NewEvent Event)>> _unsent = [];
+
     internal EventStore(WorkQueue work, EventConsumers consumers, EventAnnouncer announcer, TimeProvider clock) =>
         (_work, _consumers, _announcer, _clock) = (work, consumers, announcer, clock);
 
-    /// <summary>Travels with the caller's next round trip.</summary>
-    public void Append(Transaction tx, NewEvent e) => Append(tx, e, version: null);
+    /// <summary>Travels with the commit, all events of the transaction in one statement; one that names its id is sent at once, to be stored once.</summary>
+    public void Append(Transaction tx, NewEvent e)
+    {
+        if (e.EventId is not null)
+        {
+            Send(tx, e, version: null);
+            return;
+        }
+
+        var id = _clock.NewId();
+        if (_unsent.TryGetValue(tx, out var unsent))
+        {
+            unsent.Add((id, e));
+        }
+        else
+        {
+            _unsent.Add(tx, [(id, e)]);
+            tx.BeforeCommit(() => SendAll(tx));
+        }
+
+        Tell(tx, id, e.EventType);
+    }
 
     /// <summary>
     /// Appends as version <paramref name="expected"/> + 1 and returns that version, or a conflict when the aggregate has moved on
@@ -27,6 +51,7 @@ public sealed class EventStore
     /// </summary>
     public async Task<Result<int>> AppendExpectingAsync(Transaction tx, NewEvent e, int expected, CancellationToken ct)
     {
+        SendAll(tx);
         var current = await tx.SingleAsync<int>(Sql.Lock, [tx.TenantId, e.AggregateType, e.AggregateId], ct);
         if (e.EventId is { } id && await tx.FindAsync<int?>(Sql.VersionOf, [tx.TenantId, id], ct) is { } stored)
         {
@@ -38,32 +63,63 @@ public sealed class EventStore
             return Problem.Conflict("version_conflict", "The aggregate has changed since it was read.", $"It is at version {current}, not {expected}.");
         }
 
-        Append(tx, e, expected + 1);
+        Send(tx, e, expected + 1);
         return expected + 1;
     }
 
     /// <summary>All events of an aggregate in version order, archived ones included, after version <paramref name="after"/>.</summary>
-    public Task<IReadOnlyList<StoredEvent>> ReplayAsync(Transaction tx, string aggregateType, Guid aggregateId, CancellationToken ct, int after = 0) =>
-        tx.QueryAsync<StoredEvent>(Sql.Replay, [tx.TenantId, aggregateType, aggregateId, after], ct);
+    public Task<IReadOnlyList<StoredEvent>> ReplayAsync(Transaction tx, string aggregateType, Guid aggregateId, CancellationToken ct, int after = 0)
+    {
+        SendAll(tx);
+        return tx.QueryAsync<StoredEvent>(Sql.Replay, [tx.TenantId, aggregateType, aggregateId, after], ct);
+    }
 
     /// <summary>The latest events of an aggregate, newest first, older than the given place when there is one; archived ones included.</summary>
     public Task<IReadOnlyList<StoredEvent>> LatestAsync(
-        Transaction tx, string aggregateType, Guid aggregateId, (DateTimeOffset At, Guid Id)? before, int limit, CancellationToken ct) =>
-        tx.QueryAsync<StoredEvent>(Sql.Latest, [tx.TenantId, aggregateType, aggregateId, before?.At.ToUniversalTime(), before?.Id, limit], ct);
+        Transaction tx, string aggregateType, Guid aggregateId, (DateTimeOffset At, Guid Id)? before, int limit, CancellationToken ct)
+    {
+        SendAll(tx);
+        return tx.QueryAsync<StoredEvent>(Sql.Latest, [tx.TenantId, aggregateType, aggregateId, before?.At.ToUniversalTime(), before?.Id, limit], ct);
+    }
 
     /// <summary>Rebuilds a state from an aggregate's events.</summary>
     public async Task<TState> ReplayAsync<TState>(
         Transaction tx, string aggregateType, Guid aggregateId, TState initial, Func<TState, StoredEvent, TState> apply, CancellationToken ct) =>
         (await ReplayAsync(tx, aggregateType, aggregateId, ct)).Aggregate(initial, apply);
 
-    private void Append(Transaction tx, NewEvent e, int? version)
+    private void Send(Transaction tx, NewEvent e, int? version)
     {
-        var (id, tenantId) = (e.EventId ?? _clock.NewId(), tx.TenantId);
+        SendAll(tx);
+        var id = e.EventId ?? _clock.NewId();
         tx.Post(
-            Sql.Append, tenantId, id, e.EventType, e.AggregateType, e.AggregateId, version, Json.Param(e.Payload),
+            Sql.Append, tx.TenantId, id, e.EventType, e.AggregateType, e.AggregateId, version, Json.Param(e.Payload),
             Json.Param(e.Metadata), e.CreatedBy);
+        Tell(tx, id, e.EventType);
+    }
+
+    private void SendAll(Transaction tx)
+    {
+        if (_unsent.TryGetValue(tx, out var unsent) && unsent.Count > 0)
+        {
+            tx.Post(
+                Sql.AppendAll,
+                tx.TenantId,
+                unsent.Select(u => u.Id).ToArray(),
+                unsent.Select(u => u.Event.EventType).ToArray(),
+                unsent.Select(u => u.Event.AggregateType).ToArray(),
+                unsent.Select(u => u.Event.AggregateId).ToArray(),
+                Json.Params(unsent.Select(u => u.Event.Payload)),
+                Json.Params(unsent.Select(u => u.Event.Metadata)),
+                unsent.Select(u => u.Event.CreatedBy).ToArray());
+            unsent.Clear();
+        }
+    }
+
+    private void Tell(Transaction tx, Guid id, string eventType)
+    {
+        var tenantId = tx.TenantId;
         tx.AfterCommit(() => _announcer.Announce(tenantId, id));
-        foreach (var consumer in _consumers.Of(e.EventType))
+        foreach (var consumer in _consumers.Of(eventType))
         {
             _work.Enqueue(tx, ConsumeEvents.Work(consumer, id));
         }
@@ -71,12 +127,33 @@ public sealed class EventStore
 
     private static class Sql
     {
-        // Announced after the commit, by EventAnnouncer.
+        // Announced after the commit, by EventAnnouncer; numbered by the table's trigger.
         internal const string Append =
             """
-            WITH quietly AS MATERIALIZED (SELECT set_config('app.announce', 'later', true))
+            WITH quietly AS MATERIALIZED (SELECT set_config('app.announce', 'later', true), set_config('app.numbering', '', true))
             INSERT INTO events.events (tenant_id, id, event_type, aggregate_type, aggregate_id, version, payload, metadata, created_by)
             SELECT $1::uuid, $2::uuid, $3::text, $4::text, $5::uuid, $6::int, $7::jsonb, $8::jsonb, $9::text FROM quietly
+            """;
+
+        // Numbered here, each aggregate once, whatever the number of its events. Aggregates are locked in one order, so that two writers
+        // of the same ones wait for each other and never both.
+        internal const string AppendAll =
+            """
+            WITH quietly AS MATERIALIZED (SELECT set_config('app.announce', 'later', true), set_config('app.numbering', 'done', true)),
+            new AS (
+                SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::jsonb[], $7::jsonb[], $8::text[])
+                    WITH ORDINALITY AS n (id, event_type, aggregate_type, aggregate_id, payload, metadata, created_by, place)
+            ), numbered AS (
+                INSERT INTO events.aggregates AS a (tenant_id, aggregate_type, aggregate_id, version)
+                SELECT $1, aggregate_type, aggregate_id, count(*) FROM new GROUP BY aggregate_type, aggregate_id ORDER BY aggregate_type, aggregate_id
+                ON CONFLICT (tenant_id, aggregate_type, aggregate_id) DO UPDATE SET version = a.version + excluded.version
+                RETURNING aggregate_type, aggregate_id, version
+            )
+            INSERT INTO events.events (tenant_id, id, event_type, aggregate_type, aggregate_id, version, payload, metadata, created_by)
+            SELECT $1, n.id, n.event_type, n.aggregate_type, n.aggregate_id,
+                   a.version + 1 - row_number() OVER (PARTITION BY n.aggregate_type, n.aggregate_id ORDER BY n.place DESC), n.payload, n.metadata, n.created_by
+            FROM quietly, new AS n JOIN numbered AS a USING (aggregate_type, aggregate_id)
+            ORDER BY n.place
             """;
 
         internal const string Lock =

@@ -1,3 +1,4 @@
+using AgentPlatform.Operations;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -24,6 +25,7 @@ public static class EventsModule
         services.AddOptions<EventsOptions>().BindConfiguration("Events")
             .Validate(o => o.Heartbeat > TimeSpan.Zero && o.Poll > TimeSpan.Zero && o.MaxStreamAge > TimeSpan.Zero, "Durations of Events must be positive.")
             .ValidateOnStart();
+        services.AddSingleton<IHealthSource, EventHealth>();
         services.AddSingleton<EventConsumers>();
         services.AddSingleton<EventAnnouncer>();
         services.AddSingleton(p => new EventStore(

@@ -36,6 +36,15 @@ public static class Json
     public static NpgsqlParameter Param<T>(T value) => new()
     {
         NpgsqlDbType = NpgsqlDbType.Jsonb,
-        Value = value is null ? DBNull.Value : Text(value).Replace("\\u0000", "", StringComparison.Ordinal),
+        Value = (object?)Storable(value) ?? DBNull.Value,
     };
+
+    /// <summary>A jsonb[] parameter, with the same care.</summary>
+    public static NpgsqlParameter Params<T>(IEnumerable<T> values) => new()
+    {
+        NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Jsonb,
+        Value = values.Select(Storable).ToArray(),
+    };
+
+    private static string? Storable<T>(T value) => value is null ? null : Text(value).Replace("\\u0000", "", StringComparison.Ordinal);
 }

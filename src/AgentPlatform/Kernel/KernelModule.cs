@@ -8,6 +8,7 @@ public static class KernelModule
     public static IServiceCollection AddKernel(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<ForegroundLoad>();
         return services;
     }
 }

@@ -1,9 +1,9 @@
 using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Contacts;
+using AgentPlatform.Operations;
 using AgentPlatform.Schedules;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
-
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Messaging;
@@ -33,6 +33,7 @@ public static class MessagingModule
         services.AddSingleton<Outbox>().AddSingleton<Budgets>().AddSingleton<SendFacts>().AddSingleton<SendEffects>().AddSingleton<SettleSend>().AddSingleton<QueueActions>().AddSingleton<ReplyAsHuman>().AddSingleton<ContactBudgets>();
         services.AddSingleton<IContactMergeParticipant, MergedContacts>();
         services.AddSingleton<FollowUp>();
+        services.AddSingleton<IHealthSource, QueueHealth>();
         services.AddSingleton<IAgentTaskHandler, ScheduledFollowUp>().AddSingleton<IAgentTaskHandler, ReEngagementCheck>();
         // The handler counts attempts itself, on the effect: waiting for a provider's answer is not an attempt.
         return services.AddWorkHandler<DispatchMessage>(DispatchKind, kind => kind.MaxAttempts = 200);

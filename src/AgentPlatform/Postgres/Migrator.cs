@@ -26,6 +26,11 @@ public sealed class Migrator(NpgsqlDataSource source, MigrationSet migrations)
             }
         }
 
+        if (applied.Count > 0)
+        {
+            await SchemaInventory.WriteAsync(connection, ct);
+        }
+
         return applied;
     }
 

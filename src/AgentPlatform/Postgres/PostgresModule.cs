@@ -1,6 +1,9 @@
 using AgentPlatform.Kernel;
+using Azure.Core;
+using Azure.Identity;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -8,20 +11,28 @@ namespace AgentPlatform.Postgres;
 
 public static class PostgresModule
 {
+    /// <summary>What Azure Database for PostgreSQL takes for a password.</summary>
+    internal static readonly TokenRequestContext PostgresScope = new(["https://ossrdbms-aad.database.windows.net/.default"]);
+
     /// <summary>
     /// The data source of <c>ConnectionStrings:AgentPlatform</c>, <see cref="Database"/> over it, and the migrator. <c>Postgres:Pooler</c>
-    /// says what stands between: none (default), or a pooler of transactions.
+    /// says what stands between: none (default), or a pooler of transactions. <c>Postgres:Login</c> says how to log in: with the
+    /// connection string's password (default), or with Entra tokens of the identity this process runs as.
     /// </summary>
     public static IServiceCollection AddPostgres(this IServiceCollection services)
     {
-        services.AddSingleton(provider => Connect(provider.GetRequiredService<IConfiguration>(), provider.GetRequiredService<ILoggerFactory>()));
+        services.TryAddSingleton<TokenCredential>(_ => new DefaultAzureCredential());
+        services.AddSingleton(provider => Connect(provider));
         services.AddSingleton<Database>();
         services.AddSingleton<Migrator>();
+        services.AddSingleton<SchemaInventory>();
+        services.AddSingleton(provider => new AppLogin(provider.GetRequiredService<NpgsqlDataSource>(), () => Connect(provider, "postgres")));
         return services;
     }
 
-    private static NpgsqlDataSource Connect(IConfiguration configuration, ILoggerFactory logs)
+    private static NpgsqlDataSource Connect(IServiceProvider services, string? database = null)
     {
+        var configuration = services.GetRequiredService<IConfiguration>();
         var text = configuration.GetConnectionString("AgentPlatform");
         if (string.IsNullOrWhiteSpace(text))
         {
@@ -30,10 +41,29 @@ public static class PostgresModule
 
         var builder = new NpgsqlDataSourceBuilder(text) { Name = "AgentPlatform" };
         builder.ConnectionStringBuilder.ApplicationName ??= "AgentPlatform";
+        builder.ConnectionStringBuilder.Database = database ?? builder.ConnectionStringBuilder.Database;
         Pool(builder.ConnectionStringBuilder, configuration["Postgres:Pooler"] ?? "none");
+        LogIn(builder, configuration["Postgres:Login"] ?? "password", services);
 
         // Parameters stay out of logs: they hold what people wrote.
-        return builder.UseLoggerFactory(logs).EnableParameterLogging(false).Build();
+        return builder.UseLoggerFactory(services.GetRequiredService<ILoggerFactory>()).EnableParameterLogging(false).Build();
+    }
+
+    private static void LogIn(NpgsqlDataSourceBuilder builder, string login, IServiceProvider services)
+    {
+        switch (login)
+        {
+            case "password":
+                break;
+            case "entra":
+                var credential = services.GetRequiredService<TokenCredential>();
+                // A token lives for an hour or more; connections that are open outlive it.
+                builder.UsePeriodicPasswordProvider(
+                    async (_, ct) => (await credential.GetTokenAsync(PostgresScope, ct)).Token, TimeSpan.FromMinutes(30), TimeSpan.FromSeconds(5));
+                break;
+            default:
+                throw new InvalidOperationException($"The setting Postgres__Login is '{login}'; it may be 'password' or 'entra'.");
+        }
     }
 
     /// <summary>What the way to the server allows. What the connection string itself says wins.</summary>
@@ -47,7 +77,7 @@ public static class PostgresModule
         {
             case "none":
                 // Statements are prepared on the server once seen a few times.
-                Default(connection, "Max Auto Prepare", 200);
+                Default(connection, "Max Auto Prepare", 400);
                 Default(connection, "Auto Prepare Min Usages", 2);
                 break;
             case "transaction":

@@ -24,6 +24,7 @@ public sealed class Transaction : IAsyncDisposable
     /// <summary>Told once the answers are read and the connection is free again.</summary>
     private readonly List<TaskCompletionSource> _gathered = [];
     private readonly SemaphoreSlim _roundTrip = new(1, 1);
+    private List<Action>? _beforeCommit;
     private List<Action>? _afterCommit;
     private NpgsqlConnection? _connection;
     private bool _gathering;
@@ -114,6 +115,9 @@ public sealed class Transaction : IAsyncDisposable
             var rows => throw new InvalidOperationException($"Expected one row, found {rows.Count}."),
         };
 
+    /// <summary>Runs when the caller has said all, before the commit is sent: to post at once what was gathered in between.</summary>
+    public void BeforeCommit(Action action) => (_beforeCommit ??= []).Add(action);
+
     /// <summary>Runs once the commit has succeeded: nudges and other hints, never work that must not be lost.</summary>
     public void AfterCommit(Action action) => (_afterCommit ??= []).Add(action);
 
@@ -129,6 +133,11 @@ public sealed class Transaction : IAsyncDisposable
         if (_state != State.Open)
         {
             throw new InvalidOperationException("The transaction has failed or ended; it cannot be committed.");
+        }
+
+        foreach (var action in _beforeCommit ?? [])
+        {
+            action();
         }
 
         if (_connection is not null || _posted.Count > Preamble)
@@ -256,7 +265,7 @@ public sealed class Transaction : IAsyncDisposable
 
     private static NpgsqlBatchCommand Command(string sql, object?[] args)
     {
-        var command = new NpgsqlBatchCommand(sql);
+        var command = new NpgsqlBatchCommand(NullPattern.Text(sql, args));
         foreach (var arg in args)
         {
             command.Parameters.Add(arg switch

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Api;
 using AgentPlatform.Contacts;
 using AgentPlatform.Kernel;
+using AgentPlatform.Operations;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -27,6 +28,7 @@ public static class SchedulesModule
         services.AddSingleton<TaskDesk>();
         services.AddSingleton<TaskArchive>();
         services.AddSingleton<IContactMergeParticipant, MoveTasks>();
+        services.AddSingleton<IHealthSource, TaskHealth>();
         services.AddWorkHandler<RunAgentTask>(TaskQueue.WorkKind, o => o.MaxAttempts = 4);
         return services;
     }

@@ -1,6 +1,8 @@
 using System.ComponentModel.DataAnnotations;
+using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work.Operate;
+using Azure.Core;
 using Azure.Storage.Queues;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Configuration;
@@ -47,15 +49,27 @@ public static class WorkModule
             p.GetRequiredService<WorkLeases>(),
             p.GetRequiredService<WorkExecutor>(),
             p.GetRequiredService<IOptions<WorkOptions>>(),
+            p.GetRequiredService<ForegroundLoad>(),
             p.GetRequiredService<TimeProvider>(),
             p.GetRequiredService<ILogger<WorkRunner>>()));
-        return configuration["AzureWebJobsStorage"] is { Length: > 0 } storage ? services.AddQueueNudge(storage) : services.AddInProcessNudge();
+        return OpenQueue(configuration.GetSection("AzureWebJobsStorage")) is { } queue ? services.AddQueueNudge(queue) : services.AddInProcessNudge();
     }
 
-    private static IServiceCollection AddQueueNudge(this IServiceCollection services, string storage) =>
-        services.AddSingleton<IWorkNudge>(p => new StorageQueueNudge(
-            new QueueClient(storage, StorageQueueNudge.QueueName, new QueueClientOptions { MessageEncoding = QueueMessageEncoding.Base64 }),
-            p.GetRequiredService<ILogger<StorageQueueNudge>>()));
+    /// <summary>The queue in the host's own storage: by connection string, or by account and the identity this process runs as.</summary>
+    private static Func<IServiceProvider, QueueClient>? OpenQueue(IConfigurationSection storage)
+    {
+        var options = new QueueClientOptions { MessageEncoding = QueueMessageEncoding.Base64 };
+        if (storage.Value is { Length: > 0 } connection)
+        {
+            return _ => new QueueClient(connection, StorageQueueNudge.QueueName, options);
+        }
+
+        var service = storage["queueServiceUri"] ?? (storage["accountName"] is { Length: > 0 } account ? $"https://{account}.queue.core.windows.net" : null);
+        return service is null ? null : p => new QueueClient(new Uri($"{service.TrimEnd('/')}/{StorageQueueNudge.QueueName}"), p.GetRequiredService<TokenCredential>(), options);
+    }
+
+    private static IServiceCollection AddQueueNudge(this IServiceCollection services, Func<IServiceProvider, QueueClient> queue) =>
+        services.AddSingleton<IWorkNudge>(p => new StorageQueueNudge(queue(p), p.GetRequiredService<ILogger<StorageQueueNudge>>()));
 
     private static IServiceCollection AddInProcessNudge(this IServiceCollection services) =>
         services.AddSingleton<InProcessNudge>().AddSingleton<IWorkNudge>(p => p.GetRequiredService<InProcessNudge>()).AddHostedService<WorkPump>();

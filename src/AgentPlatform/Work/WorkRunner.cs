@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using AgentPlatform.Kernel;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -17,20 +18,25 @@ public sealed class WorkRunner : IDisposable
     private readonly WorkLeases _leases;
     private readonly WorkExecutor _executor;
     private readonly IOptions<WorkOptions> _options;
+    private readonly ForegroundLoad _callers;
     private readonly TimeProvider _clock;
     private readonly ILogger<WorkRunner> _log;
     private readonly SemaphoreSlim _draining = new(1, 1);
     private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly ConcurrentDictionary<long, CancellationTokenSource> _held = new();
 
-    internal WorkRunner(WorkLeases leases, WorkExecutor executor, IOptions<WorkOptions> options, TimeProvider clock, ILogger<WorkRunner> log)
+    internal WorkRunner(WorkLeases leases, WorkExecutor executor, IOptions<WorkOptions> options, ForegroundLoad callers, TimeProvider clock, ILogger<WorkRunner> log)
     {
         _leases = leases;
         _executor = executor;
         _options = options;
+        _callers = callers;
         _clock = clock;
         _log = log;
     }
+
+    /// <summary>One item at a time while callers crowd: the queue keeps what waits, and moves on.</summary>
+    private int Concurrency => _callers.IsCrowded ? 1 : _options.Value.Concurrency;
 
     /// <summary>Runs all that is due. Cancelling stops new claims and lets running handlers finish. Returns how many items ran.</summary>
     public async Task<int> DrainAsync(CancellationToken ct)
@@ -89,7 +95,7 @@ public sealed class WorkRunner : IDisposable
         {
             _wake.Wait(0, CancellationToken.None);
             var ended = Collect(running);
-            var capacity = ct.IsCancellationRequested ? 0 : _options.Value.Concurrency - running.Count;
+            var capacity = ct.IsCancellationRequested ? 0 : Concurrency - running.Count;
             if (ended.Count > 0 || capacity > 0)
             {
                 var claimed = await _leases.CompleteAndClaimAsync(ended, capacity, CancellationToken.None);
@@ -115,7 +121,7 @@ public sealed class WorkRunner : IDisposable
     private async Task WaitAsync(List<Task<Settlement?>> running, CancellationToken ct)
     {
         using var waiting = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var woken = running.Count < _options.Value.Concurrency && !ct.IsCancellationRequested
+        var woken = running.Count < Concurrency && !ct.IsCancellationRequested
             ? _wake.WaitAsync(waiting.Token)
             : Task.Delay(Timeout.InfiniteTimeSpan, _clock, waiting.Token);
         await Task.WhenAny(running.Append(woken));

@@ -48,8 +48,8 @@ public sealed class EventStoreTests : IAsyncLifetime
             Store.Append(tx, Event($"n.{i}"));
             if (i % 4 == 0)
             {
-                await tx.ExecuteAsync("SELECT 1", [], CancellationToken.None);
-                return; // rolled back: its version is given to the next writer
+                await Store.ReplayAsync(tx, "order", _aggregate, CancellationToken.None);
+                return; // sent and rolled back: its version is given to the next writer
             }
 
             await tx.CommitAsync(CancellationToken.None);
@@ -57,6 +57,31 @@ public sealed class EventStoreTests : IAsyncLifetime
 
         Assert.Equal(Enumerable.Range(1, 30), (await ReplayAsync(_tenant)).Select(e => e.Version));
         Assert.Equal(30, await _platform.Postgres.ScalarAsync<int>("SELECT version FROM events.aggregates WHERE aggregate_id = $1", _aggregate));
+    }
+
+    [Fact]
+    public async Task Events_of_one_transaction_keep_their_order_whatever_their_aggregate_and_whether_they_name_an_id()
+    {
+        var other = TimeProvider.System.NewId();
+        await using (var tx = _platform.Database.Begin(_tenant))
+        {
+            Store.Append(tx, Event("a.1"));
+            Store.Append(tx, Event("b.1") with { AggregateId = other });
+            Store.Append(tx, Event("a.2"));
+            Store.Append(tx, Event("a.3") with { EventId = TimeProvider.System.NewId() });
+            Store.Append(tx, Event("b.2") with { AggregateId = other, Metadata = new { cause = "test" } });
+            Store.Append(tx, Event("a.4"));
+            await tx.CommitAsync(CancellationToken.None);
+        }
+
+        await AppendAsync(_tenant, Event("a.5"));
+
+        Assert.Equal([("a.1", 1), ("a.2", 2), ("a.3", 3), ("a.4", 4), ("a.5", 5)], (await ReplayAsync(_tenant)).Select(e => (e.EventType, e.Version)));
+        var stored = await _platform.AsAsync(_tenant, tx => Store.ReplayAsync(tx, "order", other, CancellationToken.None));
+        Assert.Equal([("b.1", 1, false), ("b.2", 2, true)], stored.Select(e => (e.EventType, e.Version, e.Metadata is not null)));
+        var order = await _platform.Postgres.ScalarAsync<string>(
+            "SELECT string_agg(event_type, ' ' ORDER BY transaction_id, position) FROM events.events WHERE aggregate_id IN ($1, $2)", _aggregate, other);
+        Assert.Equal("a.1 b.1 a.2 a.3 b.2 a.4 a.5", order);
     }
 
     [Fact]

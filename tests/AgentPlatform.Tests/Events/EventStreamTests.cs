@@ -124,8 +124,9 @@ public sealed class EventStreamTests : IAsyncLifetime
     {
         await using var stream = await OpenAsync("/api/v1/events/stream?types=e.&types=late");
         await using var late = _api.Platform.Database.Begin(Tenant);
-        _api.Platform.Get<EventStore>().Append(late, new NewEvent("late", "other", TimeProvider.System.NewId(), new { }));
-        await late.ExecuteAsync("SELECT 1", [], CancellationToken.None);
+        var (store, other) = (_api.Platform.Get<EventStore>(), TimeProvider.System.NewId());
+        store.Append(late, new NewEvent("late", "other", other, new { }));
+        Assert.Single(await store.ReplayAsync(late, "other", other, CancellationToken.None));
         await AppendAsync("e.1");
         await AppendAsync("unwanted");
         await late.CommitAsync(CancellationToken.None);

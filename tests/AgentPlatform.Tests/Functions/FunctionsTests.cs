@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using AgentPlatform.Functions;
 using AgentPlatform.Kernel;
+using AgentPlatform.LocalHost;
 using AgentPlatform.LocalHost.Queues;
 using AgentPlatform.LocalHost.Invocation;
 using AgentPlatform.Postgres;
@@ -27,11 +28,15 @@ public sealed class FunctionsTests : IAsyncLifetime
         _app = await LocalHostApp.StartAsync(new(typeof(WorkFunctions).Assembly.GetTypes())
         {
             Database = _database,
-            Configure = builder => builder.Services
-                .AddSingleton(_inbox)
-                .AddAgentPlatform(builder.Configuration)
-                .AddSingleton<Pipelines>()
-                .AddWorkHandler<Handler>("test.functions"),
+            Configure = builder =>
+            {
+                builder.UseMiddleware<JobMiddleware>();
+                builder.Services
+                    .AddSingleton(_inbox)
+                    .AddAgentPlatform(builder.Configuration)
+                    .AddSingleton<Pipelines>()
+                    .AddWorkHandler<Handler>("test.functions");
+            },
         });
     }
 
@@ -51,6 +56,17 @@ public sealed class FunctionsTests : IAsyncLifetime
 
         Assert.Equal("migrations pending", await StatusAsync("health/ready", HttpStatusCode.ServiceUnavailable));
         Assert.Equal("live", await StatusAsync("health/live", HttpStatusCode.OK));
+    }
+
+    [Fact]
+    public async Task Every_run_of_a_timer_is_kept_and_other_functions_are_no_jobs()
+    {
+        Assert.Equal("live", await StatusAsync("health/live", HttpStatusCode.OK));
+
+        var runs = await Eventually.SeeAsync(
+            () => _database.ScalarAsync<long>("SELECT count(*) FROM operations.cron_job_status WHERE job_name = 'WorkSweep' AND last_outcome = 'succeeded'"), seen => seen > 0);
+        Assert.Equal(1, runs);
+        Assert.Equal(0L, await _database.ScalarAsync<long>("SELECT count(*) FROM operations.jobs WHERE name LIKE 'Health%'"));
     }
 
     [Fact]
