@@ -1,3 +1,4 @@
+using AgentPlatform.Actions.Checkpoints;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
@@ -5,8 +6,8 @@ using AgentPlatform.Schedules;
 
 namespace AgentPlatform.Functions;
 
-/// <summary>Old events and tasks go to the archive; old request logs, answers and rate windows go; the coming months get their partitions.</summary>
-public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks)
+/// <summary>Old events and tasks go to the archive; old request logs, answers, rate windows and expired checkpoints go; the coming months get their partitions.</summary>
+public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
@@ -19,4 +20,7 @@ public sealed class RetentionFunctions(EventArchive archive, IdentityRetention i
 
     [Function("TaskArchive")]
     public Task ArchiveTasks([TimerTrigger("0 30 3 * * *")] TimerInfo timer, CancellationToken ct) => tasks.RunAsync(ct);
+
+    [Function("CheckpointRetention")]
+    public Task PruneCheckpoints([TimerTrigger("0 15 * * * *")] TimerInfo timer, CancellationToken ct) => checkpoints.PruneAsync(ct);
 }

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Controls;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Contacts;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
@@ -19,13 +21,14 @@ public sealed class ActionQueue
     private readonly ActionListeners _listeners;
     private readonly RequestApproval _approvals;
     private readonly ExecutionControls _controls;
+    private readonly AbandonedEffects _abandoned;
     private readonly IOptions<ActionsOptions> _options;
     private readonly TimeProvider _clock;
 
     internal ActionQueue(
         WorkQueue work, EventStore events, ActionRegistry registry, ActionListeners listeners, RequestApproval approvals, ExecutionControls controls,
-        IOptions<ActionsOptions> options, TimeProvider clock) =>
-        (_work, _events, _registry, _listeners, _approvals, _controls, _options, _clock) = (work, events, registry, listeners, approvals, controls, options, clock);
+        AbandonedEffects abandoned, IOptions<ActionsOptions> options, TimeProvider clock) =>
+        (_work, _events, _registry, _listeners, _approvals, _controls, _abandoned, _options, _clock) = (work, events, registry, listeners, approvals, controls, abandoned, options, clock);
 
     /// <summary>
     /// Queues the action once per idempotency key; a repeated request gets the first one back. Waiting requests of its opposites are cancelled.
@@ -45,7 +48,7 @@ public sealed class ActionQueue
             request.IntentId, request.TurnNumber, request.TraceId, request.RequestId, Text(state.Status), QueuePriority.Of(action.Priority), state.Params,
             Json.Param(state.Check.Missing), Json.Param(state.Check.Errors), policy.MaxRetries, Text(policy.BackoffStrategy), policy.InitialDelaySeconds,
             policy.MaxDelaySeconds, policy.RetryOnErrors, state.Blocked?.Reason, Json.Param(state.Blocked?.Stored), request.IdempotencyKey, _clock.GetUtcNow(),
-            request.RollbackOf, request.ReplayOf,
+            request.RollbackOf, request.ReplayOf, policy.Jitter,
         ], ct);
         if (inserted is null)
         {
@@ -112,6 +115,7 @@ public sealed class ActionQueue
         }
 
         await _work.CancelAsync(tx, ActionsModule.WorkKind, cancelled.Id.ToString(), reason, ct);
+        _abandoned.Leave(tx, cancelled);
         await _approvals.WithdrawAsync(tx, cancelled, reason, ct);
         _controls.Follow(tx, cancelled, reason);
         await TellAsync(tx, cancelled, ct);
@@ -129,6 +133,8 @@ public sealed class ActionQueue
 
     public Task<QueuedAction?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<QueuedAction>(Sql.ById, [id], ct);
 
+    internal Task<QueuedAction?> OfQueueIdAsync(Transaction tx, string queueId, CancellationToken ct) => tx.FindAsync<QueuedAction>(Sql.ByQueueId, [queueId], ct);
+
     /// <summary>The session's requests that are not over, and those that ended in the last hour: what the session's state mirrors.</summary>
     public Task<IReadOnlyList<QueuedAction>> OfSessionAsync(Transaction tx, Guid sessionId, CancellationToken ct) =>
         tx.QueryAsync<QueuedAction>(Sql.OfSession, [sessionId, _clock.GetUtcNow().AddHours(-1)], ct);
@@ -141,6 +147,13 @@ public sealed class ActionQueue
     /// <summary>What runs next: highest priority first, then the oldest.</summary>
     internal Task<IReadOnlyList<QueuedAction>> NextAsync(Transaction tx, int limit, CancellationToken ct) =>
         tx.QueryAsync<QueuedAction>(Sql.Next, [limit], ct);
+
+    /// <summary>Answers come back in the order in which the conversation asked; a retry delays only what was asked after it.</summary>
+    internal static NewWork WorkOf(QueuedAction item) => new(ActionsModule.WorkKind, item.Id.ToString(), new ActionWork(item.Id))
+    {
+        SerialKey = $"actions:{item.ConversationId}",
+        Priority = QueuePriority.ForWork(item.Priority),
+    };
 
     internal static string[] Statuses { get; } = [.. Enum.GetValues<QueueStatus>().Select(Text)];
 
@@ -188,12 +201,7 @@ public sealed class ActionQueue
 
         if (item.Status == QueueStatus.Ready)
         {
-            // Answers come back in the order in which the conversation asked; a retry delays only what was asked after it.
-            _work.Enqueue(tx, new NewWork(ActionsModule.WorkKind, item.Id.ToString(), new ActionWork(item.Id))
-            {
-                SerialKey = $"actions:{item.ConversationId}",
-                Priority = QueuePriority.ForWork(item.Priority),
-            });
+            _work.Enqueue(tx, WorkOf(item));
         }
     }
 
@@ -206,8 +214,8 @@ public sealed class ActionQueue
             INSERT INTO actions.action_queue (tenant_id, id, queue_id, action_id, action_name, session_id, contact_id, agent_id, conversation_id,
                 intent_id, turn_number, trace_id, request_id, status, priority, params_collected, params_missing, params_validation_errors, max_retries,
                 backoff_strategy, initial_delay_seconds, max_delay_seconds, retry_on_errors, blocker_reason, blocker_details, idempotency_key, added_at,
-                rollback_of, replay_of)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)
+                rollback_of, replay_of, retry_jitter)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
             ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
             RETURNING *
             """;
@@ -215,6 +223,8 @@ public sealed class ActionQueue
         internal const string ByIdempotencyKey = "SELECT * FROM actions.action_queue WHERE idempotency_key = $1";
 
         internal const string ById = "SELECT * FROM actions.action_queue WHERE id = $1";
+
+        internal const string ByQueueId = "SELECT * FROM actions.action_queue WHERE queue_id = $1";
 
         internal const string LockWaiting = "SELECT * FROM actions.action_queue WHERE id = $1 AND (status = 'pending' OR status = 'blocked' AND blocker_reason <> 'awaiting_approval') FOR UPDATE";
 
@@ -274,31 +284,6 @@ public sealed class ActionQueue
     }
 }
 
-/// <summary>A merged contact's unfinished requests go on as the other's; what is over stays as it was.</summary>
-internal sealed class MergedRequests : IContactMergeParticipant
-{
-    public Task MoveAsync(Transaction tx, Guid from, Guid into, CancellationToken ct) => tx.ExecuteAsync(Sql.Move, [from, into], ct);
-
-    private static class Sql
-    {
-        internal const string Move = "UPDATE actions.action_queue SET contact_id = $2 WHERE contact_id = $1 AND status NOT IN ('completed', 'failed', 'cancelled')";
-    }
-}
-
 internal sealed record QueueFilter(string? Status, Guid? AgentId, Guid? SessionId);
 
 internal sealed record ActionWork(Guid Id);
-
-/// <summary>What parameters and eligibility make of a request: blocked before pending, pending before ready.</summary>
-internal sealed record RequestState(QueueStatus Status, ParameterCheck Check, Blocked? Blocked, JsonElement Params)
-{
-    internal static RequestState Decide(ParameterCheck check, Blocked? blocked, JsonElement values) => new(
-        blocked is not null ? QueueStatus.Blocked : check.IsComplete ? QueueStatus.Ready : QueueStatus.Pending, check, blocked, values);
-}
-
-internal static class ActionEvents
-{
-    internal static NewEvent Of(string type, QueuedAction item, object details) => new(type, "conversation", item.ConversationId,
-        new { queue_id = item.QueueId, action_id = item.ActionId, intent_id = item.IntentId, turn_number = item.TurnNumber, details })
-    { CreatedBy = "actions" };
-}

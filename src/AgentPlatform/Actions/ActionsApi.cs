@@ -1,4 +1,7 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Aftermath;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -38,8 +41,6 @@ internal static class ActionsApi
         executions.MapPost("/{executionId}/acknowledge", AcknowledgeAsync).RequireScope("actions:write").Describe("acknowledgeExecution", "Says that the result was seen.").Produces<ActionExecution>();
 
         executions.MapPost("/{executionId}/rollback", RollbackAsync).RequireScope("actions:write").Describe("rollbackExecution", "Undoes a completed execution, once, with the action its registry entry names.").Produces<QueuedAction>(202);
-
-        routes.MapGet("/actions/effects", EffectsAsync).WithTags("Actions").RequireScope("actions:read").Describe("listActionEffects", "Calls to endpoints and what became of them, newest first.").Produces<Page<ActionEffect>>();
 
         var dead = routes.MapGroup("/actions/dead-letters").WithTags("Actions");
         dead.MapGet("", DeadAsync).RequireScope("actions:read").Describe("listDeadLetters", "Actions that were given up, newest first.").Produces<Page<DeadLetter>>();
@@ -139,19 +140,6 @@ internal static class ActionsApi
         return PageRequest.Parse(limit, cursor) is { IsOk: true } page
             ? Ok(await executions.ListAsync(tx, new ExecutionFilter(trace_id, queue_id, intent_id), page.Value, ct))
             : PageRequest.Parse(limit, cursor).ToHttp();
-    }
-
-    private static async Task<IResult> EffectsAsync(
-        HttpContext http, Database database, ActionEffects effects, CancellationToken ct, int? limit = null, string? cursor = null, string? status = null, string? queue_id = null)
-    {
-        var page = PageRequest.Parse(limit, cursor);
-        if ((new Validation().OneOf("status", status, required: false, ActionEffect.Statuses).Problem ?? page.Problem) is { } problem)
-        {
-            return problem.ToHttp();
-        }
-
-        await using var tx = database.Begin(http.Actor());
-        return Ok(await effects.ListAsync(tx, status, queue_id, page.Value, ct));
     }
 
     private static async Task<IResult> AcknowledgeAsync(string executionId, HttpContext http, Database database, AcknowledgeExecution acknowledgements, CancellationToken ct)

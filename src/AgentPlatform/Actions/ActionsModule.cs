@@ -1,12 +1,18 @@
 using System.ComponentModel.DataAnnotations;
+using AgentPlatform.Actions.Aftermath;
 using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Actions.Checkpoints;
 using AgentPlatform.Actions.Controls;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Channels.Custom;
 using AgentPlatform.Contacts;
 using AgentPlatform.Events;
+using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Actions;
@@ -22,6 +28,14 @@ public sealed class ActionsOptions
     /// <summary>Hours after which a blocked request is given up instead of being taken up again. Default 24.</summary>
     [Range(1, 24 * 30)]
     public int BlockedHours { get; set; } = 24;
+
+    /// <summary>Days after which a checkpoint can no longer be resumed from, and is removed. Default 7.</summary>
+    [Range(1, 365)]
+    public int CheckpointDays { get; set; } = 7;
+
+    /// <summary>Minutes without a sign of life after which an executing request is looked after. Default 15, which is longer than any call.</summary>
+    [Range(13, 24 * 60)]
+    public int StuckMinutes { get; set; } = 15;
 
     /// <summary>
     /// The secret's value, only for a tenant and a host it was made for: an entry that points elsewhere must not carry it away.
@@ -63,20 +77,28 @@ public static class ActionsModule
             .AddSingleton(p => new ActionQueue(
                 p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventStore>(), p.GetRequiredService<ActionRegistry>(),
                 p.GetRequiredService<ActionListeners>(), p.GetRequiredService<RequestApproval>(), p.GetRequiredService<ExecutionControls>(),
-                p.GetRequiredService<IOptions<ActionsOptions>>(), p.GetRequiredService<TimeProvider>()))
-           .AddSingleton<RequestApproval>().AddSingleton<DecideApproval>().AddSingleton<ApprovalLinks>().AddSingleton<ExecutionControls>().AddSingleton<ControlExecution>()
+                p.GetRequiredService<AbandonedEffects>(), p.GetRequiredService<IOptions<ActionsOptions>>(), p.GetRequiredService<TimeProvider>()))
+           .AddSingleton<RequestApproval>().AddSingleton<DecideApproval>().AddSingleton<ApprovalLinks>()
+           .AddSingleton(p => new ApprovalCodes(p.GetRequiredService<DecideApproval>(), p.GetRequiredService<TimeProvider>())).AddSingleton<ExecutionControls>().AddSingleton<ControlExecution>()
            .AddSingleton<ExecutionLog>().AddSingleton<DeadLetters>().AddSingleton<HttpAction>().AddSingleton<ActionEffects>()
+           .AddSingleton<CallEndpoint>().AddSingleton<RunSteps>().AddSingleton<SettleAttempt>().AddSingleton<CheckpointStore>().AddSingleton<WriteCheckpoint>().AddSingleton<ResumeExecution>()
+           .AddSingleton<CheckpointRetention>().AddSingleton<AbandonedEffects>().AddSingleton<SettleEffect>()
+           .AddSingleton(p => new RecoverStuck(
+                p.GetRequiredService<Database>(), p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventStore>(), p.GetRequiredService<IOptions<ActionsOptions>>(),
+                p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<ExecuteAction>>()))
            .AddSingleton<AcknowledgeExecution>().AddSingleton<RollbackExecution>().AddSingleton<ReplayDeadLetter>();
         services.AddHttpClient(HttpAction.ClientName).RemoveAllLoggers().ConfigurePrimaryHttpMessageHandler(p =>
             PublicTargets.Handler(p.GetRequiredService<IOptions<ActionsOptions>>().Value.AllowPrivateTargets));
         services.AddWorkHandler<ExpireApproval>(RequestApproval.TimeoutKind);
-        // A failed call is retried by the row's own policy; the engine's attempts count crashes of our side only. An action may
-        // take five minutes.
+        services.AddWorkHandler<SettleAbandoned>(AbandonedEffects.WorkKind, kind => kind.MaxAttempts = 8);
+        services.AddWorkHandler<EscalateFailure>(EscalateFailure.WorkKind, kind => kind.MaxAttempts = 8);
         services.AddWorkHandler<EndAcknowledgementWait>(AcknowledgementKind);
+        // A failed call is retried by the row's own policy; the engine's attempts count crashes of our side only. A call may take five
+        // minutes, and the question before it as long.
         return services.AddWorkHandler<ExecuteAction>(WorkKind, kind =>
         {
             kind.MaxAttempts = 25;
-            kind.Timeout = TimeSpan.FromMinutes(6);
+            kind.Timeout = TimeSpan.FromMinutes(12);
         });
     }
 
@@ -85,6 +107,8 @@ public static class ActionsModule
         ApprovalsApi.Map(routes);
         ApprovalLinksApi.Map(routes);
         ControlsApi.Map(routes);
+        CheckpointsApi.Map(routes);
+        EffectsApi.Map(routes);
         return ActionsApi.Map(routes);
     }
 }

@@ -12,4 +12,7 @@ internal static partial class Log
 
     [LoggerMessage(1202, LogLevel.Information, "Action {ActionId} of {QueueId} was not repeated: execution {ExecutionId} has done it.")]
     internal static partial void Duplicate(this ILogger log, string actionId, string queueId, string executionId);
+
+    [LoggerMessage(1203, LogLevel.Warning, "Action {ActionId} of {QueueId} was executing without a sign of life, and nothing would have taken it up; it runs again.")]
+    internal static partial void Recovered(this ILogger log, string actionId, string queueId);
 }

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Postgres;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -51,6 +53,7 @@ public sealed record QueuedAction
     public int InitialDelaySeconds { get; init; }
     public int MaxDelaySeconds { get; init; }
     public string[] RetryOnErrors { get; init; } = [];
+    public double RetryJitter { get; init; }
     public string? BlockerReason { get; init; }
     public JsonElement? BlockerDetails { get; init; }
     public string IdempotencyKey { get; init; } = "";
@@ -71,7 +74,7 @@ public sealed record QueuedAction
     public DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset UpdatedAt { get; init; }
 
-    internal RetryPolicy Policy => new(MaxRetries, BackoffStrategy, InitialDelaySeconds, MaxDelaySeconds, RetryOnErrors);
+    internal RetryPolicy Policy => new(MaxRetries, BackoffStrategy, InitialDelaySeconds, MaxDelaySeconds, RetryOnErrors, RetryJitter);
 
     internal IReadOnlyList<string> Missing => ParamsMissing.Deserialize<string[]>() ?? [];
 }
@@ -128,77 +131,4 @@ public static class QueuePriority
 
     /// <summary>The work engine counts from 0 (most urgent) to 100.</summary>
     internal static short ForWork(short queuePriority) => (short)((10 - queuePriority) * 10);
-}
-
-public enum BackoffStrategy
-{
-    None,
-    Fixed,
-    Linear,
-    Exponential,
-}
-
-/// <summary>How often and how late a failed action is tried again, and after which kinds of error at all.</summary>
-public sealed record RetryPolicy(int MaxRetries, BackoffStrategy BackoffStrategy, int InitialDelaySeconds, int MaxDelaySeconds, string[] RetryOnErrors)
-{
-    public static readonly RetryPolicy Default = new(3, BackoffStrategy.Exponential, 2, 60, ErrorKind.Transient);
-
-    /// <summary>After the <paramref name="failures"/>th failure: when to try again, or null when it was the last try.</summary>
-    public DateTimeOffset? Next(int failures, string errorKind, DateTimeOffset now) =>
-        failures >= MaxRetries || !RetryOnErrors.Contains(errorKind, StringComparer.Ordinal) ? null : now + Delay(failures);
-
-    internal TimeSpan Delay(int failures) => TimeSpan.FromSeconds(BackoffStrategy switch
-    {
-        BackoffStrategy.None => 0,
-        BackoffStrategy.Fixed => Math.Min(InitialDelaySeconds, MaxDelaySeconds),
-        BackoffStrategy.Linear => Math.Min((long)InitialDelaySeconds * failures, MaxDelaySeconds),
-        _ => Math.Min(InitialDelaySeconds * Math.Pow(2, Math.Min(failures, 31) - 1), MaxDelaySeconds),
-    });
-}
-
-/// <summary>Why an attempt failed. Only the kinds a policy lists are tried again.</summary>
-public static class ErrorKind
-{
-    public const string Timeout = "timeout";
-    public const string ApiError = "api_error";
-    public const string NetworkError = "network_error";
-
-    /// <summary>The endpoint refused the request (4xx but 408, 425 and 429): the same request would be refused again.</summary>
-    public const string ApiRejected = "api_rejected";
-
-    /// <summary>The response came, and success_criteria or failure_criteria call it a failure.</summary>
-    public const string CriteriaFailed = "criteria_failed";
-
-    /// <summary>The registry entry cannot be executed as written: a template, a secret or a target that is not allowed.</summary>
-    public const string Configuration = "configuration";
-
-    /// <summary>The worker went away in mid-attempt; the next attempt carries the same idempotency key.</summary>
-    public const string Interrupted = "interrupted";
-
-    /// <summary>Whether the call was carried out cannot be found out without a person.</summary>
-    public const string OutcomeUnknown = "outcome_unknown";
-
-    /// <summary>The endpoint failed too often lately and is left alone for a while: not an attempt.</summary>
-    public const string CircuitOpen = "circuit_open";
-
-    public static readonly string[] Transient = [Timeout, ApiError, NetworkError];
-
-    public static readonly string[] All = [Timeout, ApiError, NetworkError, ApiRejected, CriteriaFailed, Configuration];
-
-    internal static string Intervention(string kind) => kind switch
-    {
-        ApiRejected => "fix_parameters",
-        Configuration => "fix_configuration",
-        Timeout or ApiError or NetworkError or OutcomeUnknown => "check_provider",
-        _ => "investigate",
-    };
-}
-
-/// <summary>One failed attempt, in the words of the execution log.</summary>
-public sealed record ActionFailure(string Kind, string Message)
-{
-    public string? Code { get; init; }
-    public string? StackTrace { get; init; }
-    public int? ResponseStatus { get; init; }
-    public JsonElement? ResponseBody { get; init; }
 }

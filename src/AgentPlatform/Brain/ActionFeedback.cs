@@ -1,5 +1,8 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Aftermath;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
@@ -63,13 +66,14 @@ internal sealed class ActionFeedback(
             return told with { Text = "" };
         }
 
-        if (change.Item.Status == QueueStatus.Failed)
+        var failed = change.Item.Status == QueueStatus.Failed;
+        if (failed && !await deadLetters.NotifiedAsync(tx, change.Item.QueueId, told.Text, ct))
         {
-            await deadLetters.NotifiedAsync(tx, change.Item.QueueId, told.Text, ct);
+            return told with { Text = "" };
         }
 
         var role = Persona.Of(contact, await registry.ActiveAsync(tx, change.Item.AgentId, ct));
-        outbox.Queue(tx, new OutgoingMessage(contact.Id, conversation.Id, role, told.Text) { Priority = "high", IdempotencyKey = $"action:{change.Item.QueueId}" });
+        outbox.Queue(tx, new OutgoingMessage(contact.Id, conversation.Id, role, told.Text) { Priority = "high", IdempotencyKey = $"action:{change.Item.QueueId}{(failed ? ":failed" : "")}" });
         return told;
     }
 
@@ -110,7 +114,7 @@ internal static class Response
     internal static Told Of(QueuedAction item, ActionDefinition action, Contact? contact, int listItems)
     {
         var result = item.Result ?? Parameters.None;
-        var data = ExecuteAction.Data(item, contact, result);
+        var data = TemplateData.Of(item, contact, result);
         if (action.ResponseType == "none")
         {
             return new("none", "", null);

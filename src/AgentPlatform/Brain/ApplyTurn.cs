@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
@@ -47,6 +48,17 @@ internal sealed class ApplyTurn(
         inbound.Ignored(tx, InboundIds(scene));
         Event(tx, scene, "turn.completed", new { turn_number = scene.Input.Turn, silent = true, status = scene.Conversation.Status, handled_by = scene.Conversation.HandledBy });
         await sessions.SaveAsync(tx, scene.Session with { State = await mirror.RefreshAsync(tx, scene.Session.SessionId, scene.Input.State, ct) }, ct);
+    }
+
+    /// <summary>The messages answered a question of ours and asked for nothing: there is a word of thanks, and no intent.</summary>
+    internal async Task AnsweredAsync(Transaction tx, TurnScene scene, string thanks, CancellationToken ct)
+    {
+        Event(tx, scene, "turn.started", new { turn_number = scene.Input.Turn, role = "system", messages = scene.Messages.Select(m => m.Id) });
+        var envelope = new Envelope("system");
+        Reply(tx, scene, envelope, thanks);
+        Record(tx, scene, envelope, new Outcome(), thanks);
+        var latest = await sessions.FindAsync(tx, scene.Session.SessionId, ct) ?? scene.Session;
+        await sessions.SaveAsync(tx, latest with { State = await mirror.RefreshAsync(tx, latest.SessionId, latest.State, ct) }, ct);
     }
 
     private string Log(Transaction tx, TurnScene scene, Intent intent, int sequence)

@@ -1,5 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Brain.Approvals;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -42,6 +44,7 @@ public static class BrainModule
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<Chat>().AddSingleton<CancelIntent>();
         services.AddSingleton<IActionListener, ActionFeedback>();
+        services.AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind);
         return services.AddWorkHandler<TurnHandler>(TurnWork, kind => kind.MaxAttempts = 8);
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Channels.Twilio;
 using AgentPlatform.Contacts;

@@ -1,4 +1,6 @@
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
@@ -20,7 +22,7 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 /// </summary>
 internal sealed class TurnHandler(
     Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry,
-    ApplyTurn apply, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
+    ApplyTurn apply, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
@@ -31,7 +33,11 @@ internal sealed class TurnHandler(
             return new WorkOutcome.Done();
         }
 
-        if (scene.Conversation.BotMayReply && scene.Input.Agent.Enabled)
+        if (await ApprovalAnswersAsync(tx, scene, ct) is { Count: > 0 } answered)
+        {
+            await apply.AnsweredAsync(tx, scene, string.Join('\n', answered), ct);
+        }
+        else if (scene.Conversation.BotMayReply && scene.Input.Agent.Enabled)
         {
             await apply.RunAsync(tx, scene, TurnDecision.Decide(scene.Input), ct);
         }
@@ -56,6 +62,22 @@ internal sealed class TurnHandler(
 
         events.Append(tx, new NewEvent("turn.failed", "conversation", work.ConversationId, new { message_id = work.MessageId, error }) { CreatedBy = "brain" });
         return Task.CompletedTask;
+    }
+
+    /// <summary>A colleague may answer an approval in a conversation that is not the bot's, too.</summary>
+    private async Task<IReadOnlyList<string>> ApprovalAnswersAsync(Transaction tx, TurnScene scene, CancellationToken ct)
+    {
+        var said = new List<string>();
+        var from = new ChannelAddress(scene.Conversation.Channel, scene.Conversation.ParticipantIdentifier);
+        foreach (var message in scene.Messages)
+        {
+            if (await approvals.AnswerAsync(tx, from, message.Content, ct) is { } answer)
+            {
+                said.Add(answer);
+            }
+        }
+
+        return said;
     }
 
     /// <summary>Null when an earlier turn has read the message already, or the conversation is gone.</summary>

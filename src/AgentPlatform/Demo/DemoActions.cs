@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain;
 using AgentPlatform.Kernel;
 

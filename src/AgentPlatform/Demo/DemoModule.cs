@@ -1,4 +1,5 @@
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
 using Microsoft.Extensions.Configuration;

@@ -29,6 +29,9 @@ public sealed record User(
 /// <summary>What the members of a tenant see of each other.</summary>
 public sealed record Colleague(Guid Id, string Email, string? FullName, string? AvatarUrl);
 
+/// <summary>Where an account can be written to: its address, and its phone in E.164 if it gave one.</summary>
+public sealed record Reachable(Guid Id, string Email, string? FullName, string? Phone);
+
 /// <summary>Finds and makes operator accounts. A transaction sees its own user and those who share its tenant.</summary>
 public sealed class UserDirectory(TimeProvider clock)
 {
@@ -42,6 +45,10 @@ public sealed class UserDirectory(TimeProvider clock)
 
     public Task<IReadOnlyList<Colleague>> ColleaguesAsync(Transaction tx, IReadOnlyList<Guid> ids, CancellationToken ct) =>
         tx.QueryAsync<Colleague>(Sql.Colleagues, [ids.ToArray()], ct);
+
+    /// <summary>Where active accounts can be written to.</summary>
+    public Task<IReadOnlyList<Reachable>> ReachableAsync(Transaction tx, IReadOnlyList<Guid> ids, CancellationToken ct) =>
+        tx.QueryAsync<Reachable>(Sql.Reachable, [ids.ToArray()], ct);
 
     /// <summary>One @, something on both sides, no spaces: the rest is for the mail server to say.</summary>
     public static bool IsEmail(string? text) =>
@@ -58,6 +65,8 @@ public sealed class UserDirectory(TimeProvider clock)
                    state, preferred_language, constitution, notification_settings, onboarding_completed, is_active, created_at, updated_at
             FROM identity.users WHERE id = $1
             """;
+
+        internal const string Reachable = "SELECT id, email, full_name, phone FROM identity.users WHERE id = ANY ($1) AND is_active";
 
         internal const string Colleagues = "SELECT id, email, full_name, avatar_url FROM identity.users WHERE id = ANY ($1)";
     }

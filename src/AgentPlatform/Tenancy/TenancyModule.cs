@@ -8,6 +8,7 @@ public static class TenancyModule
     public static IServiceCollection AddTenancy(this IServiceCollection services)
     {
         services.AddSingleton<AgentDirectory>();
+        services.AddSingleton<MemberDirectory>();
         services.AddSingleton<TenantProvisioning>();
         services.AddSingleton<ManageTenants>();
         services.AddSingleton<ManageMembers>();

@@ -56,6 +56,15 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
         tx.AfterCommit(nudge.Nudge);
     }
 
+    /// <summary>
+    /// The item's business row goes on after its work was over: due now as if it were new, at its old place in its serial key. False while it runs.
+    /// </summary>
+    public async Task<bool> ReviveAsync(Transaction tx, NewWork work, CancellationToken ct)
+    {
+        Enqueue(tx, work);
+        return await tx.ExecuteAsync(Sql.Revive, [tx.TenantId, work.Kind, work.Key], ct) == 1;
+    }
+
     private static class Sql
     {
         internal const string Enqueue =
@@ -89,6 +98,12 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
             """
             UPDATE work.items SET state = 'cancelled', finished_at = now(), last_error = $4
             WHERE tenant_id = $1 AND kind = $2 AND key = $3 AND state = 'ready'
+            """;
+
+        internal const string Revive =
+            """
+            UPDATE work.items SET state = 'ready', attempts = 0, interruptions = 0, run_at = now(), finished_at = NULL, redrive_id = NULL
+            WHERE tenant_id = $1 AND kind = $2 AND key = $3 AND state <> 'running'
             """;
 
         internal const string Hasten =

@@ -1,4 +1,7 @@
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Aftermath;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Brain;
@@ -60,7 +63,7 @@ public sealed class ActionEffectsTests : IAsyncLifetime
         var item = await DieInMidCallAsync(Probed(), f => f.Does(
             () =>
             {
-                _clock.Advance(ExecuteAction.MaxPause);
+                _clock.Advance(CallEndpoint.MaxPause);
                 return Task.CompletedTask;
             },
             404));
@@ -148,6 +151,70 @@ public sealed class ActionEffectsTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData(200, QueueStatus.Completed, "happened", 1)]
+    [InlineData(404, QueueStatus.Failed, "not_happened", 1)]
+    [InlineData(202, QueueStatus.Failed, "unknown", SettleAttempt.LastQuestions)]
+    public async Task After_the_last_try_the_provider_is_asked_what_became_of_it_before_the_request_dies(int answer, QueueStatus end, string effect, int questions)
+    {
+        await _talk.OfferAsync(Probed() with { RetryPolicy = Json.Of(new { max_retries = 1 }) });
+        _talk.Endpoint.Hangs().Answers(answer, "{}");
+        await _talk.SayAsync("pay the bill");
+        Assert.Equal(QueueStatus.Retrying, Assert.Single(await _talk.QueueAsync()).Status);
+
+        for (var i = 0; i < SettleAttempt.LastQuestions; i++)
+        {
+            _clock.Advance(TimeSpan.FromMinutes(2));
+            await _talk.HastenAsync();
+            await _talk.Platform.DrainAsync();
+        }
+
+        var item = Assert.Single(await _talk.QueueAsync());
+        Assert.Equal((end, effect), (item.Status, await EffectAsync(item, e => e.Status)));
+        Assert.Equal(["POST", .. Enumerable.Repeat("GET", questions)], _talk.Endpoint.Requests.Select(r => r.Method));
+        if (effect == "not_happened")
+        {
+            var error = Assert.Single(await LettersAsync()).FinalError;
+            Assert.Equal(("timeout", "No answer within 1 s. The call was not carried out."), (error.GetProperty("type").GetString(), error.GetProperty("message").GetString()));
+        }
+    }
+
+    [Theory]
+    [InlineData(200, "happened")]
+    [InlineData(404, "not_happened")]
+    public async Task The_call_of_a_cancelled_request_is_asked_for(int answer, string effect)
+    {
+        var item = await LoseAndCancelAsync(Probed(), f => f.Answers(202, "{}").Answers(answer, "{}"));
+        Assert.Equal("unknown", await EffectAsync(item, e => e.Status));
+        await _talk.HastenAsync();
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal(["POST", "GET", "GET"], _talk.Endpoint.Requests.Select(r => r.Method));
+        Assert.Equal((effect, 2), await EffectAsync(item, e => (e.Status, e.Probes)));
+        Assert.Equal(QueueStatus.Cancelled, Assert.Single(await _talk.QueueAsync()).Status);
+        Assert.Contains("action.effect_settled", await _talk.EventsAsync());
+    }
+
+    [Fact]
+    public async Task Where_nothing_tells_a_person_settles_the_call_of_a_request_that_is_over_once()
+    {
+        var item = await LoseAndCancelAsync(Pay with { ApiIdempotent = true }, f => f.Answers(200, "{}"));
+        var effect = await EffectAsync(item, e => e);
+        Assert.Equal("unknown", effect.Status);
+
+        Assert.Equal("happened", (await SettleAsync(effect.Id)).Value.Status);
+        Assert.Equal("effect_settled", (await SettleAsync(effect.Id)).Problem!.Code);
+        Assert.Equal("effect_not_found", (await SettleAsync(Guid.Empty)).Problem!.Code);
+    }
+
+    [Fact]
+    public async Task The_call_of_a_request_that_is_still_worked_on_is_not_settled_by_hand()
+    {
+        var item = await DieInMidCallAsync(Probed(), f => f.Answers(200, "{}"));
+
+        Assert.Equal("execution_not_over", (await SettleAsync((await EffectAsync(item, e => e)).Id)).Problem!.Code);
+    }
+
+    [Theory]
     [InlineData("api_rejected", 422, null, "not_happened")]
     [InlineData("api_error", 429, null, "not_happened")]
     [InlineData("api_error", 503, null, "unknown")]
@@ -186,6 +253,21 @@ public sealed class ActionEffectsTests : IAsyncLifetime
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _talk.Platform.Get<ExecuteAction>().HandleAsync(work, died.Token));
         return item;
     }
+
+    /// <summary>The answer is lost, and the request is cancelled while it waits for its next try.</summary>
+    private async Task<QueuedAction> LoseAndCancelAsync(ActionDefinition action, Action<FakeEndpoint> afterwards)
+    {
+        await _talk.OfferAsync(action);
+        afterwards(_talk.Endpoint.Hangs());
+        await _talk.SayAsync("pay the bill");
+        var item = Assert.Single(await _talk.QueueAsync());
+        Assert.True((await _talk.InAsync(tx => _talk.Platform.Get<ActionQueue>().CancelAsync(tx, item.Id, "no longer wanted", default))).IsOk);
+        await _talk.Platform.DrainAsync();
+        return item;
+    }
+
+    private Task<Result<ActionEffect>> SettleAsync(Guid id) =>
+        _talk.InAsync(tx => _talk.Platform.Get<SettleEffect>().RunAsync(tx, id, new EffectWord(true, "asked by phone"), default));
 
     private async Task<T> EffectAsync<T>(QueuedAction item, Func<ActionEffect, T> read) =>
         read(Assert.Single((await _talk.InAsync(tx => _talk.Platform.Get<ActionEffects>().ListAsync(tx, null, item.QueueId, new PageRequest(10, null), default))).Items));

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Tests.Actions;
@@ -29,6 +31,78 @@ public sealed class DecisionTests
         Assert.Equal(seconds, Enumerable.Range(1, 7).Select(n => (int)(policy.Next(n, ErrorKind.Timeout, Now)!.Value - Now).TotalSeconds));
         Assert.True(policy.Next(99, ErrorKind.Timeout, Now) - Now <= TimeSpan.FromMinutes(60 * 24));
     }
+
+    [Theory]
+    [InlineData(BackoffStrategy.Fixed, 0.0, 1.0, 4.0)]
+    [InlineData(BackoffStrategy.Fixed, 0.5, 0.0, 4.0)]
+    [InlineData(BackoffStrategy.Fixed, 0.5, 1.0, 2.0)]
+    [InlineData(BackoffStrategy.Linear, 0.25, 1.0, 6.0)]
+    [InlineData(BackoffStrategy.Exponential, 0.5, 0.5, 6.0)]
+    [InlineData(BackoffStrategy.None, 1.0, 0.5, 0.0)]
+    public void Chance_shortens_a_delay_by_at_most_its_jitter(BackoffStrategy strategy, double jitter, double random, double seconds) =>
+        Assert.Equal(seconds, new RetryPolicy(5, strategy, 4, 60, ErrorKind.Transient, jitter).Delay(2, random).TotalSeconds);
+
+    [Theory]
+    [InlineData("""{"format":"email"}""", "\"ann@x.test\"", null)]
+    [InlineData("""{"format":"email"}""", "\"ann\"", "That does not look like an e-mail address. What is the v?")]
+    [InlineData("""{"format":"uri"}""", "\"ftp://x.test/a\"", null)]
+    [InlineData("""{"format":"uri"}""", "\"/just/a/path\"", "The v must be a full address, such as https://example.com/.")]
+    [InlineData("""{"format":"date"}""", "\"2025-02-29\"", "I could not read that as a date. What is the v?")]
+    [InlineData("""{"format":"date-time"}""", "\"2025-01-31T09:30:00+05:30\"", null)]
+    [InlineData("""{"format":"date-time"}""", "\"2025-01-31T09:30:00\"", "The v must be a date with time and offset, such as 2025-01-31T09:30:00Z.")]
+    [InlineData("""{"format":"uuid"}""", "\"018f2b1e-0000-7000-8000-000000000000\"", null)]
+    [InlineData("""{"format":"uuid"}""", "\"7\"", "The v must be an id of the form 00000000-0000-0000-0000-000000000000.")]
+    [InlineData("""{"format":"phone"}""", "\"12\"", "That does not look like a phone number. Please include the country code.")]
+    [InlineData("""{"type":"array"}""", "\"ann\"", "The v must be a list.")]
+    [InlineData("""{"type":"array","min_items":2,"max_items":3}""", "[1]", "The v must have 2 to 3 entries.")]
+    [InlineData("""{"type":"array","max_items":1}""", "[1,2]", "The v must have at most 1 entries.")]
+    [InlineData("""{"type":"array","max_items":1}""", "[{\"any\":1}]", null)]
+    [InlineData("""{"type":"array","items":{"format":"email"}}""", "[\"ann@x.test\",\"bob\"]", "That does not look like an e-mail address. What is the v entry 2?")]
+    [InlineData("""{"type":"array","items":{"type":"integer","minimum":1,"message":"At least 1."}}""", "[1,0]", "Entry 2: At least 1.")]
+    [InlineData("""{"type":"array","items":{"type":"integer"},"message":"Numbers, please."}""", "[\"x\"]", "Numbers, please.")]
+    [Behaviour("brain-params-validation")]
+    public void Lists_and_formats_are_checked_each_with_its_message(string rule, string value, string? message) =>
+        Assert.Equal(message, Parameters.Error("v", Json.Read<ParameterRule>(JsonDocument.Parse(rule).RootElement), JsonDocument.Parse(value).RootElement));
+
+    [Fact]
+    public void A_list_written_as_text_becomes_one()
+    {
+        var action = new ActionDefinition { ParamsRequired = Json.Of(new[] { "guests" }), ParamValidation = Json.Of(new { guests = new { type = "array" } }) };
+        Assert.Equal("""{"guests":["ann","bob","cid"]}""", Parameters.Merge(action, Parameters.None, Json.Of(new { guests = "ann, bob;\ncid," })).GetRawText());
+    }
+
+    [Theory]
+    [InlineData("""{"type":"integer","format":"uuid"}""")]
+    [InlineData("""{"format":"zip"}""")]
+    [InlineData("""{"type":"string","max_items":3}""")]
+    [InlineData("""{"type":"array","min_items":4,"max_items":3}""")]
+    [InlineData("""{"type":"array","max_items":501}""")]
+    public void A_rule_that_contradicts_itself_is_refused(string rule) =>
+        Assert.Contains("param_validation.a", RegistryRules.Errors(With(rule)).Keys);
+
+    [Fact]
+    public void The_rule_of_a_lists_elements_is_checked_like_any_other() =>
+        Assert.Contains("param_validation.a.items", RegistryRules.Errors(With("""{"type":"array","items":{"type":"whatever"}}""")).Keys);
+
+    [Theory]
+    [InlineData("""{"param":"a"}""", "http", true)]
+    [InlineData("""{"param":"a"}""", "reply", false)]
+    [InlineData("""{"param":"b"}""", "http", false)]
+    [InlineData("""{"every":2}""", "http", false)]
+    [InlineData("""{"param":"a","every":0}""", "http", false)]
+    public void For_each_names_a_list_of_an_http_action(string each, string type, bool ok) =>
+        Assert.Equal(ok, !RegistryRules.Errors(With("""{"type":"array"}""") with { ExecutionType = type, ForEach = JsonDocument.Parse(each).RootElement }).ContainsKey("for_each"));
+
+    private static ActionDefinition With(string rule) => new()
+    {
+        ActionId = "a",
+        ActionName = "a",
+        ExecutionType = "http",
+        ApiMethod = "POST",
+        ApiEndpoint = "https://x.test/",
+        ParamsOptional = Json.Of(new[] { "a", "b" }),
+        ParamValidation = Json.Of(new { a = JsonDocument.Parse(rule).RootElement }),
+    };
 
     [Fact]
     public void Only_listed_kinds_of_error_are_tried_again_and_only_so_often()

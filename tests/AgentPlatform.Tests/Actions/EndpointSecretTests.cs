@@ -1,4 +1,5 @@
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Tests.Brain;
 using AgentPlatform.Tests.LocalHost;
 using Microsoft.Extensions.DependencyInjection;

@@ -1,4 +1,7 @@
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Aftermath;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Brain;
@@ -52,16 +55,19 @@ public sealed class ReplayDeadLetterTests : IAsyncLifetime
     }
 
     [Fact]
-    [Behaviour("brain-dlq-replay")]
-    public async Task A_replay_that_fails_has_its_own_letter_and_completing_that_ones_replay_resolves_both()
+    [Behaviour("brain-dlq-replay", "brain-dlq-notify-user")]
+    public async Task A_replay_that_fails_has_its_own_letter_is_not_told_again_and_completing_its_replay_resolves_both()
     {
         _talk.Endpoint.Answers(422, "{}").Answers(422, "{}").Answers(200, "{}");
-        await _talk.SayAsync("order a part");
+        await _talk.HearAsync("order a part");
+        await _talk.Platform.DrainAsync();
         var first = Assert.Single(await LettersAsync());
         await ReplayAsync(first);
         await _talk.Platform.DrainAsync();
 
         var second = (await LettersAsync())[^1];
+        Assert.Equal("I am sorry, I could not order a part. A colleague will look into it.", await _talk.RepliesAsync());
+        Assert.True(second is { UserNotified: true, UserNotificationSentAt: not null });
         Assert.All(await LettersAsync(), letter => Assert.False(letter.Resolved));
         Assert.Equal("already_replayed", (await ReplayAsync(first)).Problem!.Code);
         Assert.True((await ReplayAsync(second)).IsOk);

@@ -1,4 +1,7 @@
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Aftermath;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Brain;

@@ -1,4 +1,5 @@
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Tests.Brain;

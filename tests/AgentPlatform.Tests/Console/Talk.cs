@@ -1,5 +1,6 @@
 using System.Net;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;

@@ -1,4 +1,5 @@
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Channels.Manage;
 using AgentPlatform.Demo;
 using AgentPlatform.Postgres;

@@ -36,6 +36,9 @@ public sealed record ActionApproval
     public string TimeoutAction { get; init; } = "";
     public JsonElement Decisions { get; init; }
     public JsonElement Delegations { get; init; }
+
+    /// <summary>Who was asked to reply, and over which channel.</summary>
+    public JsonElement Told { get; init; }
     public DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset UpdatedAt { get; init; }
 
@@ -60,5 +63,5 @@ internal sealed record ApprovalVote(Guid UserId, string Decision);
 
 internal sealed record ApprovalDelegation(Guid FromUser, Guid ToUser);
 
-/// <summary>Who answers, and how the answer came: <c>api</c> or <c>link</c>.</summary>
+/// <summary>Who answers, and how the answer came: <c>api</c>, <c>link</c> or <c>reply</c>.</summary>
 internal sealed record Approver(Guid UserId, string Via);

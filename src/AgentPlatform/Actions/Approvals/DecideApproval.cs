@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -11,7 +12,7 @@ namespace AgentPlatform.Actions.Approvals;
 /// Answers approvals. Every change of an approval happens under the lock of its queue row, so an answer, a second one, a cancellation
 /// and the time-out come one after the other.
 /// </summary>
-internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry, WorkQueue work, EventStore events, TimeProvider clock)
+internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry, RequestApproval requests, WorkQueue work, EventStore events, TimeProvider clock)
 {
     internal Task<ActionApproval?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<ActionApproval>(Sql.ById, [id], ct);
 
@@ -85,6 +86,7 @@ internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry,
             return Problem.NotFound("member");
         }
 
+        requests.Notify(tx, id, open.Value.Item.AgentId, [to]);
         Announce(tx, "approval.delegated", open.Value.Item, new { approval_id = id, from_user = from, to_user = to });
         return (await FindAsync(tx, id, ct))!;
     }

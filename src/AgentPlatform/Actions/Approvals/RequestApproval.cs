@@ -1,3 +1,4 @@
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -5,10 +6,13 @@ using AgentPlatform.Work;
 
 namespace AgentPlatform.Actions.Approvals;
 
-/// <summary>Asks whether a queued action may run, and withdraws the question with its request. All of it under the queue row's lock.</summary>
+/// <summary>Asks whether a queued action may run, has the approvers told, and withdraws the question with its request. All of it under the queue row's lock.</summary>
 internal sealed class RequestApproval(WorkQueue work, EventStore events, TimeProvider clock)
 {
     internal const string TimeoutKind = "actions.approval_timeout";
+
+    /// <summary>Left for whoever can write to people.</summary>
+    public const string NoticeKind = "actions.approval_notice";
 
     /// <summary>The request waits from here on; the time-out is scheduled with the question.</summary>
     internal void Ask(Transaction tx, ActionDefinition action, QueuedAction item)
@@ -20,8 +24,13 @@ internal sealed class RequestApproval(WorkQueue work, EventStore events, TimePro
         tx.Post(Sql.Insert, tx.TenantId, id, item.Id, item.ActionId, action.Description ?? action.Title, item.ParamsCollected, policy.EditableFields ?? [],
             policy.RiskLevel, Json.Param(policy.Factors ?? []), policy.Screenshot(item), policy.Quorum ?? 1, expiresAt, policy.TimeoutAction ?? "reject", now);
         work.Enqueue(tx, new NewWork(TimeoutKind, id.ToString(), new ApprovalWork(id)) { RunAt = expiresAt });
+        Notify(tx, id, item.AgentId, policy.Approvers);
         events.Append(tx, ActionEvents.Of("approval.requested", item, new { approval_id = id, risk_level = policy.RiskLevel, quorum = policy.Quorum ?? 1, expires_at = expiresAt }));
     }
+
+    /// <summary>These members (owners and admins when none are named) are to hear of the question.</summary>
+    internal void Notify(Transaction tx, Guid approvalId, Guid agentId, Guid[]? approvers) =>
+        work.Enqueue(tx, new NewWork(NoticeKind, approvers is [var one] ? $"{approvalId}:{one}" : approvalId.ToString(), new ApprovalNotice(approvalId, agentId, approvers)));
 
     /// <summary>The request is over before anyone decided.</summary>
     internal async Task WithdrawAsync(Transaction tx, QueuedAction item, string reason, CancellationToken ct)
@@ -48,3 +57,6 @@ internal sealed class RequestApproval(WorkQueue work, EventStore events, TimePro
 }
 
 internal sealed record ApprovalWork(Guid Id);
+
+/// <summary>Whom to tell of a question; the owners and admins when <paramref name="Approvers"/> is null.</summary>
+internal sealed record ApprovalNotice(Guid ApprovalId, Guid AgentId, Guid[]? Approvers);

@@ -48,10 +48,15 @@ internal sealed class ControlExecution(ExecutionControls controls, ActionQueue q
         {
             case "pause":
                 tx.Post(Sql.Set, item.Id, "paused", command.Reason, now, ExecutionControl.Checkpoint(item));
+                await work.CancelAsync(tx, ActionsModule.WorkKind, item.Id.ToString(), "paused", ct);
                 break;
             case "resume":
                 tx.Post(Sql.Set, item.Id, ExecutionControl.Following(item), command.Reason, now, null);
-                work.Hasten(tx, ActionsModule.WorkKind, item.Id.ToString());
+                if (item.Status is QueueStatus.Ready or QueueStatus.Retrying or QueueStatus.Executing)
+                {
+                    await work.ReviveAsync(tx, ActionQueue.WorkOf(item), ct);
+                }
+
                 break;
             case "inject":
                 tx.Post(Sql.Inject, item.Id, command.Instruction, now);

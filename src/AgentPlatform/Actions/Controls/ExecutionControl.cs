@@ -19,7 +19,7 @@ public sealed record ExecutionControl
     public string? InjectedInstruction { get; init; }
     public DateTimeOffset? InjectedAt { get; init; }
 
-    /// <summary>Where a pause stopped it: <c>{"status", "attempts", "next_retry_at", "last_error"}</c>; the next attempt is given it.</summary>
+    /// <summary>Where a pause stopped it: <c>{"status", "attempts", "next_retry_at", "checkpoint_id", "last_error"}</c>; the next attempt is given it.</summary>
     public JsonElement? CheckpointData { get; init; }
     public DateTimeOffset LastStateChange { get; init; }
     public DateTimeOffset CreatedAt { get; init; }
@@ -45,6 +45,7 @@ public sealed record ExecutionControl
         item.Status,
         attempts = item.RetryCount,
         item.NextRetryAt,
+        item.CheckpointId,
         last_error = item.RetryErrors.EnumerateArray().Select(error => (JsonElement?)error).LastOrDefault(),
     });
 }

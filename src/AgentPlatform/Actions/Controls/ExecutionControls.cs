@@ -1,3 +1,4 @@
+using AgentPlatform.Actions.Execution;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -9,11 +10,8 @@ namespace AgentPlatform.Actions.Controls;
 /// Keeps the control rows and obeys them at the boundary between two attempts. Whoever touches one holds the lock of its queue row,
 /// so a command either comes before an attempt begins or waits for the next one.
 /// </summary>
-internal sealed class ExecutionControls(ExecutionLog executions, EventStore events, ActionListeners listeners, TimeProvider clock)
+internal sealed class ExecutionControls(ExecutionLog executions, AbandonedEffects abandoned, EventStore events, ActionListeners listeners, TimeProvider clock)
 {
-    /// <summary>A parked item looks at its control again after this long; resuming makes it due at once.</summary>
-    private static readonly TimeSpan Parked = TimeSpan.FromDays(1);
-
     internal Task<ExecutionControl?> FindAsync(Transaction tx, Guid executionId, CancellationToken ct) =>
         tx.FindAsync<ExecutionControl>(Sql.Find, [executionId], ct);
 
@@ -31,7 +29,8 @@ internal sealed class ExecutionControls(ExecutionLog executions, EventStore even
                 executions.CloseInterrupted(tx, item.QueueId);
                 tx.Post(Sql.Park, item.Id);
                 tx.Post(Sql.Checkpoint, item.Id, ExecutionControl.Checkpoint(item));
-                return new(await StopAsync(tx, work, new WorkOutcome.Snooze(Parked), ct), control);
+                // Its place in the conversation is given up, so that what was asked later need not wait for it; resuming revives the work.
+                return new(await StopAsync(tx, work, new WorkOutcome.Cancel("paused"), ct), control);
             case "cancelled":
                 await EndAsync(tx, item, ct);
                 return new(await StopAsync(tx, work, new WorkOutcome.Cancel(control.StateReason ?? "cancelled"), ct), control);
@@ -59,7 +58,7 @@ internal sealed class ExecutionControls(ExecutionLog executions, EventStore even
 
     private async Task EndAsync(Transaction tx, QueuedAction item, CancellationToken ct)
     {
-        executions.CloseInterrupted(tx, item.QueueId);
+        abandoned.Leave(tx, item);
         var ended = await tx.SingleAsync<QueuedAction>(Sql.End, [item.Id, clock.GetUtcNow()], ct);
         events.Append(tx, ActionEvents.Of("execution.stopped", ended, new { execution_id = item.ExecutionId, attempts = item.RetryCount }));
         await listeners.TellAsync(tx, new ActionChange(ended, null), ct);

@@ -1,4 +1,5 @@
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using FuzzySharp;
 
 namespace AgentPlatform.Brain.Understanding;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Brain.Understanding;
@@ -9,6 +10,8 @@ namespace AgentPlatform.Brain.Understanding;
 internal static partial class ParameterReader
 {
     private const int MaxLength = 500;
+
+    private const string OneValueEnds = @"(?=\s*(?:$|[,;.!?\r\n](?:\s|$)|\s(?:in|at|for|from|near|with|on|by|to|and|as|my|please|tomorrow|today)\s))";
 
     /// <summary>
     /// By the registry's phrases, by type, by the words of an enumeration; and, for the parameter that was <paramref name="asked"/> for,
@@ -52,13 +55,14 @@ internal static partial class ParameterReader
         {
             var parts = phrase.Split("{value}");
             var left = parts[0].Length == 0 ? "^" : (char.IsLetterOrDigit(parts[0][0]) ? @"(?<!\w)" : "") + Regex.Escape(parts[0].TrimEnd()) + @"\s*(?<=\W)";
+            var (value, end) = rule.Type == "array" ? ("[^\r\n]+?", @"(?=\s*(?:$|[.!?\r\n](?:\s|$)))") : ("[^\r\n,;]+?", OneValueEnds);
             var right = parts[1].Trim().Length > 0
                 ? @"\s+" + Regex.Escape(parts[1].Trim()) + @"(?!\w)"
-                : @"(?=\s*(?:$|[,;.!?\r\n](?:\s|$)|\s(?:in|at|for|from|near|with|on|by|to|and|as|my|please|tomorrow|today)\s))";
-            var match = Regex.Match(said, $"{left}(?<value>[^\r\n,;]+?){right}", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
-            if (match.Success && Clean(match.Groups["value"].Value) is { Length: > 0 } value)
+                : end;
+            var match = Regex.Match(said, $"{left}(?<value>{value}){right}", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+            if (match.Success && Clean(match.Groups["value"].Value) is { Length: > 0 } found)
             {
-                return value;
+                return found;
             }
         }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Brain;

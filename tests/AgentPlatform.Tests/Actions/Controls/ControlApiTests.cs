@@ -1,4 +1,5 @@
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain;
 using AgentPlatform.Kernel;
 using AgentPlatform.Tests.Api;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Controls;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Tests.Brain;
 using Npgsql;

@@ -1,22 +1,25 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using AgentPlatform.Actions.Aftermath;
 using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Actions.Checkpoints;
+using AgentPlatform.Actions.Execution;
 using AgentPlatform.Kernel;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Registry;
 
 /// <summary>What a registry entry must satisfy before it is stored, so that nothing downstream meets a malformed one.</summary>
 internal static partial class RegistryRules
 {
     private static readonly string[] ExecutionTypes = ["http", "reply", "set_field", "handoff"];
-    private static readonly string[] AuthTypes = ["none", "bearer", "basic", "api_key"];
+    internal static readonly string[] AuthTypes = ["none", "bearer", "basic", "api_key"];
     private static readonly string[] Methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     private static readonly string[] Priorities = ["low", "normal", "high", "critical"];
     private static readonly string[] ResponseTypes = ["text", "list", "none"];
 
     internal static IReadOnlyDictionary<string, string[]> Errors(ActionDefinition action) =>
         Identity(action).Concat(Phrases(action)).Concat(ParameterErrors(action)).Concat(Conditions(action)).Concat(Execution(action)).Concat(Endpoint(action)).Concat(Judgement(action))
-            .Concat(ProbeErrors(action)).Concat(ApprovalPolicy.Errors(action).Select(e => new Error(e.Field, e.Message)))
+            .Concat(ProbeErrors(action)).Concat(ApprovalPolicy.Errors(action).Concat(ForEach.Errors(action)).Concat(EscalationPolicy.Errors(action)).Select(e => new Error(e.Field, e.Message)))
             .GroupBy(error => error.Field, StringComparer.Ordinal)
             .ToDictionary(group => group.Key, group => group.Select(error => error.Message).ToArray(), StringComparer.Ordinal);
 
@@ -71,12 +74,11 @@ internal static partial class RegistryRules
             return [new("param_validation", "Must be an object with a rule per parameter.")];
         }
 
-        return rules.SelectMany(rule => RuleErrors(rule.Key, rule.Value));
+        return rules.SelectMany(rule => RuleErrors($"param_validation.{rule.Key}", rule.Value));
     }
 
-    private static IEnumerable<Error> RuleErrors(string name, ParameterRule rule)
+    private static IEnumerable<Error> RuleErrors(string field, ParameterRule rule)
     {
-        var field = $"param_validation.{name}";
         if (!ParameterRule.Types.Contains(rule.Type, StringComparer.Ordinal))
         {
             yield return new(field, $"type must be one of {string.Join(", ", ParameterRule.Types)}.");
@@ -85,6 +87,25 @@ internal static partial class RegistryRules
         if (rule.Pattern is { } pattern && !IsSafePattern(pattern))
         {
             yield return new(field, "pattern must be a regular expression without back-references or look-around.");
+        }
+
+        if (rule.Format is { } format && !(rule.Type == "string" && ParameterRule.Formats.Contains(format, StringComparer.Ordinal)))
+        {
+            yield return new(field, $"format is for type string, and must be one of {string.Join(", ", ParameterRule.Formats)}.");
+        }
+
+        if (rule.Type != "array" && (rule.Items is not null || rule.MinItems is not null || rule.MaxItems is not null))
+        {
+            yield return new(field, "items, min_items and max_items are for type array.");
+        }
+        else if (rule.MinItems is < 0 || rule.MaxItems is < 1 or > ParameterRule.MostItems || rule.MinItems > (rule.MaxItems ?? ParameterRule.MostItems))
+        {
+            yield return new(field, $"0 <= min_items <= max_items <= {ParameterRule.MostItems}.");
+        }
+
+        foreach (var error in rule.Items is { } items ? RuleErrors($"{field}.items", items) : [])
+        {
+            yield return error;
         }
 
         if (rule.Extract.Any(phrase => phrase.Split("{value}").Length != 2))
@@ -126,12 +147,12 @@ internal static partial class RegistryRules
 
         if (TryRead<RetryPolicyJson>(a.RetryPolicy) is not { } policy)
         {
-            yield return new("retry_policy", "Must be an object with max_retries, backoff_strategy, initial_delay_seconds, max_delay_seconds and retry_on_errors.");
+            yield return new("retry_policy", "Must be an object with max_retries, backoff_strategy, initial_delay_seconds, max_delay_seconds, retry_on_errors and jitter.");
         }
-        else if (policy.Whole is var p && (p.MaxRetries is < 0 or > 20 || p.InitialDelaySeconds < 0 || p.MaxDelaySeconds < p.InitialDelaySeconds
+        else if (policy.Whole is var p && (p.MaxRetries is < 0 or > 20 || p.InitialDelaySeconds < 0 || p.MaxDelaySeconds < p.InitialDelaySeconds || p.Jitter is not (>= 0 and <= 1)
             || p.RetryOnErrors.Except(ErrorKind.All, StringComparer.Ordinal).Any()))
         {
-            yield return new("retry_policy", $"max_retries 0-20, 0 <= initial_delay_seconds <= max_delay_seconds, retry_on_errors from {string.Join(", ", ErrorKind.All)}.");
+            yield return new("retry_policy", $"max_retries 0-20, 0 <= initial_delay_seconds <= max_delay_seconds, jitter 0-1, retry_on_errors from {string.Join(", ", ErrorKind.All)}.");
         }
     }
 
@@ -216,7 +237,7 @@ internal static partial class RegistryRules
         }
     }
 
-    private static IEnumerable<string> Strings(JsonElement value) => value.ValueKind switch
+    internal static IEnumerable<string> Strings(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Object => value.EnumerateObject().SelectMany(p => Strings(p.Value)),
         JsonValueKind.Array => value.EnumerateArray().SelectMany(Strings),
@@ -224,7 +245,7 @@ internal static partial class RegistryRules
         _ => [],
     };
 
-    private static bool HasLiteralHost(string? url) => url is not null && LiteralHost().IsMatch(url);
+    internal static bool HasLiteralHost(string? url) => url is not null && LiteralHost().IsMatch(url);
 
     private static bool IsSafePattern(string pattern)
     {

@@ -1,8 +1,11 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Checkpoints;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Aftermath;
 
 /// <summary>Which open dead letters are replayed together: those of an action, and of one kind of error if it is named.</summary>
 internal sealed record BulkReplay(string? ActionId, string? ErrorType, int? Limit);
@@ -57,11 +60,17 @@ internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queu
             return incomplete;
         }
 
-        var open = given is not null && await effects.FindAsync(tx, given.Id, ct) is { IsOpen: true } effect ? effect : null;
+        var called = given is null ? [] : await effects.OfRequestAsync(tx, given.Id, ct);
+        var open = called.Where(effect => effect.IsOpen).ToList();
         var changed = !JsonElement.DeepEquals(values, letter.ParamsCollected);
-        if (open is not null && !how.NotHappened && (changed || !EffectRules.CanResolve(action!)))
+        if (open.Count > 0 && !how.NotHappened && (changed || !EffectRules.CanResolve(action!)))
         {
             return Problem.Conflict("effect_unknown", "The call may have been carried out. Ask the provider, and say not_happened if it was not.");
+        }
+
+        if (ForEach.Of(action!) is null && called.Any(effect => effect.Status == "happened"))
+        {
+            return Problem.Conflict("effect_happened", "The call was carried out; resolve the dead letter instead.");
         }
 
         var queued = await queue.EnqueueAsync(tx, new ActionRequest(action!, letter.SessionId, letter.ContactId, letter.ConversationId, $"replay:{clock.NewId()}")
@@ -73,18 +82,23 @@ internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queu
             TraceId = given?.TraceId,
             RequestId = given?.RequestId,
         }, ct);
-        if (open is not null && how.NotHappened)
+        if (how.NotHappened)
         {
-            effects.NotHappened(tx, open);
+            open.ForEach(effect => effects.NotHappened(tx, effect));
         }
-        else if (open is not null)
+
+        if (GoesOn(called, how) is { Count: > 0 } goesOn)
         {
-            effects.Continue(tx, open, queued);
+            effects.Continue(tx, goesOn, queued, StepPlan.Of(action!, values) is { } plan ? Json.Of(plan.Elements) : null);
         }
 
         tx.Post(Sql.Replayed, letter.DlqId, queued.QueueId, clock.GetUtcNow());
         return queued;
     }
+
+    /// <summary>Calls that may have been or were carried out: the new request does not make them again.</summary>
+    private static List<ActionEffect> GoesOn(IReadOnlyList<ActionEffect> called, Replay how) =>
+        [.. called.Where(effect => effect.Status == "happened" || (effect.IsOpen && !how.NotHappened))];
 
     private static Problem? Refusal(DeadLetter letter, QueuedAction? earlier, ActionDefinition? action) => letter switch
     {

@@ -1,7 +1,9 @@
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Aftermath;
 
 /// <summary>
 /// Undoes a completed execution with the action that its registry entry names, once. The undoing is a request of its own, logged

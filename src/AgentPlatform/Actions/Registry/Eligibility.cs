@@ -1,7 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Kernel;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Registry;
 
 /// <summary>
 /// Who asks, as far as eligibility cares: tiers (such as verified, unverified, premium), whether the person is known for sure, the

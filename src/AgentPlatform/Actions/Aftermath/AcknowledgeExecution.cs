@@ -1,9 +1,11 @@
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Aftermath;
 
 /// <summary>The contact's or operator's "seen": once, in time, and only for an attempt that asked for it.</summary>
 internal sealed class AcknowledgeExecution(WorkQueue work, TimeProvider clock)

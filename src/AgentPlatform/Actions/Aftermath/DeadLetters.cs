@@ -1,8 +1,9 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Execution;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Aftermath;
 
 /// <summary>An action that was given up: a row of <c>dead_letter_queue</c> as the API shows it.</summary>
 public sealed record DeadLetter
@@ -55,7 +56,10 @@ public sealed record DeadLetter
 /// <summary>Actions that exhausted their tries, until a person has dealt with them.</summary>
 public sealed class DeadLetters(TimeProvider clock)
 {
-    /// <summary>In the transaction in which the action fails for good.</summary>
+    /// <summary>
+    /// In the transaction in which the action fails for good. A resumed request that fails again keeps its letter. What the contact was told
+    /// of the action that this one replays, they were told of this one.
+    /// </summary>
     internal void Add(Transaction tx, QueuedAction failed, string originalStatus, string? category, ActionFailure failure)
     {
         var id = clock.NewId();
@@ -63,15 +67,20 @@ public sealed class DeadLetters(TimeProvider clock)
             failed.AgentId, failed.ConversationId, failed.IntentId, failed.TurnNumber, clock.GetUtcNow(), failed.AddedAt.ToUniversalTime(), originalStatus,
             failed.RetryCount, failed.MaxRetries,
             Json.Param(new { type = failure.Kind, message = failure.Message, code = failure.Code, execution_id = failed.ExecutionId }),
-            failed.RetryErrors, failed.ParamsCollected, ErrorKind.Intervention(failure.Kind), failed.IdempotencyKey);
+            failed.RetryErrors, failed.ParamsCollected, ErrorKind.Intervention(failure.Kind), failed.IdempotencyKey, failed.ReplayOf);
     }
 
     /// <summary>Says that the contact has been told, with these words. False when that was said before.</summary>
     public async Task<bool> NotifiedAsync(Transaction tx, string queueId, string message, CancellationToken ct) =>
         await tx.ExecuteAsync(Sql.Notified, [queueId, clock.GetUtcNow(), message], ct) == 1;
 
-    /// <summary>A replay completed: the letter it answers, and those whose replay ended in that letter, are resolved.</summary>
-    internal void ReplayCompleted(Transaction tx, string queueId) => tx.Post(Sql.ReplayCompleted, queueId, clock.GetUtcNow());
+    /// <summary>The request of the letter goes on itself: the letter names it as its own replay.</summary>
+    internal void Resumed(Transaction tx, string queueId) => tx.Post(Sql.Resumed, queueId, clock.GetUtcNow());
+
+    internal Task<DeadLetter?> OfRequestAsync(Transaction tx, string queueId, CancellationToken ct) => tx.FindAsync<DeadLetter>(Sql.OfRequest, [queueId], ct);
+
+    /// <summary>A replay, or a resumed request, completed: the letter it answers, and those whose replay ended in that letter, are resolved.</summary>
+    internal void Completed(Transaction tx, string queueId) => tx.Post(Sql.Completed, queueId, clock.GetUtcNow());
 
     internal async Task<Page<DeadLetter>> ListAsync(Transaction tx, bool? resolved, bool? escalated, PageRequest page, CancellationToken ct) =>
         Page<DeadLetter>.Cut(await tx.QueryAsync<DeadLetter>(Sql.List, [resolved, escalated, page.Before, page.Fetch], ct), page, row => row.Id);
@@ -100,8 +109,15 @@ public sealed class DeadLetters(TimeProvider clock)
             """
             INSERT INTO actions.dead_letter_queue (tenant_id, id, dlq_id, original_queue_id, action_id, action_name, action_category, session_id,
                 contact_id, agent_id, conversation_id, intent_id, turn_number, moved_to_dlq_at, original_added_at, original_status, retry_count,
-                max_retries, final_error, retry_history, params_collected, requires_manual_intervention, intervention_type, idempotency_key)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, true, $22, $23)
+                max_retries, final_error, retry_history, params_collected, requires_manual_intervention, intervention_type, idempotency_key,
+                user_notified, user_notification_sent_at, user_notification_message)
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, true, $22, $23,
+                   coalesce(first.user_notified, false), first.user_notification_sent_at, first.user_notification_message
+            FROM (VALUES (true)) one LEFT JOIN actions.dead_letter_queue first ON first.dlq_id = $24
+            ON CONFLICT ON CONSTRAINT dead_letter_queue_once DO UPDATE
+            SET moved_to_dlq_at = excluded.moved_to_dlq_at, original_status = excluded.original_status, retry_count = excluded.retry_count,
+                final_error = excluded.final_error, retry_history = excluded.retry_history, intervention_type = excluded.intervention_type,
+                replay_queue_id = NULL, replayed_at = NULL
             """;
 
         internal const string Notified =
@@ -117,6 +133,10 @@ public sealed class DeadLetters(TimeProvider clock)
             ORDER BY id DESC LIMIT $4
             """;
 
+        internal const string Resumed = "UPDATE actions.dead_letter_queue SET replay_queue_id = $1, replayed_at = $2 WHERE original_queue_id = $1";
+
+        internal const string OfRequest = "SELECT * FROM actions.dead_letter_queue WHERE original_queue_id = $1";
+
         internal const string ByDlqId = "SELECT * FROM actions.dead_letter_queue WHERE dlq_id = $1";
 
         internal const string Resolve =
@@ -125,14 +145,15 @@ public sealed class DeadLetters(TimeProvider clock)
             WHERE dlq_id = $1 AND NOT resolved
             """;
 
-        internal const string ReplayCompleted =
+        internal const string Completed =
             """
             WITH RECURSIVE answered AS (
                 SELECT id, original_queue_id FROM actions.dead_letter_queue WHERE replay_queue_id = $1
                 UNION
                 SELECT d.id, d.original_queue_id FROM actions.dead_letter_queue d JOIN answered a ON d.replay_queue_id = a.original_queue_id
             )
-            UPDATE actions.dead_letter_queue d SET resolved = true, resolved_at = $2, resolution_notes = 'replayed as ' || $1
+            UPDATE actions.dead_letter_queue d SET resolved = true, resolved_at = $2, 
+                resolution_notes = CASE WHEN d.original_queue_id = $1 THEN 'resumed and completed' ELSE 'replayed as ' || $1 END
             FROM answered a
             WHERE d.id = a.id AND NOT d.resolved
             """;

@@ -1,8 +1,9 @@
 using System.Text.Json;
 using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Actions.Execution;
 using AgentPlatform.Kernel;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Registry;
 
 /// <summary>One action of an agent: a row of <c>action_registry</c>, as stored and as the API shows it.</summary>
 public sealed record ActionDefinition
@@ -39,7 +40,7 @@ public sealed record ActionDefinition
 
     public int TimeoutSeconds { get; init; } = 30;
 
-    /// <summary>A <see cref="Actions.RetryPolicy"/>; what it leaves out is 3 tries, exponential from 2 s to 60 s, transient errors only.</summary>
+    /// <summary>A <see cref="Actions.RetryPolicy"/>; what it leaves out is 3 tries, exponential from 2 s to 60 s, no jitter, transient errors only.</summary>
     public JsonElement RetryPolicy { get; init; } = Empty.Object;
     public bool RollbackPossible { get; init; }
     public string? RollbackActionId { get; init; }
@@ -73,6 +74,12 @@ public sealed record ActionDefinition
     /// </summary>
     public JsonElement? Probe { get; init; }
 
+    /// <summary>
+    /// One call per element of a list parameter: <c>{"param": "guests", "every": 10, "phase": "region", "extract": {"tickets": "id"}}</c>. The templates
+    /// of a call see <c>item</c> and <c>step</c>; a body that is not configured is the element.
+    /// </summary>
+    public JsonElement? ForEach { get; init; }
+
     /// <summary><c>text</c>, <c>list</c> (a numbered list that the contact can pick from) or <c>none</c>.</summary>
     public string ResponseType { get; init; } = "text";
 
@@ -86,6 +93,9 @@ public sealed record ActionDefinition
 
     /// <summary>When a person must allow the action: an <see cref="Approvals.ApprovalPolicy"/>.</summary>
     public JsonElement? Approval { get; init; }
+
+    /// <summary>Where it is reported when it was given up: an <see cref="Aftermath.EscalationPolicy"/>.</summary>
+    public JsonElement? Escalation { get; init; }
 
     /// <summary><c>low</c>, <c>normal</c>, <c>high</c> or <c>critical</c>; see <see cref="QueuePriority"/>.</summary>
     public string Priority { get; init; } = "normal";
@@ -125,12 +135,13 @@ public sealed record ActionDefinition
 
 /// <summary>A retry policy as written, where every part may be left out.</summary>
 internal sealed record RetryPolicyJson(
-    int? MaxRetries, BackoffStrategy? BackoffStrategy, int? InitialDelaySeconds, int? MaxDelaySeconds, string[]? RetryOnErrors)
+    int? MaxRetries, BackoffStrategy? BackoffStrategy, int? InitialDelaySeconds, int? MaxDelaySeconds, string[]? RetryOnErrors, double? Jitter)
 {
     internal RetryPolicy Whole => new(
         MaxRetries ?? RetryPolicy.Default.MaxRetries,
         BackoffStrategy ?? RetryPolicy.Default.BackoffStrategy,
         InitialDelaySeconds ?? RetryPolicy.Default.InitialDelaySeconds,
         MaxDelaySeconds ?? RetryPolicy.Default.MaxDelaySeconds,
-        RetryOnErrors ?? RetryPolicy.Default.RetryOnErrors);
+        RetryOnErrors ?? RetryPolicy.Default.RetryOnErrors,
+        Jitter ?? RetryPolicy.Default.Jitter);
 }

@@ -1,29 +1,38 @@
-using System.Globalization;
-using System.Net.Mail;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 using AgentPlatform.Kernel;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Registry;
 
 /// <summary>
 /// What a parameter may be, in the words of JSON Schema, with how to ask for it and what to say when it is wrong.
-/// <see cref="Type"/>: string, number, integer, boolean, email, phone, url, date or name. <see cref="Extract"/>: phrases with one
+/// <see cref="Type"/>: string, number, integer, boolean, email, phone, url, date, name or array. <see cref="Format"/>: email, uri, date,
+/// date-time, uuid or phone, for a string. <see cref="Items"/>: what each element of an array must be. <see cref="Extract"/>: phrases with one
 /// <c>{value}</c>, such as <c>"in {value}"</c>, that find it inside a sentence.
 /// </summary>
 public sealed record ParameterRule
 {
     public static readonly ParameterRule Anything = new();
-    public static readonly string[] Types = ["string", "number", "integer", "boolean", "email", "phone", "url", "date", "name"];
+    public static readonly string[] Types = ["string", "number", "integer", "boolean", "email", "phone", "url", "date", "name", "array"];
+    public static readonly string[] Formats = ["email", "uri", "date", "date-time", "uuid", "phone"];
+
+    /// <summary>No array may be longer, whatever its rule says.</summary>
+    internal const int MostItems = 500;
+
 
     public string Type { get; init; } = "string";
+    public string? Format { get; init; }
     public string? Pattern { get; init; }
     public int? MinLength { get; init; }
     public int? MaxLength { get; init; }
     public decimal? Minimum { get; init; }
     public decimal? Maximum { get; init; }
     public string[]? Enum { get; init; }
+
+    /// <summary>The rule of an array's elements; without it they may be anything, objects too.</summary>
+    public ParameterRule? Items { get; init; }
+    public int? MinItems { get; init; }
+    public int? MaxItems { get; init; }
     public string[] Extract { get; init; } = [];
     public string? Prompt { get; init; }
     public string? Message { get; init; }
@@ -74,7 +83,7 @@ public static class Parameters
             var source = Has(supplied, name) ? supplied : collected;
             if (Has(source, name))
             {
-                merged[name] = JsonNode.Parse(source.GetProperty(name).GetRawText());
+                merged[name] = ParameterValue.Listed(action.Rule(name), source.GetProperty(name));
             }
         }
 
@@ -86,11 +95,9 @@ public static class Parameters
         action.Rule(name).Prompt ?? $"What is the {name.Replace('_', ' ')}?";
 
     /// <summary>Null when the value keeps the rule, else the message to show.</summary>
-    public static string? Error(string name, ParameterRule rule, JsonElement value)
-    {
-        var text = value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
-        return Breaks(rule, value, text) ? rule.Message ?? Explain(name, rule) : null;
-    }
+    public static string? Error(string name, ParameterRule rule, JsonElement value) => ParameterValue.Error(name, rule, value);
+
+    internal static bool Matches(string pattern, string text) => ParameterValue.Matches(pattern, text);
 
     private static bool Has(JsonElement values, string name) =>
         values.ValueKind == JsonValueKind.Object && values.TryGetProperty(name, out var value) && value.ValueKind switch
@@ -99,55 +106,4 @@ public static class Parameters
             JsonValueKind.String => !string.IsNullOrWhiteSpace(value.GetString()),
             _ => true,
         };
-
-    private static bool Breaks(ParameterRule rule, JsonElement value, string text) =>
-        !IsOfType(rule.Type, value, text)
-        || text.Length < rule.MinLength
-        || text.Length > (rule.MaxLength ?? 2000)
-        || (rule.Enum is { } allowed && !allowed.Contains(text, StringComparer.OrdinalIgnoreCase))
-        || (Number(text) is { } number && (number < rule.Minimum || number > rule.Maximum))
-        || (rule.Pattern is { } pattern && !Matches(pattern, text));
-
-    private static bool IsOfType(string type, JsonElement value, string text) => type switch
-    {
-        "number" => Number(text) is not null,
-        "integer" => Number(text) is { } number && number == decimal.Truncate(number),
-        "boolean" => value.ValueKind is JsonValueKind.True or JsonValueKind.False || text is "true" or "false",
-        "email" => MailAddress.TryCreate(text, out var address) && address.Address == text && address.Host.Contains('.', StringComparison.Ordinal),
-        "phone" => PhoneNumber.TryNormalize(text, out _),
-        "url" => Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https",
-        "date" => DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out _),
-        "name" => text.Any(char.IsLetter) && !text.Any(char.IsDigit),
-        _ => value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array),
-    };
-
-    private static decimal? Number(string text) =>
-        decimal.TryParse(text, NumberStyles.Number, CultureInfo.InvariantCulture, out var number) ? number : null;
-
-    // Tenants write the patterns and contacts the text: the non-backtracking engine is linear in both.
-    internal static bool Matches(string pattern, string text) =>
-        Regex.IsMatch(text, pattern, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
-
-    private static string Explain(string name, ParameterRule rule)
-    {
-        var label = name.Replace('_', ' ');
-        return rule switch
-        {
-            { Enum: { } allowed } => $"The {label} must be one of {string.Join(", ", allowed)}.",
-            { Type: "email" } => $"That does not look like an e-mail address. What is the {label}?",
-            { Type: "phone" } => $"That does not look like a phone number. Please include the country code.",
-            { Type: "url" } => $"The {label} must be a full link that starts with https://.",
-            { Type: "date" } => $"I could not read that as a date. What is the {label}?",
-            { Type: "number" or "integer" } => $"The {label} must be a number{Range(rule)}.",
-            _ => $"That does not work as {label}. Please try again.",
-        };
-    }
-
-    private static string Range(ParameterRule rule) => (rule.Minimum, rule.Maximum) switch
-    {
-        ({ } min, { } max) => string.Create(CultureInfo.InvariantCulture, $" between {min} and {max}"),
-        ({ } min, null) => string.Create(CultureInfo.InvariantCulture, $" of at least {min}"),
-        (null, { } max) => string.Create(CultureInfo.InvariantCulture, $" of at most {max}"),
-        _ => "",
-    };
 }

@@ -2,7 +2,7 @@ using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Registry;
 
 /// <summary>The actions an agent offers. Every definition that comes out was validated when it went in.</summary>
 public sealed class ActionRegistry(TimeProvider clock)
@@ -72,7 +72,7 @@ public sealed class ActionRegistry(TimeProvider clock)
         a.RequiresUserAcknowledgement, a.AcknowledgementTimeoutSeconds, a.EstimatedDurationSeconds, a.ExecutionType, a.ApiEndpoint, a.ApiMethod,
         a.ApiAuthType, a.ApiAuth, a.ApiHeaders, Json.Param(a.ApiBody), a.ResponseType, a.ResponseTemplate, a.WorkflowId, a.SequenceId,
         a.TriggersWorkflow, Json.Param(a.SuccessCriteria), Json.Param(a.FailureCriteria), a.Priority, a.IsActive, Json.Param(a.Approval),
-        a.ApiIdempotent, Json.Param(a.Probe),
+        a.ApiIdempotent, Json.Param(a.Probe), Json.Param(a.ForEach), Json.Param(a.Escalation),
     ];
 
     private static class Sql
@@ -95,13 +95,13 @@ public sealed class ActionRegistry(TimeProvider clock)
                 eligibility_criteria, blockers, dependencies, opposites, timeout_seconds, retry_policy, rollback_possible, rollback_action_id,
                 requires_user_acknowledgement, acknowledgement_timeout_seconds, estimated_duration_seconds, execution_type, api_endpoint, api_method,
                 api_auth_type, api_auth, api_headers, api_body, response_type, response_template, workflow_id, sequence_id,
-                triggers_workflow, success_criteria, failure_criteria, priority, is_active, approval, api_idempotent, probe)
+                triggers_workflow, success_criteria, failure_criteria, priority, is_active, approval, api_idempotent, probe, for_each, escalation)
             VALUES ($1, $2, $3,
                 $4, $5, $6, $7, $8, $9, $10, $11, $12,
                 $13, $14, $15, $16, $17, $18, $19, $20,
                 $21, $22, $23, $24, $25, $26,
                 $27, $28, $29, $30, $31, $32, $33, $34,
-                $35, $36, $37, $38, $39, $40, $41, $42)
+                $35, $36, $37, $38, $39, $40, $41, $42, $43, $44)
             ON CONFLICT ON CONSTRAINT action_registry_once_per_agent DO NOTHING
             """;
 
@@ -114,7 +114,7 @@ public sealed class ActionRegistry(TimeProvider clock)
                 acknowledgement_timeout_seconds = $20, estimated_duration_seconds = $21, execution_type = $22, api_endpoint = $23, api_method = $24,
                 api_auth_type = $25, api_auth = $26, api_headers = $27, api_body = $28, response_type = $29, response_template = $30,
                 workflow_id = $31, sequence_id = $32, triggers_workflow = $33, success_criteria = $34, failure_criteria = $35, priority = $36,
-                is_active = $37, approval = $38, api_idempotent = $39, probe = $40
+                is_active = $37, approval = $38, api_idempotent = $39, probe = $40, for_each = $41, escalation = $42
             WHERE agent_id = $1 AND action_id = $2
             """;
 

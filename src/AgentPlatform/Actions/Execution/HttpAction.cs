@@ -1,11 +1,12 @@
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Channels.Custom;
 using AgentPlatform.Kernel;
 using Microsoft.Extensions.Options;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Execution;
 
 /// <summary>What an attempt brought: a value, or why there is none.</summary>
 internal sealed record ActionResult(JsonElement Value)

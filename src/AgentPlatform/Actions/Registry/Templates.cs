@@ -6,7 +6,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using HandlebarsDotNet;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Registry;
 
 /// <summary>A template that cannot be rendered as written, or a value that must not stand where the template puts it.</summary>
 public sealed class TemplateException(string message, Exception? inner = null) : Exception(message, inner);

@@ -1,8 +1,9 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Actions;
+namespace AgentPlatform.Actions.Execution;
 
 /// <summary>One attempt of an action: a row of <c>action_execution_log</c> as the API shows it. Settled once, then fixed.</summary>
 public sealed record ActionExecution
@@ -74,6 +75,8 @@ internal sealed class ExecutionLog(TimeProvider clock)
         return executionId;
     }
 
+    internal Task<bool> IsOpenAsync(Transaction tx, string executionId, CancellationToken ct) => tx.SingleAsync<bool>(Sql.IsOpen, [executionId], ct);
+
     internal void CloseInterrupted(Transaction tx, string queueId) => tx.Post(Sql.CloseInterrupted, queueId, clock.GetUtcNow());
 
     internal void Complete(Transaction tx, string executionId, ActionResult result, DateTimeOffset? acknowledgeBy) =>
@@ -112,6 +115,8 @@ internal sealed class ExecutionLog(TimeProvider clock)
                 params_used, rollback_action_id, requires_acknowledgement, idempotency_key, duplicate_execution, original_execution_id, trace_id, request_id)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'executing', $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
             """;
+
+        internal const string IsOpen = "SELECT EXISTS (SELECT FROM actions.action_execution_log WHERE execution_id = $1 AND status = 'executing')";
 
         internal const string Complete =
             """

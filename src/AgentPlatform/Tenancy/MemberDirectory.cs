@@ -1,0 +1,32 @@
+using AgentPlatform.Identity;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Tenancy;
+
+/// <summary>A member, and where they can be written to. <paramref name="Phone"/> is in E.164.</summary>
+public sealed record ReachableMember(Guid UserId, string Role, string Email, string? FullName, string? Phone);
+
+/// <summary>Who works in the transaction's tenant.</summary>
+public sealed class MemberDirectory(UserDirectory users)
+{
+    /// <summary>The named members, or the owners and admins when none are named. Suspended accounts and people who have left are missing.</summary>
+    public async Task<IReadOnlyList<ReachableMember>> ReachableAsync(Transaction tx, IReadOnlyList<Guid>? named, CancellationToken ct)
+    {
+        var members = await tx.QueryAsync<Row>(Sql.Members, [tx.TenantId, named?.ToArray()], ct);
+        var accounts = (await users.ReachableAsync(tx, [.. members.Select(m => m.UserId)], ct)).ToDictionary(u => u.Id);
+        return [.. members.Where(m => accounts.ContainsKey(m.UserId)).Select(m => (Member: m, User: accounts[m.UserId])).Select(m =>
+            new ReachableMember(m.Member.UserId, m.Member.Role, m.User.Email, m.User.FullName, m.User.Phone))];
+    }
+
+    private sealed record Row(Guid UserId, string Role);
+
+    private static class Sql
+    {
+        internal const string Members =
+            """
+            SELECT user_id, role FROM tenancy.workspace_members
+            WHERE tenant_id = $1 AND CASE WHEN $2::uuid[] IS NULL THEN role IN ('owner', 'admin') ELSE user_id = ANY ($2) END
+            ORDER BY joined_at
+            """;
+    }
+}

@@ -1,0 +1,229 @@
+using System.Text.RegularExpressions;
+using AgentPlatform.Actions;
+using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Actions.Registry;
+using AgentPlatform.Brain;
+using AgentPlatform.Channels.Manage;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using AgentPlatform.Tenancy;
+using AgentPlatform.Tests.Sandbox;
+
+namespace AgentPlatform.Tests.Actions.Approvals;
+
+/// <summary>Approvers are asked over the agent's own channels, and answer by replying.</summary>
+public sealed class ReplyTests : IAsyncLifetime
+{
+    private const string Ann = "+14155550111";
+    private const string Bob = "+14155550122";
+    private const string Stranger = "+14155550199";
+
+    private readonly FakeSmtp _smtp = new();
+    private ChannelStage _stage = null!;
+    private ChannelView _sms = null!;
+    private Guid _bob;
+
+    public async Task InitializeAsync()
+    {
+        _stage = await ChannelStage.StartAsync(
+            services => services.ReplaceTurn<TurnHandler>(), ("Channels:Email:Smtp", _smtp.Address));
+        _sms = await _stage.SmsChannelAsync();
+        await PhoneAsync(_stage.Tenant.OwnerId, Ann);
+        _bob = await AdminAsync("bob@acme.example", Bob);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _stage.DisposeAsync();
+        await _smtp.DisposeAsync();
+    }
+
+    [Fact]
+    [Behaviour("bb-approval-decide")]
+    public async Task A_reply_with_the_code_decides_and_every_later_answer_is_refused_politely()
+    {
+        var approval = await AskAsync(quorum: 1);
+        var (ann, bob) = (CodeOf(Ann), CodeOf(Bob));
+        Assert.NotEqual(ann, bob);
+        Assert.Contains("Approval needed (high risk): Pays the order back.", _stage.Twilio.Messages.Single(m => m.To == Ann).Body, StringComparison.Ordinal);
+
+        Assert.Equal("Thank you. refund is approved and will run.", await TextAsync(Ann, $"Approve {ann}"));
+
+        Assert.Equal("approved", (await ApprovalAsync(approval.Id)).Status);
+        Assert.Equal([("sms", true), ("sms", false)], (await ApprovalAsync(approval.Id)).Told.EnumerateArray()
+            .Select(t => (t.GetProperty("channel").GetString()!, t.GetProperty("answered_at").ValueKind != System.Text.Json.JsonValueKind.Null)));
+        var vote = Assert.Single((await ApprovalAsync(approval.Id)).Decisions.EnumerateArray());
+        Assert.Equal((_stage.Tenant.OwnerId, "approve", "reply"), (vote.GetProperty("user_id").GetGuid(), vote.GetProperty("decision").GetString(), vote.GetProperty("via").GetString()));
+        Assert.Equal("completed", await StatusAsync(approval));
+        Assert.Equal("I am sorry, nothing has changed. The request has been approved before.", await TextAsync(Ann, $"reject {ann} I changed my mind"));
+        Assert.Equal("I am sorry, nothing has changed. The request has been approved before.", await TextAsync(Bob, $"no {bob}"));
+        Assert.Single((await ApprovalAsync(approval.Id)).Decisions.EnumerateArray());
+    }
+
+    [Fact]
+    [Behaviour("bb-approval-decide")]
+    public async Task A_refusal_by_reply_keeps_its_reason_and_nothing_runs()
+    {
+        var approval = await AskAsync(quorum: 1);
+
+        Assert.Equal("Thank you. refund is refused and will not run.", await TextAsync(Bob, $"REJECT {CodeOf(Bob)}, too expensive"));
+
+        var rejected = await ApprovalAsync(approval.Id);
+        Assert.Equal(("rejected", "too expensive", "cancelled"), (rejected.Status, rejected.RejectionReason, await StatusAsync(approval)));
+    }
+
+    [Fact]
+    public async Task A_quorum_counts_a_member_once_whichever_way_they_answer()
+    {
+        var approval = await AskAsync(quorum: 2);
+        var (ann, bob) = (CodeOf(Ann), CodeOf(Bob));
+        var decide = _stage.Platform.Get<DecideApproval>();
+        Assert.True((await InAsync(tx => decide.ApproveAsync(tx, approval.Id, new Approver(_stage.Tenant.OwnerId, "api"), null, default))).IsOk);
+
+        Assert.Equal("I am sorry, nothing has changed. You have answered before.", await TextAsync(Ann, $"yes {ann}"));
+        Assert.Equal("pending", (await ApprovalAsync(approval.Id)).Status);
+
+        Assert.Equal("Thank you. refund is approved and will run.", await TextAsync(Bob, $"yes {bob}"));
+        Assert.Equal("approval_decided", (await InAsync(tx => decide.ApproveAsync(tx, approval.Id, new Approver(_bob, "link"), null, default))).Problem!.Code);
+    }
+
+    [Fact]
+    public async Task A_code_counts_only_from_the_address_it_was_sent_to()
+    {
+        var approval = await AskAsync(quorum: 1);
+
+        Assert.Equal("I am sorry, this approval cannot be answered from here.", await TextAsync(Stranger, $"approve {CodeOf(Ann)}"));
+        Assert.Equal($"I am sorry, I do not know an approval with the code {CodeOf(Ann)}.", await TextAsync(Bob, $"approve {CodeOf(Ann)}"));
+        Assert.DoesNotContain("approval", await TextAsync(Stranger, "yes 000000"), StringComparison.Ordinal);
+
+        Assert.Equal("pending", (await ApprovalAsync(approval.Id)).Status);
+        Assert.Empty((await ApprovalAsync(approval.Id)).Decisions.EnumerateArray());
+    }
+
+    [Fact]
+    public async Task Who_guesses_codes_is_not_listened_to_any_more()
+    {
+        var approval = await AskAsync(quorum: 1);
+        for (var i = 0; i < ApprovalCodes.MostWrongAnswers; i++)
+        {
+            Assert.StartsWith("I am sorry, I do not know", await TextAsync(Ann, $"yes {(int.Parse(CodeOf(Ann), System.Globalization.CultureInfo.InvariantCulture) + 1 + i) % 1_000_000:D6}"), StringComparison.Ordinal);
+        }
+
+        Assert.StartsWith("I am sorry, too many wrong codes", await TextAsync(Ann, $"yes {CodeOf(Ann)}"), StringComparison.Ordinal);
+        Assert.Equal("pending", (await ApprovalAsync(approval.Id)).Status);
+    }
+
+    [Fact]
+    public async Task A_late_answer_is_refused_and_a_member_who_left_has_no_say()
+    {
+        var approval = await AskAsync(quorum: 1);
+        var bob = CodeOf(Bob);
+        await InAsync(tx => tx.ExecuteAsync("UPDATE actions.action_approvals SET expires_at = now() - interval '1 second'", [], default));
+        Assert.Equal("I am sorry, nothing has changed. The time to answer is over.", await TextAsync(Ann, $"yes {CodeOf(Ann)}"));
+
+        await InAsync(tx => tx.ExecuteAsync("UPDATE actions.action_approvals SET expires_at = now() + interval '1 hour'", [], default));
+        await InAsync(tx => tx.ExecuteAsync("DELETE FROM tenancy.workspace_members WHERE user_id = $1", [_bob], default));
+        await TextAsync(Bob, $"yes {bob}");
+        Assert.Equal("pending", (await ApprovalAsync(approval.Id)).Status);
+    }
+
+    [Fact]
+    public async Task Who_has_no_phone_is_asked_and_answers_by_mail()
+    {
+        var mail = await _stage.ChannelAsync(new ChannelInput("email", "Support") { ProviderConfig = Json.Of(new { from = "agent@support.example" }) });
+        var cid = await AdminAsync("cid@acme.example", null);
+        var approval = await AskAsync(quorum: 1, approvers: [cid]);
+        Assert.Empty(_stage.Twilio.Messages);
+        var asked = Assert.Single(_smtp.Mails);
+        Assert.Equal(("cid@acme.example", "Approval needed: Pays the order back."), (asked.To, asked.Header("Subject")));
+
+        using var answer = await _stage.Http.PostAsync(mail.WebhookUrl!, new StringContent(
+            Json.Text(new { from = "Cid <CID@acme.example>", subject = "Re: Approval needed", text = $"Yes {Code().Match(asked.Text).Value}\n\nOn Mon, Agent <agent@support.example> wrote:\n> Reply APPROVE 000000", message_id = "<r@x>" }),
+            System.Text.Encoding.UTF8, "application/json"));
+        await _stage.SettleAsync();
+
+        Assert.Equal("approved", (await ApprovalAsync(approval.Id)).Status);
+        Assert.StartsWith("Thank you.", _smtp.Mails.Last().Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_delegate_is_asked_too_and_whoever_passed_it_on_is_refused()
+    {
+        var approval = await AskAsync(quorum: 1, approvers: [_stage.Tenant.OwnerId]);
+        Assert.DoesNotContain(_stage.Twilio.Messages, m => m.To == Bob);
+
+        Assert.True((await InAsync(tx => _stage.Platform.Get<DecideApproval>().DelegateAsync(tx, approval.Id, _stage.Tenant.OwnerId, _bob, default))).IsOk);
+        await _stage.SettleAsync();
+
+        Assert.Equal("I am sorry, nothing has changed. You have passed this question on to another member.", await TextAsync(Ann, $"yes {CodeOf(Ann)}"));
+        Assert.Equal("Thank you. refund is approved and will run.", await TextAsync(Bob, $"yes {CodeOf(Bob)}"));
+    }
+
+    [Theory]
+    [InlineData("approve 482113", true, "482113", null)]
+    [InlineData("Yes, 482113!", true, "482113", null)]
+    [InlineData("reject 482113 too expensive", false, "482113", "too expensive")]
+    [InlineData("NO 482113: wait\nuntil May", false, "482113", "wait\nuntil May")]
+    public void An_answer_is_read(string text, bool approves, string code, string? reason) =>
+        Assert.Equal(new ApprovalReply(approves, code, reason), ApprovalReply.Read(text));
+
+    [Theory]
+    [InlineData("yes")]
+    [InlineData("yes please")]
+    [InlineData("yes 48211")]
+    [InlineData("yes 4821133")]
+    [InlineData("I say yes 482113")]
+    [InlineData("482113")]
+    public void What_is_no_answer_is_left_to_the_agent(string text) => Assert.Null(ApprovalReply.Read(text));
+
+    private async Task<ActionApproval> AskAsync(int quorum, Guid[]? approvers = null)
+    {
+        var action = new ActionDefinition
+        {
+            ActionId = "refund",
+            ActionName = "refund my order",
+            Description = "Pays the order back.",
+            ResponseTemplate = "Refunded.",
+            Approval = Json.Of(new { risk_level = "high", quorum, approvers }),
+        };
+        await InAsync(async tx =>
+        {
+            Assert.True((await _stage.Platform.Get<ActionRegistry>().CreateAsync(tx, _stage.Tenant.AgentId, action, default)).IsOk);
+            Assert.True((await _stage.Platform.Get<Chat>().StartAsync(tx, _stage.Tenant.AgentId, new StartChat(null, null, "refund my order"), default)).IsOk);
+            return true;
+        });
+        await _stage.SettleAsync();
+        return await InAsync(tx => tx.SingleAsync<ActionApproval>("SELECT * FROM actions.approvals", [], default));
+    }
+
+    /// <summary>What is texted back.</summary>
+    private async Task<string> TextAsync(string from, string text)
+    {
+        var before = _stage.Twilio.Messages.Count(m => m.To == from);
+        using var taken = await _stage.TextAsync(_sms, from, text);
+        await _stage.SettleAsync();
+        return string.Join('\n', _stage.Twilio.Messages.Where(m => m.To == from).Skip(before).Select(m => m.Body));
+    }
+
+    private string CodeOf(string phone) => Code().Match(_stage.Twilio.Messages.First(m => m.To == phone).Body).Value;
+
+    private static Regex Code() => new(@"(?<=APPROVE )\d{6}", RegexOptions.None, TimeSpan.FromSeconds(1));
+
+    private Task<ActionApproval> ApprovalAsync(Guid id) => InAsync(async tx => (await _stage.Platform.Get<DecideApproval>().FindAsync(tx, id, default))!);
+
+    private Task<string> StatusAsync(ActionApproval approval) =>
+        InAsync(tx => tx.SingleAsync<string>("SELECT status FROM actions.action_queue WHERE id = $1", [approval.ActionQueueId], default));
+
+    private Task<T> InAsync<T>(Func<Transaction, Task<T>> work) => _stage.Platform.AsAsync(_stage.System, work);
+
+    private async Task<Guid> AdminAsync(string email, string? phone)
+    {
+        var owner = new Actor(_stage.Tenant.TenantId, _stage.Tenant.OwnerId, "owner");
+        var added = (await _stage.Platform.Get<ManageMembers>().AddAsync(owner, new AddMember(email, null, "admin"), default)).Value;
+        await PhoneAsync(added.UserId, phone);
+        return added.UserId;
+    }
+
+    private Task PhoneAsync(Guid userId, string? phone) => _stage.Platform.AsAsync(
+        new Actor(_stage.Tenant.TenantId, userId, "admin"), tx => tx.ExecuteAsync("UPDATE identity.users SET phone = $2 WHERE id = $1", [userId, phone], default));
+}
