@@ -93,10 +93,11 @@ internal sealed class DispatchMessage(
         return await settle.SettleAsync(item, message, calling, route, outcome, ct, passage);
     }
 
-    /// <summary>The provider failed too often lately and is left alone for a while: not an attempt.</summary>
+    /// <summary>The provider failed too often lately and is left alone for a while: not an attempt. Said once, however long it lasts.</summary>
     private async Task<WorkOutcome> PostponeAsync(Transaction tx, WorkItem item, QueuedMessage message, string service, TimeSpan wait, CancellationToken ct)
     {
-        events.Append(tx, new NewEvent("message.postponed", "conversation", message.ConversationContextId, new { queue_id = message.Id, reason = "circuit_open", service, until = clock.GetUtcNow() + wait }));
+        var what = new { queue_id = message.Id, reason = "circuit_open", service, until = clock.GetUtcNow() + wait };
+        events.Append(tx, new NewEvent("message.postponed", "conversation", message.ConversationContextId, what) { EventId = message.Id });
         await item.SettleAsync(tx, new WorkOutcome.Snooze(wait), ct);
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;

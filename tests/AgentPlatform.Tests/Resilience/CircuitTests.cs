@@ -50,7 +50,8 @@ public sealed class CircuitTests : IAsyncLifetime
         Assert.Equal(3, (await _talk.ExecutionsAsync()).Count);
         Assert.Equal(0, await ScalarAsync<int>("SELECT attempts FROM work.items WHERE kind = 'actions.execute' AND state = 'ready'"));
         Assert.InRange(await ScalarAsync<double>("SELECT extract(epoch FROM run_at - now())::double precision FROM work.items WHERE kind = 'actions.execute' AND state = 'ready'"), 20, 30.1);
-        Assert.Equal("circuit_open", await ScalarAsync<string>("SELECT DISTINCT payload->'details'->>'reason' FROM events.events WHERE event_type = 'action.postponed'"));
+        Assert.Equal(1L, await ScalarAsync<long>("SELECT count(*) FROM events.events WHERE event_type = 'action.postponed'"));
+        Assert.Equal("circuit_open", await ScalarAsync<string>("SELECT payload->'details'->>'reason' FROM events.events WHERE event_type = 'action.postponed'"));
         Assert.Equal(1L, await ScalarAsync<long>("SELECT count(*) FROM events.events WHERE event_type = 'circuit.opened'"));
     }
 
@@ -84,13 +85,13 @@ public sealed class CircuitTests : IAsyncLifetime
         await OpenAsync();
         await OrderInAnotherTalkAsync(5);
         await using var other = _talk.Platform.Twin(Configure, ("Actions:AllowPrivateTargets", "true"));
-        var (during, before) = (0, await PostponedAsync());
+        var during = 0;
         _talk.Endpoint.Does(
             async () =>
             {
                 // The four others have all come to the circuit meanwhile, on whichever host, and were sent away.
                 Assert.Equal("HALF_OPEN", (await CircuitAsync()).State);
-                await Eventually.SeeAsync(PostponedAsync, count => count >= before + 4);
+                await Eventually.SeeAsync(SentAwayAsync, count => count == 4);
                 during = _talk.Endpoint.Requests.Count;
             }, 200).Answers(200, "{}");
         _talk.Endpoint.Skip();
@@ -225,7 +226,7 @@ public sealed class CircuitTests : IAsyncLifetime
         return (row.Name, row.Failures);
     }
 
-    private Task<long> PostponedAsync() => ScalarAsync<long>("SELECT count(*) FROM events.events WHERE event_type = 'action.postponed'");
+    private Task<long> SentAwayAsync() => ScalarAsync<long>("SELECT count(*) FROM work.items WHERE kind = 'actions.execute' AND state = 'ready' AND run_at > now()");
 
     private Task<T> ScalarAsync<T>(string sql) => _talk.Platform.Postgres.ScalarAsync<T>(sql);
 

@@ -31,7 +31,7 @@ public sealed class ProviderCircuitTests : IAsyncLifetime
 
         Assert.Equal(2, _stage.Twilio.Requests.Count);
         Assert.Equal(2, await _stage.CountAsync("SELECT count(*) FROM messaging.effects"));
-        Assert.True(await _stage.CountAsync("SELECT count(*) FROM events.events WHERE event_type = 'message.postponed' AND payload->>'reason' = 'circuit_open'") >= 2);
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM events.events WHERE event_type = 'message.postponed' AND payload->>'reason' = 'circuit_open' AND payload->>'queue_id' = (SELECT id::text FROM messaging.message_queue WHERE message_data->>'text' LIKE '%three')"));
         Assert.Equal(0, await _stage.CountAsync("SELECT max(attempts)::bigint FROM work.items WHERE kind = 'messaging.dispatch' AND key = (SELECT coalesce(idempotency_key, id::text) FROM messaging.message_queue WHERE message_data->>'text' LIKE '%three')"));
 
         await _stage.ValueAsync<long>("WITH u AS (UPDATE resilience.circuits SET open_until = now() - interval '1 second' RETURNING 1) SELECT count(*) FROM u");

@@ -131,10 +131,10 @@ internal sealed class ExecuteAction(
             : new(await RefuseAsync(tx, work, item, action, new ActionFailure(ErrorKind.CheckpointRefused, checkpoint.Problem.Title), ct));
     }
 
-    /// <summary>The endpoint's circuit is open: neither an attempt nor a failure, it is only later.</summary>
+    /// <summary>The endpoint's circuit is open: neither an attempt nor a failure, it is only later. Said once, however long it lasts.</summary>
     private async Task<WorkOutcome> PostponeAsync(Transaction tx, WorkItem work, QueuedAction item, string service, TimeSpan wait, CancellationToken ct)
     {
-        events.Append(tx, ActionEvents.Of("action.postponed", item, new { reason = ErrorKind.CircuitOpen, service, until = clock.GetUtcNow() + wait }));
+        events.Append(tx, ActionEvents.Of("action.postponed", item, new { reason = ErrorKind.CircuitOpen, service, until = clock.GetUtcNow() + wait }) with { EventId = item.Id });
         await work.SettleAsync(tx, new WorkOutcome.Snooze(wait), ct);
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
