@@ -16,6 +16,13 @@ public sealed class WorkOptions
     [Range(1, 1000)]
     public int Concurrency { get; set; } = 16;
 
+    /// <summary>
+    /// Items that may be claimed before there is room to run them, while they are so short that the way to the database takes longer than they
+    /// do. Long ones are never claimed ahead. Default 1000.
+    /// </summary>
+    [Range(0, 10_000)]
+    public int Ahead { get; set; } = 1000;
+
     /// <summary>Seconds after which the work of a host that died is taken over; renewed at a third of it. Default 30.</summary>
     [Range(1, 600)]
     public int LeaseSeconds { get; set; } = 30;
@@ -42,7 +49,7 @@ public static class WorkModule
         services.AddSingleton<Limits>();
         services.AddSingleton<WorkLeases>();
         services.AddSingleton<WorkExecutor>();
-        services.AddSingleton(p => new WorkRetention(p.GetRequiredService<WorkLeases>(), p.GetRequiredService<IOptions<WorkOptions>>()));
+        services.AddSingleton<WorkRetention>();
         services.AddSingleton(p => new WorkRunner(
             p.GetRequiredService<WorkLeases>(),
             p.GetRequiredService<WorkExecutor>(),

@@ -1,6 +1,4 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -14,31 +12,46 @@ public sealed class WorkRunner : IDisposable
 {
     internal static readonly ActivitySource Activities = new("AgentPlatform.Work");
 
+    /// <summary>While work goes on without a pause, a look around every so often finds what nobody told of.</summary>
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(250);
+
+    private static readonly TimeSpan AwayPause = TimeSpan.FromSeconds(1);
+
     private readonly WorkLeases _leases;
-    private readonly WorkExecutor _executor;
+    private readonly WorkSlots _slots;
     private readonly IOptions<WorkOptions> _options;
     private readonly TimeProvider _clock;
     private readonly ILogger<WorkRunner> _log;
     private readonly SemaphoreSlim _draining = new(1, 1);
-    private readonly SemaphoreSlim _wake = new(0, 1);
-    private readonly ConcurrentDictionary<long, CancellationTokenSource> _held = new();
+    private readonly Signal _wake = new();
+    private long _lookedAt;
+    private TimeSpan _lookAgainAfter = LookEvery;
+    private int _lookAround;
+    private int _ahead;
 
     internal WorkRunner(WorkLeases leases, WorkExecutor executor, IOptions<WorkOptions> options, TimeProvider clock, ILogger<WorkRunner> log)
     {
         _leases = leases;
-        _executor = executor;
+        _slots = new WorkSlots(executor, options.Value.Concurrency, _wake);
         _options = options;
         _clock = clock;
         _log = log;
     }
 
     /// <summary>Runs all that is due. Cancelling stops new claims and lets running handlers finish. Returns how many items ran.</summary>
-    public async Task<int> DrainAsync(CancellationToken ct)
+    public Task<int> DrainAsync(CancellationToken ct)
     {
-        Wake();
+        WakeToLook();
+        return DrainWokenAsync(ct);
+    }
+
+    public void Dispose() => _draining.Dispose();
+
+    /// <summary>Runs what it was woken for. A wake-up that arrives while a drain is ending finds the lock taken: the ending drain looks once more.</summary>
+    internal async Task<int> DrainWokenAsync(CancellationToken ct)
+    {
         var total = 0;
-        // A wake-up that arrives while a drain is ending finds the lock taken: the ending drain looks once more.
-        while (_wake.CurrentCount > 0 && !ct.IsCancellationRequested && await _draining.WaitAsync(0, CancellationToken.None))
+        while (_wake.IsSet && !ct.IsCancellationRequested && await _draining.WaitAsync(0, CancellationToken.None))
         {
             total += await DrainWithRenewalAsync(ct);
         }
@@ -46,28 +59,23 @@ public sealed class WorkRunner : IDisposable
         return total;
     }
 
-    public void Dispose()
+    /// <summary>Something may be due, nobody knows where.</summary>
+    internal void WakeToLook()
     {
-        _draining.Dispose();
-        _wake.Dispose();
+        Interlocked.Exchange(ref _lookAround, 1);
+        _wake.Set();
     }
 
-    /// <summary>Something may be due: the running drain claims again.</summary>
-    internal void Wake()
+    internal void Wake(Lane lane)
     {
-        try
-        {
-            _wake.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // Already awake.
-        }
+        _leases.Tell(lane);
+        _wake.Set();
     }
 
     private async Task<int> DrainWithRenewalAsync(CancellationToken ct)
     {
         using var renewal = new CancellationTokenSource();
+        await using var stopping = ct.Register(_wake.Set);
         var renewing = RenewAsync(renewal.Token);
         try
         {
@@ -83,63 +91,87 @@ public sealed class WorkRunner : IDisposable
 
     private async Task<int> DrainUntilIdleAsync(CancellationToken ct)
     {
-        var running = new List<Task<Settlement?>>();
         var total = 0;
         while (true)
         {
-            _wake.Wait(0, CancellationToken.None);
-            var ended = Collect(running);
-            var capacity = ct.IsCancellationRequested ? 0 : _options.Value.Concurrency - running.Count;
-            if (ended.Count > 0 || capacity > 0)
+            _wake.TryTake();
+            if (ct.IsCancellationRequested)
             {
-                var claimed = await _leases.CompleteAndClaimAsync(ended, capacity, CancellationToken.None);
-                running.AddRange(claimed.Select(Start));
-                total += claimed.Count;
-                if (claimed.Count > 0 && claimed.Count < capacity)
-                {
-                    // Limits may have cut the batch short: others, behind those they held back, are found by looking again.
-                    Wake();
-                }
+                _slots.HandBack();
             }
 
-            if (running.Count == 0)
+            var ended = _slots.TakeEnded();
+            var capacity = ct.IsCancellationRequested ? 0 : _options.Value.Concurrency + Ahead(ended.Count) - _slots.InHand;
+            var look = capacity > 0 ? NextLook() : new Look(false, []);
+            if (ended.Count > 0 || look.Any || capacity > 0 && _leases.Lanes.Any)
+            {
+                total += await RoundTripAsync(ended, Math.Max(capacity, 0), look, ct);
+            }
+            else if (_slots.InHand == 0 && !_slots.HasEnded)
             {
                 return total;
             }
-
-            await WaitAsync(running, ct);
+            else
+            {
+                await _wake.TakeAsync(CancellationToken.None);
+            }
         }
     }
 
-    /// <summary>Until something ends, or something new may be due.</summary>
-    private async Task WaitAsync(List<Task<Settlement?>> running, CancellationToken ct)
+    /// <summary>
+    /// Completes and claims. When the database is away, what ended is kept for the next round trip: written twice, because only the answer was
+    /// lost, it touches no row the second time.
+    /// </summary>
+    private async Task<int> RoundTripAsync(IReadOnlyCollection<Settlement> ended, int capacity, Look look, CancellationToken ct)
     {
-        using var waiting = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var woken = running.Count < _options.Value.Concurrency && !ct.IsCancellationRequested
-            ? _wake.WaitAsync(waiting.Token)
-            : Task.Delay(Timeout.InfiniteTimeSpan, _clock, waiting.Token);
-        await Task.WhenAny(running.Append(woken));
-        await waiting.CancelAsync();
-    }
-
-    private static List<Settlement> Collect(List<Task<Settlement?>> running)
-    {
-        var over = running.FindAll(t => t.IsCompleted);
-        running.RemoveAll(over.Contains);
-        return [.. over.Select(t => t.GetAwaiter().GetResult()).OfType<Settlement>()];
-    }
-
-    private async Task<Settlement?> Start(WorkItem item)
-    {
-        using var held = new CancellationTokenSource();
-        _held[item.Id] = held;
         try
         {
-            return await _executor.RunAsync(item, held.Token);
+            var started = _clock.GetTimestamp();
+            var claimed = await _leases.CompleteAndClaimAsync(ended, capacity, look, CancellationToken.None);
+            if (look.Around)
+            {
+                LookedAround(_clock.GetElapsedTime(started));
+            }
+
+            _slots.Run(claimed);
+            return claimed.Count;
         }
-        finally
+        catch (Exception e)
         {
-            _held.TryRemove(item.Id, out _);
+            _slots.Keep(ended);
+            Interlocked.Exchange(ref _lookAround, 1);
+            if (_slots.InHand == 0)
+            {
+                throw;
+            }
+
+            _log.DrainFailed(e);
+            await Task.WhenAny(_wake.TakeAsync(ct), Task.Delay(AwayPause, _clock, CancellationToken.None));
+            return 0;
+        }
+    }
+
+    /// <summary>
+    /// How many items to claim beyond what can run now. A round trip in which more ended than can run at a time says that the items are short
+    /// and wait for the database; then twice as many are taken the next time.
+    /// </summary>
+    private int Ahead(int ended) =>
+        _ahead = Math.Min(_options.Value.Ahead, Math.Max((2 * ended) - _options.Value.Concurrency, _ahead / 2));
+
+    private Look NextLook()
+    {
+        var around = Interlocked.Exchange(ref _lookAround, 0) == 1 || _leases.Lanes.Any && _clock.GetElapsedTime(_lookedAt) > _lookAgainAfter;
+        return new Look(around, _slots.TakeTenantsToLookAt());
+    }
+
+    /// <summary>Looks take a twentieth of the time at most, whatever they cost: an old snapshot makes them expensive.</summary>
+    private void LookedAround(TimeSpan took)
+    {
+        _lookedAt = _clock.GetTimestamp();
+        _lookAgainAfter = took * 20 > LookEvery ? took * 20 : LookEvery;
+        if (!_leases.HasLookedEverywhere)
+        {
+            WakeToLook();
         }
     }
 
@@ -161,17 +193,11 @@ public sealed class WorkRunner : IDisposable
 
     private async Task RenewOnceAsync(CancellationToken ct)
     {
-        var before = _held.Keys.ToArray();
+        var before = _slots.Items;
         try
         {
             var still = await _leases.RenewAsync(before, ct);
-            foreach (var lost in before.Where(id => !still.Contains(id)))
-            {
-                if (_held.TryGetValue(lost, out var source))
-                {
-                    await source.CancelAsync();
-                }
-            }
+            _slots.Lose(before.Where(item => !still.Contains(item.Id)));
         }
         catch (Exception e) when (e is Npgsql.NpgsqlException or TimeoutException)
         {

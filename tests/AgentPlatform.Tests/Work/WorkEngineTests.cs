@@ -155,7 +155,7 @@ public class WorkEngineTests : IAsyncLifetime
         var item = Assert.Single(await leases.CompleteAndClaimAsync([], 10, default));
         await _platform.Postgres.ScalarAsync<long>("WITH u AS (UPDATE work.items SET lease_until = now() - interval '1 second' RETURNING 1) SELECT count(*) FROM u");
         Assert.Empty(await leases.RenewAsync([], default));
-        Assert.Equal([item.Id], await leases.RenewAsync([item.Id], default));
+        Assert.Equal([item.Id], await leases.RenewAsync([item], default));
         Assert.Empty(await leases.CompleteAndClaimAsync([], 10, default));
         await _platform.Postgres.ScalarAsync<long>("WITH u AS (UPDATE work.items SET lease_until = now() - interval '1 second' RETURNING 1) SELECT count(*) FROM u");
         await leases.RenewAsync([], default);
