@@ -10,10 +10,10 @@ const seconds = since => Number(process.hrtime.bigint() - since) / 1e9
 /** As many as its own performance test uses. */
 const concurrency = 24
 
-async function vacuum(table) {
+async function admin(sql) {
   const client = new pg.Client({ connectionString })
   await client.connect()
-  await client.query(`VACUUM ANALYZE ${table}`)
+  await client.query(sql)
   await client.end()
 }
 
@@ -25,7 +25,7 @@ async function graphile(preset) {
   for (let done = 0; done < jobs; done += 1000) {
     await utils.addJobs(Array.from({ length: Math.min(1000, jobs - done) }, (_, i) => ({ identifier: 'noop', payload: { id: done + i } })))
   }
-  await vacuum('graphile_worker._private_jobs')
+  await admin('VACUUM ANALYZE graphile_worker._private_jobs')
 
   let ran = 0
   const began = process.hrtime.bigint()
@@ -63,16 +63,16 @@ const phases = {
   'graphile-worker batched': () => graphile({ worker: { localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 } }),
   'graphile-worker single': () => graphile({ worker: {} }),
   'pg-boss insert': () => boss(async boss => {
+    await admin('TRUNCATE pgboss.job')
     const began = process.hrtime.bigint()
     await insert(boss, 0)
     return { rate: jobs / seconds(began) }
   }),
   // Its `work` waits between polls; fetching and completing in two loops without a pause is the fastest it goes.
   'pg-boss batched': () => boss(async boss => {
-    await boss.deleteQueue('noop')
-    await boss.createQueue('noop')
+    await admin('TRUNCATE pgboss.job')
     await insert(boss, 0)
-    await vacuum('pgboss.job')
+    await admin('VACUUM ANALYZE pgboss.job')
     let ran = 0
     const loop = async () => {
       for (;;) {

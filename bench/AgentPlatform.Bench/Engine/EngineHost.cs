@@ -51,7 +51,7 @@ internal sealed class EngineHost : IAsyncDisposable
     }
 
     internal async Task<Guid> NewTenantAsync(string slug) =>
-        (await _producer.GetRequiredService<TenantProvisioning>().CreateAsync(new NewTenant(slug, slug, $"{slug}@example.test"), CancellationToken.None)).Value.TenantId;
+        (await _producer.GetRequiredService<TenantProvisioning>().CreateAsync(new NewTenant(slug, $"{slug}-{Guid.CreateVersion7(TimeProvider.System.GetUtcNow()):N}", $"{slug}@example.test"), CancellationToken.None)).Value.TenantId;
 
     /// <summary>Puts work in, a thousand to a transaction, and says how long that took.</summary>
     internal async Task<TimeSpan> EnqueueAsync(Guid tenant, string kind, int count)
@@ -81,7 +81,7 @@ internal sealed class EngineHost : IAsyncDisposable
     internal async Task LimitAsync(Guid tenant, string kind)
     {
         var limits = _host.Services.GetRequiredService<Limits>();
-        var set = await limits.SetAsync(Actor.System(tenant), new NewLimit(kind, null, 1_000_000, null), CancellationToken.None);
+        var set = await limits.SetAsync(Actor.System(tenant), new NewLimit(kind, null, 1_000_000, null, 1_000_000), CancellationToken.None);
         _ = set.Value;
     }
 

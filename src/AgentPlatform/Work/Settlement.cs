@@ -49,8 +49,8 @@ internal sealed record Settlement(Guid TenantId, long Id, long Fence, string Sta
 
     internal static class Sql
     {
-        // The fence says that no one has claimed the item since; a late completion touches no row, nor does one that is written again. What
-        // runs has an owner: to ask for its state would lead the planner to read all that runs, which it takes for few.
+        // The fence says that no one has claimed the item since; a late completion touches no row, nor does one that is written again. The
+        // planner must not see through `coalesce`: it takes what runs for next to nothing, and would read all of that for each row.
         internal const string Settle =
             """
             UPDATE work.items AS i
@@ -61,7 +61,7 @@ internal sealed record Settlement(Guid TenantId, long Id, long Fence, string Sta
                 finished_at = CASE WHEN s.state <> 'ready' THEN now() END
             FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::interval[], $6::integer[], $7::text[])
                  AS s (tenant_id, id, fence, state, delay, refund, error)
-            WHERE i.tenant_id = s.tenant_id AND i.id = s.id AND i.fence = s.fence AND i.owner IS NOT NULL
+            WHERE i.tenant_id = s.tenant_id AND i.id = s.id AND coalesce(i.fence = s.fence AND i.state = 'running', false)
             """;
 
         // The same for one, failing the transaction it is part of when that touches no row.
@@ -74,7 +74,7 @@ internal sealed record Settlement(Guid TenantId, long Id, long Fence, string Sta
                     attempts = i.attempts - $6,
                     last_error = coalesce($7, i.last_error),
                     finished_at = CASE WHEN $4 <> 'ready' THEN now() END
-                WHERE i.tenant_id = $1 AND i.id = $2 AND i.fence = $3 AND i.owner IS NOT NULL
+                WHERE i.tenant_id = $1 AND i.id = $2 AND i.fence = $3 AND i.state = 'running'
                 RETURNING i.id
             )
             SELECT work.require_held(count(*)) FROM settled

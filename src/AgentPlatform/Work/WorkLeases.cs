@@ -8,18 +8,18 @@ namespace AgentPlatform.Work;
 /// The claims of this process: taking, renewing and completing them. With <see cref="Settlement"/> (complete) and <see cref="LookForWork"/>
 /// (what is due, and where) these are all statements of the engine's cycle.
 /// </summary>
-internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics metrics, IOptions<WorkOptions> options)
+internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics metrics, IOptions<WorkOptions> options, TimeProvider clock)
 {
     private readonly LookForWork _look = new(kinds);
 
     /// <summary>A fresh identity per process: a restarted host never mistakes its former self's claims for its own.</summary>
-    private readonly Guid _owner = Guid.CreateVersion7(TimeProvider.System.GetUtcNow());
+    private readonly Guid _owner = Guid.CreateVersion7(clock.GetUtcNow());
 
     /// <summary>How long a claim holds without renewal.</summary>
     internal TimeSpan Lease { get; } = TimeSpan.FromSeconds(options.Value.LeaseSeconds);
 
     /// <summary>Where due work is believed to wait.</summary>
-    internal Lanes Lanes { get; } = new();
+    internal Lanes Lanes { get; } = new(clock);
 
     /// <summary>New work waits there. Of kinds this process does not know, a newer version's process is told.</summary>
     internal void Tell(Lane lane)
@@ -80,22 +80,24 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
 
         var reclaimed = reclaiming is null ? [] : await reclaiming;
         var turns = Lanes.Take(capacity - reclaimed.Count);
+        IReadOnlyList<Claimed> claimed;
         try
         {
             var claiming = ClaimAsync(tx, turns, ct);
             await tx.CommitAsync(ct);
-            var claimed = await claiming;
-            Lanes.Answered(
-                turns,
-                [.. claimed.Select(c => (new Lane(c.TenantId, c.Kind, c.Priority), new Place(c.RunAt, c.Id)))],
-                claimed.Where(c => c.Cut).Select(c => c.TenantId).ToHashSet());
-            return [.. reclaimed.Concat(claimed).Select(Count)];
+            claimed = await claiming;
         }
         catch
         {
-            Lanes.Return(turns);
+            Lanes.Failed(turns);
             throw;
         }
+
+        Lanes.Answered(
+            turns,
+            [.. claimed.Select(c => (new Lane(c.TenantId, c.Kind, c.Priority), new Place(c.RunAt, c.Id)))],
+            claimed.Where(c => c.Cut).Select(c => c.TenantId).ToHashSet());
+        return [.. reclaimed.Concat(claimed).Select(Count)];
     }
 
     private async Task<IReadOnlyList<Claimed>> ClaimAsync(Transaction tx, IReadOnlyList<LaneTurn> turns, CancellationToken ct)
@@ -107,14 +109,23 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
 
         var tenants = turns.Select(t => t.Lane.TenantId).ToArray();
         var laneKinds = turns.Select(t => t.Lane.Kind).ToArray();
-        _ = tx.QueryAsync<long>(Sql.TakeTurn, [tenants, laneKinds], ct);
-        return await tx.QueryAsync<Claimed>(
+        var limits = tx.SingleAsync<long>(Sql.TakeTurn, [tenants, laneKinds], ct);
+        var claiming = tx.QueryAsync<Claimed>(
             Sql.Claim,
             [
                 _owner, Lease, tenants, laneKinds, turns.Select(t => t.Lane.Priority).ToArray(),
                 turns.Select(t => t.After.RunAt).ToArray(), turns.Select(t => t.After.Id).ToArray(), turns.Select(t => t.Quota).ToArray(),
             ],
             ct);
+        var waiting = tx.QueryAsync<TokenWait>(Sql.NextToken, [tenants, laneKinds], ct);
+        var claimed = await claiming;
+        Lanes.Limited(turns, await limits > 0);
+        foreach (var wait in await waiting)
+        {
+            Lanes.Later(wait.TenantId, TimeSpan.FromSeconds(Math.Max(wait.Seconds, 0)));
+        }
+
+        return claimed;
     }
 
     /// <summary>
@@ -147,6 +158,8 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
         long Id, Guid TenantId, string Kind, string Key, string RawPayload, int Attempt, int MaxAttempts, int Interruptions, long Fence,
         DateTimeOffset EnqueuedAt, short Priority, DateTimeOffset RunAt, bool HoldsOthers, bool Cut, bool TakenOver);
 
+    private sealed record TokenWait(Guid TenantId, double Seconds);
+
     private static class Sql
     {
         // The claim reads a few rows of a long index. Its cost is estimated by the length, and compiling it would take a second; and a plan
@@ -160,13 +173,14 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             """
             SELECT count(*) FROM (
                 SELECT FROM work.limits
-                WHERE tenant_id = ANY ($1::uuid[]) AND (kind IS NULL OR kind = ANY ($2::text[])) AND max_running IS NOT NULL
+                WHERE tenant_id = ANY ($1::uuid[]) AND (kind IS NULL OR kind = ANY ($2::text[])) AND (max_running IS NOT NULL OR per_second IS NOT NULL)
                 ORDER BY id FOR UPDATE) AS turns
             """;
 
         // A tenant's turn takes the most urgent of all its lanes, each read from where it was left and no further than its quota. The CTE `due`
         // locks what it finds, because a locked row is another claimer's and must be skipped before the quota is counted; what a limit then
-        // keeps out is left as it was. `room` is what each limit still admits, counted once for all rows.
+        // keeps out is left as it was. `room` is what each limit still admits, counted once for all rows; what starts under a rate is paid for in
+        // the same statement, a batch at a time.
         internal const string Claim =
             """
             WITH lane AS MATERIALIZED (
@@ -175,11 +189,16 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                 WHERE NOT EXISTS (
                     SELECT FROM work.pauses AS p WHERE p.tenant_id = l.tenant_id AND (p.kind IS NULL OR p.kind = l.kind) AND p.serial_key IS NULL)
             ), room AS MATERIALIZED (
-                SELECT l.id, l.tenant_id, l.kind, l.concurrency_key, l.max_running - (
+                SELECT l.id, l.tenant_id, l.kind, l.concurrency_key, t.tokens, t.at, least(floor(t.tokens), l.max_running - CASE WHEN l.max_running IS NOT NULL THEN (
                            SELECT count(*) FROM work.items AS r
                            WHERE r.state = 'running' AND r.tenant_id = l.tenant_id
-                             AND (l.kind IS NULL OR l.kind = r.kind) AND (l.concurrency_key IS NULL OR l.concurrency_key = r.concurrency_key)) AS free
-                FROM work.limits AS l WHERE l.tenant_id = ANY ($3) AND l.max_running IS NOT NULL
+                             AND (l.kind IS NULL OR l.kind = r.kind) AND (l.concurrency_key IS NULL OR l.concurrency_key = r.concurrency_key)) END) AS free
+                FROM work.limits AS l
+                LEFT JOIN LATERAL (
+                    SELECT least(l.burst, k.tokens + l.per_second * greatest(extract(epoch FROM c.at - k.refilled_at), 0)) AS tokens, c.at
+                    FROM work.tokens AS k, (SELECT clock_timestamp() AS at) AS c
+                    WHERE k.tenant_id = l.tenant_id AND k.limit_id = l.id) AS t ON l.per_second IS NOT NULL
+                WHERE l.tenant_id = ANY ($3) AND (l.max_running IS NOT NULL OR l.per_second IS NOT NULL)
             ), due AS MATERIALIZED (
                 SELECT d.* FROM (SELECT DISTINCT tenant_id, quota FROM lane) AS turn CROSS JOIN LATERAL (
                     SELECT w.* FROM lane AS l CROSS JOIN LATERAL (
@@ -207,10 +226,15 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                     LIMIT turn.quota) AS d
             ), limited AS MATERIALIZED (
                 -- Several of this batch under one limit: only as many as it has room for.
-                SELECT d.tenant_id, d.id, row_number() OVER (PARTITION BY r.id ORDER BY d.place, d.id) > r.free AS beyond
+                SELECT d.tenant_id, d.id, r.id AS limit_id, row_number() OVER (PARTITION BY r.id ORDER BY d.place, d.id) > r.free AS beyond
                 FROM due AS d
                 JOIN room AS r
                   ON r.tenant_id = d.tenant_id AND (r.kind IS NULL OR r.kind = d.kind) AND (r.concurrency_key IS NULL OR r.concurrency_key = d.concurrency_key)
+            ), spent AS (
+                UPDATE work.tokens AS k SET tokens = r.tokens - n.started, refilled_at = r.at
+                FROM room AS r
+                JOIN (SELECT limit_id, count(*) AS started FROM limited WHERE id NOT IN (SELECT id FROM limited WHERE beyond) GROUP BY limit_id) AS n ON n.limit_id = r.id
+                WHERE k.tenant_id = r.tenant_id AND k.limit_id = r.id
             )
             UPDATE work.items AS i
             SET state = 'running', owner = $1, lease_until = now() + $2, fence = i.fence + 1, attempts = i.attempts + 1
@@ -219,6 +243,17 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
                       i.priority, i.run_at, i.serial_key IS NOT NULL OR i.id IN (SELECT id FROM limited) AS holds_others,
                       i.tenant_id IN (SELECT tenant_id FROM limited WHERE beyond) AS cut, false AS taken_over
+            """;
+
+        // When the next token comes for each of the tenants that have run out: until then a claim of theirs finds nothing.
+        internal const string NextToken =
+            """
+            SELECT l.tenant_id, min((1 - k.tokens) / l.per_second - extract(epoch FROM clock_timestamp() - k.refilled_at)) AS seconds
+            FROM work.limits AS l
+            JOIN work.tokens AS k ON k.tenant_id = l.tenant_id AND k.limit_id = l.id
+            WHERE l.tenant_id = ANY ($1::uuid[]) AND (l.kind IS NULL OR l.kind = ANY ($2::text[])) AND l.per_second IS NOT NULL
+              AND k.tokens + l.per_second * extract(epoch FROM clock_timestamp() - k.refilled_at) < 1
+            GROUP BY l.tenant_id
             """;
 
         // An expired lease is as good as a due item: recovery needs no event, only time. It needs no look at its serial key or its limits, for
@@ -248,7 +283,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             """
             UPDATE work.items AS i SET lease_until = now() + $2
             FROM unnest($3::uuid[], $4::bigint[]) AS h (tenant_id, id)
-            WHERE i.tenant_id = h.tenant_id AND i.id = h.id AND i.owner = $1
+            WHERE i.tenant_id = h.tenant_id AND i.id = h.id AND coalesce(i.owner = $1, false)
             RETURNING i.id
             """;
     }

@@ -15,6 +15,11 @@ public sealed class WorkRunner : IDisposable
     /// <summary>While work goes on without a pause, a look around every so often finds what nobody told of.</summary>
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>About what a round trip takes.</summary>
+    private static readonly TimeSpan RoundTrip = TimeSpan.FromMilliseconds(5);
+
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
+
     private static readonly TimeSpan AwayPause = TimeSpan.FromSeconds(1);
 
     private readonly WorkLeases _leases;
@@ -27,7 +32,10 @@ public sealed class WorkRunner : IDisposable
     private long _lookedAt;
     private TimeSpan _lookAgainAfter = LookEvery;
     private int _lookAround;
-    private int _ahead;
+
+    /// <summary>Round trips under way, and the items they ask for.</summary>
+    private int _under;
+    private int _asked;
 
     internal WorkRunner(WorkLeases leases, WorkExecutor executor, IOptions<WorkOptions> options, TimeProvider clock, ILogger<WorkRunner> log)
     {
@@ -91,44 +99,99 @@ public sealed class WorkRunner : IDisposable
 
     private async Task<int> DrainUntilIdleAsync(CancellationToken ct)
     {
+        var trips = new List<Task<int>>();
         var total = 0;
         while (true)
         {
             _wake.TryTake();
+            total += await HarvestAsync(trips);
             if (ct.IsCancellationRequested)
             {
                 _slots.HandBack();
             }
 
-            var ended = _slots.TakeEnded();
-            var capacity = ct.IsCancellationRequested ? 0 : _options.Value.Concurrency + Ahead(ended.Count) - _slots.InHand;
-            var look = capacity > 0 ? NextLook() : new Look(false, []);
-            if (ended.Count > 0 || look.Any || capacity > 0 && _leases.Lanes.Any)
+            if (trips.Count < _options.Value.RoundTrips && NextTrip(ct) is { } trip)
             {
-                total += await RoundTripAsync(ended, Math.Max(capacity, 0), look, ct);
+                trips.Add(RoundTripAsync(trip));
             }
-            else if (_slots.InHand == 0 && !_slots.HasEnded)
+            else if (trips.Count == 0 && _slots.InHand == 0 && !_slots.HasEnded && !MayGoOnSoon(ct))
             {
                 return total;
             }
             else
             {
-                await _wake.TakeAsync(CancellationToken.None);
+                await WaitAsync();
             }
         }
+    }
+
+    /// <summary>Work that a rate holds back for a moment is waited for; for longer it is left to the next sweep.</summary>
+    private bool MayGoOnSoon(CancellationToken ct) => !ct.IsCancellationRequested && _leases.Lanes.NextLater < LongestWait;
+
+    /// <summary>Until something ends, something new may be due, or a rate may let something start.</summary>
+    private async Task WaitAsync()
+    {
+        if (_leases.Lanes.NextLater is { } wait && wait < LongestWait)
+        {
+            using var waiting = new CancellationTokenSource();
+            await Task.WhenAny(_wake.TakeAsync(waiting.Token), Task.Delay(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, _clock, waiting.Token));
+            await waiting.CancelAsync();
+        }
+        else
+        {
+            await _wake.TakeAsync(CancellationToken.None);
+        }
+    }
+
+    /// <summary>How many items to claim beyond what can run now: what the slots get through while a round trip is under way.</summary>
+    private int Ahead => (int)Math.Min(_options.Value.Ahead, _options.Value.Concurrency * (RoundTrip / _slots.Average));
+
+    /// <summary>How many items were claimed by the round trips that are over.</summary>
+    private static async Task<int> HarvestAsync(List<Task<int>> trips)
+    {
+        var total = 0;
+        for (var i = trips.Count - 1; i >= 0; i--)
+        {
+            if (trips[i].IsCompleted)
+            {
+                var over = trips[i];
+                trips.RemoveAt(i);
+                total += await over;
+            }
+        }
+
+        return total;
+    }
+
+    /// <summary>What is worth a round trip now; null when nothing is.</summary>
+    private Trip? NextTrip(CancellationToken ct)
+    {
+        var limit = _options.Value.Concurrency + Ahead;
+        var room = ct.IsCancellationRequested ? 0 : limit - _slots.InHand - Volatile.Read(ref _asked);
+        // While another is under way, a small one would only get in its way: it waits until it is half of what can be in hand.
+        if (Volatile.Read(ref _under) > 0 && _slots.Ended < limit / 2 && room < limit / 2)
+        {
+            return null;
+        }
+
+        var capacity = Math.Max(Math.Min(room, Math.Max(_options.Value.Concurrency, limit / 2)), 0);
+        var look = capacity > 0 ? NextLook() : new Look(false, []);
+        return _slots.HasEnded || look.Any || capacity > 0 && _leases.Lanes.Any ? new Trip(_slots.TakeEnded(), capacity, look) : null;
     }
 
     /// <summary>
     /// Completes and claims. When the database is away, what ended is kept for the next round trip: written twice, because only the answer was
     /// lost, it touches no row the second time.
     /// </summary>
-    private async Task<int> RoundTripAsync(IReadOnlyCollection<Settlement> ended, int capacity, Look look, CancellationToken ct)
+    private async Task<int> RoundTripAsync(Trip trip)
     {
+        Interlocked.Add(ref _asked, trip.Capacity);
+        Interlocked.Increment(ref _under);
         try
         {
             var started = _clock.GetTimestamp();
-            var claimed = await _leases.CompleteAndClaimAsync(ended, capacity, look, CancellationToken.None);
-            if (look.Around)
+            var claimed = await _leases.CompleteAndClaimAsync(trip.Ended, trip.Capacity, trip.Look, CancellationToken.None);
+            if (trip.Look.Around)
             {
                 LookedAround(_clock.GetElapsedTime(started));
             }
@@ -138,7 +201,7 @@ public sealed class WorkRunner : IDisposable
         }
         catch (Exception e)
         {
-            _slots.Keep(ended);
+            _slots.Keep(trip.Ended);
             Interlocked.Exchange(ref _lookAround, 1);
             if (_slots.InHand == 0)
             {
@@ -146,22 +209,21 @@ public sealed class WorkRunner : IDisposable
             }
 
             _log.DrainFailed(e);
-            await Task.WhenAny(_wake.TakeAsync(ct), Task.Delay(AwayPause, _clock, CancellationToken.None));
+            await Task.Delay(AwayPause, _clock, CancellationToken.None);
             return 0;
         }
+        finally
+        {
+            Interlocked.Add(ref _asked, -trip.Capacity);
+            Interlocked.Decrement(ref _under);
+            _wake.Set();
+        }
     }
-
-    /// <summary>
-    /// How many items to claim beyond what can run now. A round trip in which more ended than can run at a time says that the items are short
-    /// and wait for the database; then twice as many are taken the next time.
-    /// </summary>
-    private int Ahead(int ended) =>
-        _ahead = Math.Min(_options.Value.Ahead, Math.Max((2 * ended) - _options.Value.Concurrency, _ahead / 2));
 
     private Look NextLook()
     {
         var around = Interlocked.Exchange(ref _lookAround, 0) == 1 || _leases.Lanes.Any && _clock.GetElapsedTime(_lookedAt) > _lookAgainAfter;
-        return new Look(around, _slots.TakeTenantsToLookAt());
+        return new Look(around, [.. _slots.TakeTenantsToLookAt(), .. _leases.Lanes.TakeLater()]);
     }
 
     /// <summary>Looks take a twentieth of the time at most, whatever they cost: an old snapshot makes them expensive.</summary>
@@ -205,4 +267,7 @@ public sealed class WorkRunner : IDisposable
             _log.RenewalFailed(e);
         }
     }
+
+    /// <summary>What a round trip writes, how many items it claims at most, and where it looks for them.</summary>
+    private sealed record Trip(IReadOnlyCollection<Settlement> Ended, int Capacity, Look Look);
 }

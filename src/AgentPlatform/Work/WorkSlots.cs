@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 
 namespace AgentPlatform.Work;
 
@@ -9,13 +10,20 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
     private readonly ConcurrentQueue<WorkItem> _waiting = new();
     private readonly ConcurrentQueue<Settlement> _ended = new();
     private readonly ConcurrentQueue<Guid> _lookAt = new();
+    private long _average = TimeSpan.FromSeconds(1).Ticks;
     private int _busy;
     private int _count;
+
+    /// <summary>What a run of an item took of late. Before the first it counts as long, so that a new process takes no more than it can run.</summary>
+    internal TimeSpan Average => TimeSpan.FromTicks(Volatile.Read(ref _average));
 
     /// <summary>Claimed and not over.</summary>
     internal int InHand => Volatile.Read(ref _count);
 
     internal bool HasEnded => !_ended.IsEmpty;
+
+    /// <summary>Ends that are not written yet.</summary>
+    internal int Ended => _ended.Count;
 
     internal IReadOnlyCollection<WorkItem> Items => [.. _inHand.Values.Select(i => i.Item)];
 
@@ -106,12 +114,21 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
             while (_waiting.TryDequeue(out var item))
             {
                 var held = _inHand[item.Id].Held;
+                var started = Stopwatch.GetTimestamp();
                 Over(item, held.IsCancellationRequested ? null : await executor.RunAsync(item, held.Token));
+                Learn(Stopwatch.GetElapsedTime(started));
             }
 
             Interlocked.Decrement(ref _busy);
         }
         while (!_waiting.IsEmpty && TryEnter());
+    }
+
+    /// <summary>A sixteenth of each run: an estimate may miss one that another slot writes at the same time.</summary>
+    private void Learn(TimeSpan took)
+    {
+        var average = Volatile.Read(ref _average);
+        Volatile.Write(ref _average, Math.Max(average + ((took.Ticks - average) / 16), 1));
     }
 
     private void Over(WorkItem item, Settlement? settlement)
