@@ -1,5 +1,6 @@
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
+using AgentPlatform.Work.Operate;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Npgsql;

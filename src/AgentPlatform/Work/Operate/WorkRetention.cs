@@ -1,7 +1,7 @@
 using AgentPlatform.Postgres;
 using Microsoft.Extensions.Options;
 
-namespace AgentPlatform.Work;
+namespace AgentPlatform.Work.Operate;
 
 /// <summary>Forgets finished work after <see cref="WorkOptions.RetentionDays"/>, a batch at a time; dead items stay until a person decides.</summary>
 public sealed class WorkRetention(Database database, IOptions<WorkOptions> options)
