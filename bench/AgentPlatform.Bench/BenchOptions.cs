@@ -13,6 +13,26 @@ internal sealed record BenchOptions
     /// <summary>Seconds of each measured phase.</summary>
     internal int Seconds { get; private init; } = 10;
 
+    /// <summary>Jobs of each throughput phase of <c>work</c>.</summary>
+    internal int Jobs { get; private init; } = 50_000;
+
+    /// <summary>How often the throughput phases of <c>work</c> are repeated, ours and the peers' in turn; the median counts.</summary>
+    internal int Rounds { get; private init; } = 3;
+
+    /// <summary>Seconds that <c>work</c> keeps an old snapshot open.</summary>
+    internal int SnapshotSeconds { get; private init; } = 60;
+
+    /// <summary>Items of one tenant that wait while <c>work</c> times another's.</summary>
+    internal int Backlog { get; private init; } = 200_000;
+
+    /// <summary>The only phase of <c>work</c> to measure; all when null, and only then is the page written.</summary>
+    internal string? Only { get; private init; }
+
+    /// <summary>Where the result page goes; nowhere when empty.</summary>
+    internal static string? Page => Environment.GetEnvironmentVariable("AGENTPLATFORM_BENCH_PAGE");
+
+    internal static string PeersScript => Required("AGENTPLATFORM_PEERS");
+
     internal static string ConnectionString => Required("ConnectionStrings__AgentPlatform");
 
     /// <summary>The superuser of the throw-away cluster: counts what row level security hides.</summary>
@@ -32,6 +52,11 @@ internal sealed record BenchOptions
             {
                 "--json" => options with { JsonFile = value },
                 "--clients" => options with { Clients = int.Parse(value, CultureInfo.InvariantCulture) },
+                "--jobs" => options with { Jobs = int.Parse(value, CultureInfo.InvariantCulture) },
+                "--rounds" => options with { Rounds = int.Parse(value, CultureInfo.InvariantCulture) },
+                "--snapshot" => options with { SnapshotSeconds = int.Parse(value, CultureInfo.InvariantCulture) },
+                "--backlog" => options with { Backlog = int.Parse(value, CultureInfo.InvariantCulture) },
+                "--only" => options with { Only = value },
                 "--seconds" => options with { Seconds = int.Parse(value, CultureInfo.InvariantCulture) },
                 _ => throw new ArgumentException($"Unknown option {args[i]}."),
             };
@@ -46,6 +71,10 @@ internal sealed record BenchOptions
             """
             ./dev bench intake [--json FILE] [--clients 8] [--seconds 10]
                 webhooks per second beside pgbench's single-insert commits, latency from webhook to provider call, memory of the idle host
+            ./dev bench work [--json FILE] [--jobs 50000] [--rounds 3] [--snapshot 60] [--backlog 200000]
+                  [--only throughput|latency|limits|snapshot|fairness]
+                the work engine beside graphile-worker and pg-boss: batched and single jobs, bulk enqueue; idle latency, an old snapshot,
+                limits, fairness and memory; writes docs/benchmarks.md
             """);
         return 2;
     }

@@ -1,7 +1,9 @@
 using AgentPlatform.Bench;
+using AgentPlatform.Bench.Engine;
 
 return args switch
 {
     ["intake", .. var rest] => await IntakeBench.RunAsync(BenchOptions.Parse(rest)),
+    ["work", .. var rest] => await WorkBench.RunAsync(BenchOptions.Parse(rest)),
     _ => BenchOptions.Usage(),
 };

@@ -1,4 +1,5 @@
 using AgentPlatform.Work;
+using AgentPlatform.Work.Operate;
 using Azure.Storage.Queues.Models;
 using Microsoft.Extensions.Logging;
 

@@ -1,20 +1,24 @@
-# What only the tests need: Node with the official clients of foreign services (tests/witnesses), and Chromium.
+# What only the tests and benches need: Node with the official clients of foreign services (tests/witnesses) and the peers of the work
+# engine (bench/peers), and Chromium.
 # shellcheck shell=bash
 
 ensure_node() {
   has_node && have npm && return
   apt_install nodejs npm
-  has_node || die "The tests need Node 20 or newer; this system's package is older: $(node --version)"
+  has_node || die "Node 20 or newer is needed; this system's package is older: $(node --version)"
 }
 
 has_node() { have node && [ "$(node --version | grep -oE '[0-9]+' | head -1)" -ge 20 ]; }
 
-ensure_witnesses() {
-  local dir="$ROOT/tests/witnesses" wanted
+ensure_witnesses() { ensure_packages tests/witnesses "the test witnesses"; }
+
+# ensure_packages DIRECTORY WHAT: what its package-lock.json pins, once.
+ensure_packages() {
+  local dir="$ROOT/$1" wanted
   ensure_node
   wanted=$(cksum <"$dir/package-lock.json")
   [ "$(cat "$dir/node_modules/.installed" 2>/dev/null || true)" = "$wanted" ] && return
-  say "Installing the test witnesses"
+  say "Installing $2"
   (cd "$dir" && npm ci --ignore-scripts) >"$LOCAL/npm.log" 2>&1 || die "npm ci failed; see $LOCAL/npm.log"
   echo "$wanted" >"$dir/node_modules/.installed"
 }

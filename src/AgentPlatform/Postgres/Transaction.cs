@@ -54,6 +54,13 @@ public sealed class Transaction : IAsyncDisposable
     /// <summary>Queues a command that returns no rows for the next round trip. A failure of it surfaces there.</summary>
     public void Post(string sql, params object?[] args) => _posted.Add(Command(sql, args));
 
+    /// <summary>The same for a call that is made for its effect: what it returns is not read.</summary>
+    public void PostCall(string sql, params object?[] args)
+    {
+        Post(sql, args);
+        _readers.Add((_, _) => Task.CompletedTask);
+    }
+
     /// <summary>How many rows the command touched.</summary>
     public async Task<int> ExecuteAsync(string sql, object?[] args, CancellationToken ct)
     {
@@ -168,11 +175,8 @@ public sealed class Transaction : IAsyncDisposable
         _state = _state == State.Ended ? State.Ended : State.Failed;
     }
 
-    private void PostEnter(string role, Actor? actor, string? bearer)
-    {
-        Post(Sql.Enter, role, actor?.TenantId.ToString() ?? "", actor?.UserId.ToString() ?? "", actor?.Role ?? "", bearer ?? "");
-        _readers.Add((_, _) => Task.CompletedTask);
-    }
+    private void PostEnter(string role, Actor? actor, string? bearer) =>
+        PostCall(Sql.Enter, role, actor?.TenantId.ToString() ?? "", actor?.UserId.ToString() ?? "", actor?.Role ?? "", bearer ?? "");
 
     /// <summary>Until <see cref="AskAsync(CancellationToken)"/> has the answers.</summary>
     private Task AnsweredAsync()

@@ -3,8 +3,11 @@ using System.Text;
 namespace AgentPlatform.Work;
 
 /// <summary>One row of the completion statement: what an outcome does to its item, if the fence still holds.</summary>
-internal sealed record Settlement(long Id, long Fence, string State, TimeSpan Delay, int Refund, string? Error)
+internal sealed record Settlement(Guid TenantId, long Id, long Fence, string State, TimeSpan Delay, int Refund, string? Error)
 {
+    /// <summary>The error of <see cref="Sql.SettleHeld"/> when the fence holds no more.</summary>
+    internal const string LeaseLost = "WL001";
+
     /// <summary>What is kept of an error's text.</summary>
     private const int MaxError = 4000;
 
@@ -14,12 +17,12 @@ internal sealed record Settlement(long Id, long Fence, string State, TimeSpan De
 
     internal static Settlement Of(WorkItem item, WorkOutcome outcome) => outcome switch
     {
-        WorkOutcome.Done => new(item.Id, item.Fence, "done", TimeSpan.Zero, 0, null),
-        WorkOutcome.Cancel cancel => new(item.Id, item.Fence, "cancelled", TimeSpan.Zero, 0, Storable(cancel.Reason)),
-        WorkOutcome.Dead dead => new(item.Id, item.Fence, "dead", TimeSpan.Zero, 0, Storable(dead.Error)),
-        WorkOutcome.Snooze snooze => new(item.Id, item.Fence, "ready", snooze.For, 1, null),
-        WorkOutcome.Retry retry when item.IsLastAttempt => new(item.Id, item.Fence, "dead", TimeSpan.Zero, 0, Storable(retry.Error)),
-        WorkOutcome.Retry retry => new(item.Id, item.Fence, "ready", retry.After ?? Backoff(item.Attempt, Random.Shared.NextDouble()), 0, Storable(retry.Error)),
+        WorkOutcome.Done => new(item.TenantId, item.Id, item.Fence, "done", TimeSpan.Zero, 0, null),
+        WorkOutcome.Cancel cancel => new(item.TenantId, item.Id, item.Fence, "cancelled", TimeSpan.Zero, 0, Storable(cancel.Reason)),
+        WorkOutcome.Dead dead => new(item.TenantId, item.Id, item.Fence, "dead", TimeSpan.Zero, 0, Storable(dead.Error)),
+        WorkOutcome.Snooze snooze => new(item.TenantId, item.Id, item.Fence, "ready", snooze.For, 1, null),
+        WorkOutcome.Retry retry when item.IsLastAttempt => new(item.TenantId, item.Id, item.Fence, "dead", TimeSpan.Zero, 0, Storable(retry.Error)),
+        WorkOutcome.Retry retry => new(item.TenantId, item.Id, item.Fence, "ready", retry.After ?? Backoff(item.Attempt, Random.Shared.NextDouble()), 0, Storable(retry.Error)),
         _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "This outcome is not written by the engine."),
     };
 
@@ -32,6 +35,7 @@ internal sealed record Settlement(long Id, long Fence, string State, TimeSpan De
 
     internal static object?[] Args(IReadOnlyCollection<Settlement> settlements) =>
     [
+        settlements.Select(s => s.TenantId).ToArray(),
         settlements.Select(s => s.Id).ToArray(),
         settlements.Select(s => s.Fence).ToArray(),
         settlements.Select(s => s.State).ToArray(),
@@ -40,9 +44,13 @@ internal sealed record Settlement(long Id, long Fence, string State, TimeSpan De
         settlements.Select(s => s.Error).ToArray(),
     ];
 
+    /// <summary>Of <see cref="Sql.SettleHeld"/>.</summary>
+    internal object?[] Arg() => [TenantId, Id, Fence, State, Delay, Refund, Error];
+
     internal static class Sql
     {
-        // The fence says that no one has claimed the item since; a late completion touches no row.
+        // The fence says that no one has claimed the item since; a late completion touches no row, nor does one that is written again. The
+        // planner must not see through `coalesce`: it takes what runs for next to nothing, and would read all of that for each row.
         internal const string Settle =
             """
             UPDATE work.items AS i
@@ -51,9 +59,25 @@ internal sealed record Settlement(long Id, long Fence, string State, TimeSpan De
                 attempts = i.attempts - s.refund,
                 last_error = coalesce(s.error, i.last_error),
                 finished_at = CASE WHEN s.state <> 'ready' THEN now() END
-            FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::interval[], $5::integer[], $6::text[])
-                 AS s (id, fence, state, delay, refund, error)
-            WHERE i.id = s.id AND i.fence = s.fence AND i.state = 'running'
+            FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::interval[], $6::integer[], $7::text[])
+                 AS s (tenant_id, id, fence, state, delay, refund, error)
+            WHERE i.tenant_id = s.tenant_id AND i.id = s.id AND coalesce(i.fence = s.fence AND i.state = 'running', false)
+            """;
+
+        // The same for one, failing the transaction it is part of when that touches no row.
+        internal const string SettleHeld =
+            """
+            WITH settled AS (
+                UPDATE work.items AS i
+                SET state = $4, owner = NULL, lease_until = NULL,
+                    run_at = CASE WHEN $4 = 'ready' THEN now() + $5 ELSE i.run_at END,
+                    attempts = i.attempts - $6,
+                    last_error = coalesce($7, i.last_error),
+                    finished_at = CASE WHEN $4 <> 'ready' THEN now() END
+                WHERE i.tenant_id = $1 AND i.id = $2 AND i.fence = $3 AND i.state = 'running'
+                RETURNING i.id
+            )
+            SELECT work.require_held(count(*)) FROM settled
             """;
     }
 }

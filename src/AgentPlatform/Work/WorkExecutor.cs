@@ -33,7 +33,7 @@ internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database databas
 
             return settlement;
         }
-        catch (Exception e) when (e is LeaseLostException || e is OperationCanceledException && held.IsCancellationRequested)
+        catch (Exception e) when (LeaseLostException.Means(e) || e is OperationCanceledException && held.IsCancellationRequested)
         {
             log.LeaseLost(item.Kind, item.Key);
             return null;
@@ -70,7 +70,7 @@ internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database databas
             log.RunInterrupted(item.Kind, item.Key, e);
             return (handler, new WorkOutcome.Snooze(AwayPause));
         }
-        catch (Exception e) when (e is not LeaseLostException && !(e is OperationCanceledException && held.IsCancellationRequested))
+        catch (Exception e) when (!LeaseLostException.Means(e) && !(e is OperationCanceledException && held.IsCancellationRequested))
         {
             // The boundary of the engine: a handler's bug or a dead dependency becomes a failed attempt with its reason.
             log.AttemptFailed(item.Kind, item.Key, item.Attempt, item.MaxAttempts, e);
@@ -107,7 +107,7 @@ internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database databas
             await tx.CommitAsync(ct);
             return null;
         }
-        catch (Exception e) when (e is not LeaseLostException and not NpgsqlException { IsTransient: true } and not TimeoutException)
+        catch (Exception e) when (!LeaseLostException.Means(e) && e is not NpgsqlException { IsTransient: true } and not TimeoutException)
         {
             log.LastWordFailed(item.Kind, item.Key, e);
             return settlement with { Error = $"{settlement.Error} (Its last word failed: {e.GetType().Name}.)" };

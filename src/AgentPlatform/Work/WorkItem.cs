@@ -10,7 +10,7 @@ public sealed record NewWork(string Kind, string Key, object Payload)
     /// <summary>Items that share it run one at a time, in the order they were enqueued.</summary>
     public string? SerialKey { get; init; }
 
-    /// <summary>0 is most urgent, 100 least; a point is worth six seconds of waiting.</summary>
+    /// <summary>0 is most urgent, 100 least; a point is worth a minute of waiting.</summary>
     public short Priority { get; init; } = 50;
 
     /// <summary>Not before then; at once when null.</summary>
@@ -64,6 +64,12 @@ public sealed record WorkItem(
     {
     }
 
+    /// <summary>Where it waited.</summary>
+    internal short Priority { get; init; }
+
+    /// <summary>Others may have to wait for its end: it has a serial key, or it counts in a limit.</summary>
+    internal bool HoldsOthers { get; init; }
+
     /// <summary>What the handler wrote itself.</summary>
     internal Settlement? Settled { get; private set; }
 
@@ -77,9 +83,16 @@ public sealed record WorkItem(
     public T Read<T>() => Json.Read<T>(Payload);
 
     /// <summary>
-    /// Writes the outcome into the caller's transaction, so that it commits together with the business change. Return
-    /// <see cref="WorkOutcome.Settled"/> afterwards.
+    /// Writes the outcome into the caller's transaction, so that it commits together with the business change. It travels with the next round
+    /// trip, which fails, and with it the transaction, when another worker holds the item by now. Return <see cref="WorkOutcome.Settled"/> afterwards.
     /// </summary>
+    public void Settle(Transaction tx, WorkOutcome outcome)
+    {
+        Settled = Settlement.Of(this, outcome);
+        tx.PostCall(Settlement.Sql.SettleHeld, Settled.Arg());
+    }
+
+    /// <summary>The same at once, for a handler that goes on only if it still holds the item.</summary>
     /// <exception cref="LeaseLostException">Another worker holds the item by now; nothing of this transaction may commit.</exception>
     public async Task SettleAsync(Transaction tx, WorkOutcome outcome, CancellationToken ct)
     {
@@ -129,4 +142,8 @@ public interface IWorkHandler
 }
 
 /// <summary>The fence has moved on: another worker took the item over after its lease ran out.</summary>
-public sealed class LeaseLostException(WorkItem item) : Exception($"The lease of {item.Kind} {item.Key} was lost.");
+public sealed class LeaseLostException(WorkItem item) : Exception($"The lease of {item.Kind} {item.Key} was lost.")
+{
+    /// <summary>True for this, and for the failure of a transaction that was to complete the item.</summary>
+    internal static bool Means(Exception e) => e is LeaseLostException or Npgsql.PostgresException { SqlState: Settlement.LeaseLost };
+}

@@ -4,23 +4,47 @@ using Npgsql;
 
 namespace AgentPlatform.Work;
 
-/// <summary>The claims of this process: taking, renewing and completing them. Every statement of the engine's cycle is here.</summary>
-internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics metrics, IOptions<WorkOptions> options)
+/// <summary>
+/// The claims of this process: taking, renewing and completing them. With <see cref="Settlement"/> (complete) and <see cref="LookForWork"/>
+/// (what is due, and where) these are all statements of the engine's cycle.
+/// </summary>
+internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics metrics, IOptions<WorkOptions> options, TimeProvider clock)
 {
+    private readonly LookForWork _look = new(kinds);
+
     /// <summary>A fresh identity per process: a restarted host never mistakes its former self's claims for its own.</summary>
-    private readonly Guid _owner = Guid.CreateVersion7(TimeProvider.System.GetUtcNow());
+    private readonly Guid _owner = Guid.CreateVersion7(clock.GetUtcNow());
 
     /// <summary>How long a claim holds without renewal.</summary>
     internal TimeSpan Lease { get; } = TimeSpan.FromSeconds(options.Value.LeaseSeconds);
 
-    /// <summary>Completes what ended and claims what is due, in one transaction.</summary>
-    internal async Task<IReadOnlyList<WorkItem>> CompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, CancellationToken ct)
+    /// <summary>Where due work is believed to wait.</summary>
+    internal Lanes Lanes { get; } = new(clock);
+
+    /// <summary>New work waits there. Of kinds this process does not know, a newer version's process is told.</summary>
+    internal void Tell(Lane lane)
+    {
+        if (_look.Knows(lane.Kind))
+        {
+            Lanes.Tell(lane);
+        }
+    }
+
+    /// <summary>False while a look has not come round to all lanes.</summary>
+    internal bool HasLookedEverywhere => _look.IsRound;
+
+    /// <summary>Completes what ended, looks everywhere for what is due, and claims some of it.</summary>
+    internal Task<IReadOnlyList<WorkItem>> CompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, CancellationToken ct) =>
+        CompleteAndClaimAsync(ended, capacity, Look.Everywhere, ct);
+
+    /// <summary>Completes what ended and claims what is due in the known lanes and where <paramref name="look"/> finds more, in one transaction.</summary>
+    internal async Task<IReadOnlyList<WorkItem>> CompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, Look look, CancellationToken ct)
     {
         while (true)
         {
             try
             {
-                return await TryCompleteAndClaimAsync(ended, capacity, ct);
+                return await TryCompleteAndClaimAsync(ended, capacity, look, ct);
             }
             catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.DeadlockDetected || e.ConstraintName == "items_serial_runs_alone")
             {
@@ -29,93 +53,215 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
         }
     }
 
-    private async Task<IReadOnlyList<WorkItem>> TryCompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, CancellationToken ct)
+    private async Task<IReadOnlyList<WorkItem>> TryCompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, Look look, CancellationToken ct)
     {
         await using var tx = database.BeginWorker();
+        tx.Gather();
+        _ = tx.QueryAsync<string>(Sql.Plan, [], ct);
         if (ended.Count > 0)
         {
             tx.Post(Settlement.Sql.Settle, Settlement.Args(ended));
         }
 
-        tx.Post(Sql.NoCompiler);
-        tx.Post(Sql.NoTableScan);
-        tx.Post(Sql.TakeTurn);
-        tx.Post(Sql.CancelLate);
-        var claimed = await tx.QueryAsync<Claimed>(Sql.Claim, [_owner, Lease, kinds.Names, capacity], ct);
-        await tx.CommitAsync(ct);
-        return [.. claimed.Select(Count)];
+        if (capacity <= 0)
+        {
+            await tx.CommitAsync(ct);
+            return [];
+        }
+
+        var reclaiming = look.Around ? tx.QueryAsync<Claimed>(Sql.Reclaim, [_owner, Lease, kinds.Names, capacity], ct) : null;
+        if (look.Any)
+        {
+            var looking = _look.AskAsync(tx, look, ct);
+            await tx.AskAsync(ct);
+            Lanes.Found(await looking);
+            tx.Gather();
+        }
+
+        var reclaimed = reclaiming is null ? [] : await reclaiming;
+        var turns = Lanes.Take(capacity - reclaimed.Count);
+        IReadOnlyList<Claimed> claimed;
+        try
+        {
+            var claiming = ClaimAsync(tx, turns, ct);
+            await tx.CommitAsync(ct);
+            claimed = await claiming;
+        }
+        catch
+        {
+            Lanes.Failed(turns);
+            throw;
+        }
+
+        Lanes.Answered(
+            turns,
+            [.. claimed.Select(c => (new Lane(c.TenantId, c.Kind, c.Priority), new Place(c.RunAt, c.Id)))],
+            claimed.Where(c => c.Cut).Select(c => c.TenantId).ToHashSet());
+        return [.. reclaimed.Concat(claimed).Select(Count)];
+    }
+
+    private async Task<IReadOnlyList<Claimed>> ClaimAsync(Transaction tx, IReadOnlyList<LaneTurn> turns, CancellationToken ct)
+    {
+        if (turns.Count == 0)
+        {
+            return [];
+        }
+
+        var tenants = turns.Select(t => t.Lane.TenantId).ToArray();
+        var laneKinds = turns.Select(t => t.Lane.Kind).ToArray();
+        var limits = tx.SingleAsync<long>(Sql.TakeTurn, [tenants, laneKinds], ct);
+        var claiming = tx.QueryAsync<Claimed>(
+            Sql.Claim,
+            [
+                _owner, Lease, tenants, laneKinds, turns.Select(t => t.Lane.Priority).ToArray(),
+                turns.Select(t => t.After.RunAt).ToArray(), turns.Select(t => t.After.Id).ToArray(), turns.Select(t => t.Quota).ToArray(),
+            ],
+            ct);
+        var waiting = tx.QueryAsync<TokenWait>(Sql.NextToken, [tenants, laneKinds], ct);
+        var claimed = await claiming;
+        Lanes.Limited(turns, await limits > 0);
+        foreach (var wait in await waiting)
+        {
+            Lanes.Later(wait.TenantId, TimeSpan.FromSeconds(Math.Max(wait.Seconds, 0)));
+        }
+
+        return claimed;
     }
 
     /// <summary>
-    /// Extends the leases of what runs in this process; returns the ids it still holds. What it claimed but runs no more, because its end could
-    /// not be written, is left to run out, or a busy process would keep it for ever.
+    /// Extends the leases of what this process has in hand; returns the ids it still holds. What it claimed but has in hand no more, because its
+    /// end could not be written, is left to run out, or a busy process would keep it for ever.
     /// </summary>
-    internal async Task<IReadOnlySet<long>> RenewAsync(IReadOnlyCollection<long> running, CancellationToken ct)
+    internal async Task<IReadOnlySet<long>> RenewAsync(IReadOnlyCollection<WorkItem> inHand, CancellationToken ct)
     {
         await using var tx = database.BeginWorker();
-        var held = await tx.QueryAsync<long>(Sql.Renew, [_owner, Lease, running.ToArray()], ct);
+        var held = await tx.QueryAsync<long>(Sql.Renew, [_owner, Lease, inHand.Select(i => i.TenantId).ToArray(), inHand.Select(i => i.Id).ToArray()], ct);
         await tx.CommitAsync(ct);
         return held.ToHashSet();
-    }
-
-    /// <summary>Forgets items that ended before <paramref name="age"/> ago, a batch at a time; dead ones wait for a person.</summary>
-    internal async Task<int> PruneAsync(TimeSpan age, CancellationToken ct)
-    {
-        var total = 0;
-        int pruned;
-        do
-        {
-            await using var tx = database.BeginWorker();
-            pruned = await tx.ExecuteAsync(Sql.Prune, [age], ct);
-            await tx.CommitAsync(ct);
-            total += pruned;
-        }
-        while (pruned > 0);
-        return total;
     }
 
     private WorkItem Count(Claimed c)
     {
         metrics.Claimed(c.Kind, c.TakenOver);
-        return new WorkItem(c.Id, c.TenantId, c.Kind, c.Key, c.RawPayload, c.Attempt, c.MaxAttempts, c.Interruptions, c.Fence, c.EnqueuedAt);
+        return new WorkItem(c.Id, c.TenantId, c.Kind, c.Key, c.RawPayload, c.Attempt, c.MaxAttempts, c.Interruptions, c.Fence, c.EnqueuedAt)
+        {
+            Priority = c.Priority,
+            HoldsOthers = c.HoldsOthers,
+        };
     }
 
-    /// <summary>A claimed row, and whether it was taken from a process whose lease ran out.</summary>
+    /// <summary>
+    /// A claimed row. HoldsOthers: its end makes room for others. Cut: a limit kept some of the tenant's back, and others may wait behind those.
+    /// TakenOver: from a process whose lease ran out.
+    /// </summary>
     private sealed record Claimed(
         long Id, Guid TenantId, string Kind, string Key, string RawPayload, int Attempt, int MaxAttempts, int Interruptions, long Fence,
-        DateTimeOffset EnqueuedAt, bool TakenOver);
+        DateTimeOffset EnqueuedAt, short Priority, DateTimeOffset RunAt, bool HoldsOthers, bool Cut, bool TakenOver);
+
+    private sealed record TokenWait(Guid TenantId, double Seconds);
 
     private static class Sql
     {
-        // The claim reads a few rows of a long index. Its cost is estimated by the length, and compiling it would take a second.
-        internal const string NoCompiler = "SET LOCAL jit = off";
+        // The claim reads a few rows of a long index. Its cost is estimated by the length, and compiling it would take a second; and a plan
+        // made while the queue was empty serves on when a million items wait: so it must follow the indexes from the beginning.
+        internal const string Plan =
+            "SELECT set_config('jit', 'off', true) || set_config('enable_seqscan', 'off', true) || set_config('enable_bitmapscan', 'off', true)";
 
-        // A plan made while the queue was empty serves on when a million items wait.
-        internal const string NoTableScan = "SET LOCAL enable_seqscan = off";
-
-        // Running work is counted before it is added to, so while there are limits on it, claims come one after the other. The turn is a
-        // statement of its own because the claim's snapshot must be younger than the wait. Without limits this locks nothing.
+        // Running work is counted before it is added to, so claims under a limit come one after the other. The turn is a statement of its own
+        // because the claim's snapshot must be younger than the wait. Tenants and kinds without a limit wait for nobody.
         internal const string TakeTurn =
             """
-            DO $$ BEGIN PERFORM FROM work.limits WHERE max_running IS NOT NULL ORDER BY id FOR UPDATE; END $$
+            SELECT count(*) FROM (
+                SELECT FROM work.limits
+                WHERE tenant_id = ANY ($1::uuid[]) AND (kind IS NULL OR kind = ANY ($2::text[])) AND (max_running IS NOT NULL OR per_second IS NOT NULL)
+                ORDER BY id FOR UPDATE) AS turns
             """;
 
-        internal const string CancelLate =
-            """
-            UPDATE work.items
-            SET state = 'cancelled', finished_at = now(),
-                last_error = 'Not started by ' || to_char(start_by AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC.'
-            WHERE id IN (
-                SELECT id FROM work.items WHERE state = 'ready' AND fence = 0 AND start_by <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED)
-            """;
-
-        // Two looks, so that each follows its own index: an expired lease is as good as a due item (recovery needs no event, only time),
-        // and due items come by urgency. The CTEs lock exactly the rows that the limits keep: a locked row is another claimer's, and is
-        // skipped. An expired item needs no look at its serial key or its limits, for it still holds its place in them.
+        // A tenant's turn takes the most urgent of all its lanes, each read from where it was left and no further than its quota. The CTE `due`
+        // locks what it finds, because a locked row is another claimer's and must be skipped before the quota is counted; what a limit then
+        // keeps out is left as it was. `room` is what each limit still admits, counted once for all rows; what starts under a rate is paid for in
+        // the same statement, a batch at a time.
         internal const string Claim =
             """
+            WITH lane AS MATERIALIZED (
+                SELECT l.* FROM unnest($3::uuid[], $4::text[], $5::smallint[], $6::timestamptz[], $7::bigint[], $8::integer[])
+                     AS l (tenant_id, kind, priority, after_run_at, after_id, quota)
+                WHERE NOT EXISTS (
+                    SELECT FROM work.pauses AS p WHERE p.tenant_id = l.tenant_id AND (p.kind IS NULL OR p.kind = l.kind) AND p.serial_key IS NULL)
+            ), room AS MATERIALIZED (
+                SELECT l.id, l.tenant_id, l.kind, l.concurrency_key, t.tokens, t.at, least(floor(t.tokens), l.max_running - CASE WHEN l.max_running IS NOT NULL THEN (
+                           SELECT count(*) FROM work.items AS r
+                           WHERE r.state = 'running' AND r.tenant_id = l.tenant_id
+                             AND (l.kind IS NULL OR l.kind = r.kind) AND (l.concurrency_key IS NULL OR l.concurrency_key = r.concurrency_key)) END) AS free
+                FROM work.limits AS l
+                LEFT JOIN LATERAL (
+                    SELECT least(l.burst, k.tokens + l.per_second * greatest(extract(epoch FROM c.at - k.refilled_at), 0)) AS tokens, c.at
+                    FROM work.tokens AS k, (SELECT clock_timestamp() AS at) AS c
+                    WHERE k.tenant_id = l.tenant_id AND k.limit_id = l.id) AS t ON l.per_second IS NOT NULL
+                WHERE l.tenant_id = ANY ($3) AND (l.max_running IS NOT NULL OR l.per_second IS NOT NULL)
+            ), due AS MATERIALIZED (
+                SELECT d.* FROM (SELECT DISTINCT tenant_id, quota FROM lane) AS turn CROSS JOIN LATERAL (
+                    SELECT w.* FROM lane AS l CROSS JOIN LATERAL (
+                        SELECT i.tenant_id, i.id, i.kind, i.concurrency_key, work.claim_order(i.priority, i.run_at) AS place
+                        FROM work.items AS i
+                        WHERE i.tenant_id = l.tenant_id AND i.kind = l.kind AND i.priority = l.priority AND i.state = 'ready'
+                          AND (i.run_at, i.id) > (l.after_run_at, l.after_id) AND i.run_at <= now()
+                          AND (i.start_by IS NULL OR i.start_by > now() OR i.fence > 0)
+                          AND (i.serial_key IS NULL OR NOT EXISTS (
+                              SELECT FROM work.items AS e
+                              WHERE e.tenant_id = i.tenant_id AND e.serial_key = i.serial_key AND e.state IN ('ready', 'running')
+                                AND (e.id < i.id OR e.state = 'running')))
+                          AND (i.serial_key IS NULL OR NOT EXISTS (
+                              SELECT FROM work.pauses AS p
+                              WHERE p.tenant_id = i.tenant_id AND (p.kind IS NULL OR p.kind = i.kind) AND p.serial_key = i.serial_key))
+                          AND NOT EXISTS (
+                              SELECT FROM room AS r
+                              WHERE r.free <= 0 AND r.tenant_id = i.tenant_id AND (r.kind IS NULL OR r.kind = i.kind)
+                                AND (r.concurrency_key IS NULL OR r.concurrency_key = i.concurrency_key))
+                        ORDER BY i.run_at, i.id
+                        LIMIT l.quota
+                        FOR UPDATE OF i SKIP LOCKED) AS w
+                    WHERE l.tenant_id = turn.tenant_id
+                    ORDER BY w.place, w.id
+                    LIMIT turn.quota) AS d
+            ), limited AS MATERIALIZED (
+                -- Several of this batch under one limit: only as many as it has room for.
+                SELECT d.tenant_id, d.id, r.id AS limit_id, row_number() OVER (PARTITION BY r.id ORDER BY d.place, d.id) > r.free AS beyond
+                FROM due AS d
+                JOIN room AS r
+                  ON r.tenant_id = d.tenant_id AND (r.kind IS NULL OR r.kind = d.kind) AND (r.concurrency_key IS NULL OR r.concurrency_key = d.concurrency_key)
+            ), spent AS (
+                UPDATE work.tokens AS k SET tokens = r.tokens - n.started, refilled_at = r.at
+                FROM room AS r
+                JOIN (SELECT limit_id, count(*) AS started FROM limited WHERE id NOT IN (SELECT id FROM limited WHERE beyond) GROUP BY limit_id) AS n ON n.limit_id = r.id
+                WHERE k.tenant_id = r.tenant_id AND k.limit_id = r.id
+            )
+            UPDATE work.items AS i
+            SET state = 'running', owner = $1, lease_until = now() + $2, fence = i.fence + 1, attempts = i.attempts + 1
+            FROM due AS d
+            WHERE i.tenant_id = d.tenant_id AND i.id = d.id AND d.id NOT IN (SELECT id FROM limited WHERE beyond)
+            RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
+                      i.priority, i.run_at, i.serial_key IS NOT NULL OR i.id IN (SELECT id FROM limited) AS holds_others,
+                      i.tenant_id IN (SELECT tenant_id FROM limited WHERE beyond) AS cut, false AS taken_over
+            """;
+
+        // When the next token comes for each of the tenants that have run out: until then a claim of theirs finds nothing.
+        internal const string NextToken =
+            """
+            SELECT l.tenant_id, min((1 - k.tokens) / l.per_second - extract(epoch FROM clock_timestamp() - k.refilled_at)) AS seconds
+            FROM work.limits AS l
+            JOIN work.tokens AS k ON k.tenant_id = l.tenant_id AND k.limit_id = l.id
+            WHERE l.tenant_id = ANY ($1::uuid[]) AND (l.kind IS NULL OR l.kind = ANY ($2::text[])) AND l.per_second IS NOT NULL
+              AND k.tokens + l.per_second * extract(epoch FROM clock_timestamp() - k.refilled_at) < 1
+            GROUP BY l.tenant_id
+            """;
+
+        // An expired lease is as good as a due item: recovery needs no event, only time. It needs no look at its serial key or its limits, for
+        // it still holds its place in them. That its holder went away is no attempt.
+        internal const string Reclaim =
+            """
             WITH expired AS (
-                SELECT i.id
+                SELECT i.tenant_id, i.id
                 FROM work.items AS i
                 WHERE i.state = 'running' AND i.lease_until < now() AND i.kind = ANY ($3)
                   AND NOT EXISTS (
@@ -124,57 +270,21 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                 ORDER BY i.lease_until
                 LIMIT $4
                 FOR UPDATE OF i SKIP LOCKED
-            ), due AS (
-                SELECT i.id, i.tenant_id, i.kind, i.concurrency_key, work.claim_order(i.priority, i.run_at) AS place
-                FROM work.items AS i
-                WHERE i.state = 'ready' AND i.run_at <= now() AND i.kind = ANY ($3)
-                  AND (i.start_by IS NULL OR i.start_by > now() OR i.fence > 0)
-                  AND (i.serial_key IS NULL OR NOT EXISTS (
-                      SELECT FROM work.items AS e
-                      WHERE e.tenant_id = i.tenant_id AND e.serial_key = i.serial_key AND e.state IN ('ready', 'running')
-                        AND (e.id < i.id OR e.state = 'running')))
-                  AND NOT EXISTS (
-                      SELECT FROM work.pauses AS p
-                      WHERE p.tenant_id = i.tenant_id AND (p.kind IS NULL OR p.kind = i.kind) AND (p.serial_key IS NULL OR p.serial_key = i.serial_key))
-                  AND NOT EXISTS (
-                      SELECT FROM work.limits AS l
-                      WHERE l.tenant_id = i.tenant_id AND (l.kind IS NULL OR l.kind = i.kind) AND (l.concurrency_key IS NULL OR l.concurrency_key = i.concurrency_key)
-                        AND l.max_running <= (
-                            SELECT count(*) FROM work.items AS r
-                            WHERE r.state = 'running' AND r.tenant_id = l.tenant_id
-                              AND (l.kind IS NULL OR l.kind = r.kind) AND (l.concurrency_key IS NULL OR l.concurrency_key = r.concurrency_key)))
-                ORDER BY work.claim_order(i.priority, i.run_at), i.id
-                LIMIT $4 - (SELECT count(*) FROM expired)
-                FOR UPDATE OF i SKIP LOCKED
-            ), ranked AS (
-                -- Several of this batch under one limit: only as many as it has room for.
-                SELECT d.id, row_number() OVER (PARTITION BY l.id ORDER BY d.place, d.id) > l.max_running - (
-                           SELECT count(*) FROM work.items AS r
-                           WHERE r.state = 'running' AND r.tenant_id = l.tenant_id
-                             AND (l.kind IS NULL OR l.kind = r.kind) AND (l.concurrency_key IS NULL OR l.concurrency_key = r.concurrency_key)) AS beyond
-                FROM due AS d
-                JOIN work.limits AS l
-                  ON l.tenant_id = d.tenant_id AND (l.kind IS NULL OR l.kind = d.kind) AND (l.concurrency_key IS NULL OR l.concurrency_key = d.concurrency_key)
-            ), chosen AS (
-                SELECT id, true AS taken_over FROM expired UNION ALL SELECT id, false FROM due WHERE id NOT IN (SELECT id FROM ranked WHERE beyond)
             )
             UPDATE work.items AS i
-            SET state = 'running', owner = $1, lease_until = now() + $2, fence = i.fence + 1,
-                attempts = i.attempts + (i.state = 'ready')::integer,
-                interruptions = i.interruptions + (i.state = 'running')::integer
-            FROM chosen
-            WHERE i.id = chosen.id
+            SET owner = $1, lease_until = now() + $2, fence = i.fence + 1, interruptions = i.interruptions + 1
+            FROM expired AS e
+            WHERE i.tenant_id = e.tenant_id AND i.id = e.id
             RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
-                      chosen.taken_over
+                      i.priority, i.run_at, true AS holds_others, false AS cut, true AS taken_over
             """;
 
         internal const string Renew =
-            "UPDATE work.items SET lease_until = now() + $2 WHERE id = ANY ($3) AND owner = $1 AND state = 'running' RETURNING id";
-
-        internal const string Prune =
             """
-            DELETE FROM work.items
-            WHERE id IN (SELECT id FROM work.items WHERE finished_at < now() - $1::interval AND state IN ('done', 'cancelled') LIMIT 5000)
+            UPDATE work.items AS i SET lease_until = now() + $2
+            FROM unnest($3::uuid[], $4::bigint[]) AS h (tenant_id, id)
+            WHERE i.tenant_id = h.tenant_id AND i.id = h.id AND coalesce(i.owner = $1, false)
+            RETURNING i.id
             """;
     }
 }

@@ -14,9 +14,20 @@ namespace AgentPlatform.Work;
 
 public sealed class WorkOptions
 {
-    /// <summary>Items that run at the same time in one process. Default 16.</summary>
+    /// <summary>Items that run at the same time in one process. Default 32.</summary>
     [Range(1, 1000)]
-    public int Concurrency { get; set; } = 16;
+    public int Concurrency { get; set; } = 32;
+
+    /// <summary>
+    /// Items that may be claimed before there is room to run them: never more than run in the time of a round trip to the database, so that only
+    /// very short ones are claimed ahead. Default 1000.
+    /// </summary>
+    [Range(0, 10_000)]
+    public int Ahead { get; set; } = 1000;
+
+    /// <summary>Round trips to the queue that one process has under way at a time, while there is enough for them. Default 2.</summary>
+    [Range(1, 16)]
+    public int RoundTrips { get; set; } = 2;
 
     /// <summary>Seconds after which the work of a host that died is taken over; renewed at a third of it. Default 30.</summary>
     [Range(1, 600)]
@@ -44,7 +55,7 @@ public static class WorkModule
         services.AddSingleton<Limits>();
         services.AddSingleton<WorkLeases>();
         services.AddSingleton<WorkExecutor>();
-        services.AddSingleton(p => new WorkRetention(p.GetRequiredService<WorkLeases>(), p.GetRequiredService<IOptions<WorkOptions>>()));
+        services.AddSingleton<WorkRetention>();
         services.AddSingleton(p => new WorkRunner(
             p.GetRequiredService<WorkLeases>(),
             p.GetRequiredService<WorkExecutor>(),

@@ -13,7 +13,7 @@ internal sealed class WorkPump(InProcessNudge nudge, WorkRunner runner, ILogger<
             try
             {
                 await nudge.WaitAsync(stoppingToken);
-                await runner.DrainAsync(stoppingToken);
+                await runner.DrainWokenAsync(stoppingToken);
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {

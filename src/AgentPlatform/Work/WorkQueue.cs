@@ -24,7 +24,40 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
             tx.Post(Sql.Merge, [.. args, work.MergeKey, work.OnWaiting.ToString()]);
         }
 
-        tx.AfterCommit(nudge.Nudge);
+        Announce(tx, work.Kind, work.Priority);
+    }
+
+    /// <summary>
+    /// The same for many, in one statement. Merging looks at each item by itself: work with a merge key is put in by <see cref="Enqueue"/>.
+    /// </summary>
+    public void EnqueueMany(Transaction tx, IReadOnlyCollection<NewWork> works)
+    {
+        if (works.Count == 0)
+        {
+            return;
+        }
+
+        if (works.Any(w => w.MergeKey is not null))
+        {
+            throw new ArgumentException("Work with a merge key cannot be enqueued in bulk.", nameof(works));
+        }
+
+        tx.Post(
+            Sql.EnqueueMany,
+            tx.TenantId,
+            works.Select(w => w.Kind).ToArray(),
+            works.Select(w => w.Key).ToArray(),
+            works.Select(w => w.SerialKey).ToArray(),
+            works.Select(w => w.Priority).ToArray(),
+            works.Select(w => w.RunAt?.ToUniversalTime()).ToArray(),
+            works.Select(w => w.MaxAttempts ?? kinds.Find(w.Kind).MaxAttempts).ToArray(),
+            works.Select(w => Json.Param(w.Payload).Value as string).ToArray(),
+            works.Select(w => w.StartBy?.ToUniversalTime()).ToArray(),
+            works.Select(w => w.ConcurrencyKey).ToArray());
+        foreach (var (kind, priority) in works.Select(w => (w.Kind, w.Priority)).Distinct())
+        {
+            Announce(tx, kind, priority);
+        }
     }
 
     /// <summary>
@@ -65,8 +98,24 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
         return await tx.ExecuteAsync(Sql.Revive, [tx.TenantId, work.Kind, work.Key], ct) == 1;
     }
 
+    private void Announce(Transaction tx, string kind, short priority)
+    {
+        var tenant = tx.TenantId;
+        tx.AfterCommit(() => nudge.Nudge(tenant, kind, priority));
+    }
+
     private static class Sql
     {
+        internal const string EnqueueMany =
+            """
+            INSERT INTO work.items (tenant_id, kind, key, serial_key, priority, run_at, max_attempts, payload, start_by, concurrency_key)
+            SELECT $1, n.kind, n.key, n.serial_key, n.priority, coalesce(n.run_at, now()), n.max_attempts, n.payload::jsonb, n.start_by, n.concurrency_key
+            FROM unnest($2::text[], $3::text[], $4::text[], $5::smallint[], $6::timestamptz[], $7::integer[], $8::text[], $9::timestamptz[], $10::text[])
+                 WITH ORDINALITY AS n (kind, key, serial_key, priority, run_at, max_attempts, payload, start_by, concurrency_key, place)
+            ORDER BY n.place
+            ON CONFLICT ON CONSTRAINT items_key DO NOTHING
+            """;
+
         internal const string Enqueue =
             """
             INSERT INTO work.items (tenant_id, kind, key, serial_key, priority, run_at, max_attempts, payload, start_by, concurrency_key)

@@ -1,7 +1,5 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using AgentPlatform.Kernel;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -15,36 +13,56 @@ public sealed class WorkRunner : IDisposable
 {
     internal static readonly ActivitySource Activities = new("AgentPlatform.Work");
 
+    /// <summary>While work goes on without a pause, a look around every so often finds what nobody told of.</summary>
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>About what a round trip takes.</summary>
+    private static readonly TimeSpan RoundTrip = TimeSpan.FromMilliseconds(5);
+
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan AwayPause = TimeSpan.FromSeconds(1);
+
     private readonly WorkLeases _leases;
-    private readonly WorkExecutor _executor;
+    private readonly WorkSlots _slots;
     private readonly IOptions<WorkOptions> _options;
     private readonly ForegroundLoad _callers;
     private readonly TimeProvider _clock;
     private readonly ILogger<WorkRunner> _log;
     private readonly SemaphoreSlim _draining = new(1, 1);
-    private readonly SemaphoreSlim _wake = new(0, 1);
-    private readonly ConcurrentDictionary<long, CancellationTokenSource> _held = new();
+    private readonly Signal _wake = new();
+    private long _lookedAt;
+    private TimeSpan _lookAgainAfter = LookEvery;
+    private int _lookAround;
+
+    /// <summary>Round trips under way, and the items they ask for.</summary>
+    private int _under;
+    private int _asked;
 
     internal WorkRunner(WorkLeases leases, WorkExecutor executor, IOptions<WorkOptions> options, ForegroundLoad callers, TimeProvider clock, ILogger<WorkRunner> log)
     {
         _leases = leases;
-        _executor = executor;
+        _slots = new WorkSlots(executor, options.Value.Concurrency, _wake);
         _options = options;
         _callers = callers;
         _clock = clock;
         _log = log;
     }
 
-    /// <summary>One item at a time while callers crowd: the queue keeps what waits, and moves on.</summary>
-    private int Concurrency => _callers.IsCrowded ? 1 : _options.Value.Concurrency;
-
     /// <summary>Runs all that is due. Cancelling stops new claims and lets running handlers finish. Returns how many items ran.</summary>
-    public async Task<int> DrainAsync(CancellationToken ct)
+    public Task<int> DrainAsync(CancellationToken ct)
     {
-        Wake();
+        WakeToLook();
+        return DrainWokenAsync(ct);
+    }
+
+    public void Dispose() => _draining.Dispose();
+
+    /// <summary>Runs what it was woken for. A wake-up that arrives while a drain is ending finds the lock taken: the ending drain looks once more.</summary>
+    internal async Task<int> DrainWokenAsync(CancellationToken ct)
+    {
         var total = 0;
-        // A wake-up that arrives while a drain is ending finds the lock taken: the ending drain looks once more.
-        while (_wake.CurrentCount > 0 && !ct.IsCancellationRequested && await _draining.WaitAsync(0, CancellationToken.None))
+        while (_wake.IsSet && !ct.IsCancellationRequested && await _draining.WaitAsync(0, CancellationToken.None))
         {
             total += await DrainWithRenewalAsync(ct);
         }
@@ -52,28 +70,23 @@ public sealed class WorkRunner : IDisposable
         return total;
     }
 
-    public void Dispose()
+    /// <summary>Something may be due, nobody knows where.</summary>
+    internal void WakeToLook()
     {
-        _draining.Dispose();
-        _wake.Dispose();
+        Interlocked.Exchange(ref _lookAround, 1);
+        _wake.Set();
     }
 
-    /// <summary>Something may be due: the running drain claims again.</summary>
-    internal void Wake()
+    internal void Wake(Lane lane)
     {
-        try
-        {
-            _wake.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // Already awake.
-        }
+        _leases.Tell(lane);
+        _wake.Set();
     }
 
     private async Task<int> DrainWithRenewalAsync(CancellationToken ct)
     {
         using var renewal = new CancellationTokenSource();
+        await using var stopping = ct.Register(_wake.Set);
         var renewing = RenewAsync(renewal.Token);
         try
         {
@@ -89,63 +102,141 @@ public sealed class WorkRunner : IDisposable
 
     private async Task<int> DrainUntilIdleAsync(CancellationToken ct)
     {
-        var running = new List<Task<Settlement?>>();
+        var trips = new List<Task<int>>();
         var total = 0;
         while (true)
         {
-            _wake.Wait(0, CancellationToken.None);
-            var ended = Collect(running);
-            var capacity = ct.IsCancellationRequested ? 0 : Concurrency - running.Count;
-            if (ended.Count > 0 || capacity > 0)
+            _wake.TryTake();
+            total += await HarvestAsync(trips);
+            if (ct.IsCancellationRequested)
             {
-                var claimed = await _leases.CompleteAndClaimAsync(ended, capacity, CancellationToken.None);
-                running.AddRange(claimed.Select(Start));
-                total += claimed.Count;
-                if (claimed.Count > 0 && claimed.Count < capacity)
-                {
-                    // Limits may have cut the batch short: others, behind those they held back, are found by looking again.
-                    Wake();
-                }
+                _slots.HandBack();
             }
 
-            if (running.Count == 0)
+            if (trips.Count < _options.Value.RoundTrips && NextTrip(ct) is { } trip)
+            {
+                trips.Add(RoundTripAsync(trip));
+            }
+            else if (trips.Count == 0 && _slots.InHand == 0 && !_slots.HasEnded && !MayGoOnSoon(ct))
             {
                 return total;
             }
-
-            await WaitAsync(running, ct);
+            else
+            {
+                await WaitAsync();
+            }
         }
     }
 
-    /// <summary>Until something ends, or something new may be due.</summary>
-    private async Task WaitAsync(List<Task<Settlement?>> running, CancellationToken ct)
+    /// <summary>Work that a rate holds back for a moment is waited for; for longer it is left to the next sweep.</summary>
+    private bool MayGoOnSoon(CancellationToken ct) => !ct.IsCancellationRequested && _leases.Lanes.NextLater < LongestWait;
+
+    /// <summary>Until something ends, something new may be due, or a rate may let something start.</summary>
+    private async Task WaitAsync()
     {
-        using var waiting = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var woken = running.Count < Concurrency && !ct.IsCancellationRequested
-            ? _wake.WaitAsync(waiting.Token)
-            : Task.Delay(Timeout.InfiniteTimeSpan, _clock, waiting.Token);
-        await Task.WhenAny(running.Append(woken));
-        await waiting.CancelAsync();
+        if (_leases.Lanes.NextLater is { } wait && wait < LongestWait)
+        {
+            using var waiting = new CancellationTokenSource();
+            await Task.WhenAny(_wake.TakeAsync(waiting.Token), Task.Delay(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, _clock, waiting.Token));
+            await waiting.CancelAsync();
+        }
+        else
+        {
+            await _wake.TakeAsync(CancellationToken.None);
+        }
     }
 
-    private static List<Settlement> Collect(List<Task<Settlement?>> running)
+    /// <summary>How many items to claim beyond what can run now: what the slots get through while a round trip is under way.</summary>
+    private int Ahead => (int)Math.Min(_options.Value.Ahead, _options.Value.Concurrency * (RoundTrip / _slots.Average));
+
+    /// <summary>How many items were claimed by the round trips that are over.</summary>
+    private static async Task<int> HarvestAsync(List<Task<int>> trips)
     {
-        var over = running.FindAll(t => t.IsCompleted);
-        running.RemoveAll(over.Contains);
-        return [.. over.Select(t => t.GetAwaiter().GetResult()).OfType<Settlement>()];
+        var total = 0;
+        for (var i = trips.Count - 1; i >= 0; i--)
+        {
+            if (trips[i].IsCompleted)
+            {
+                var over = trips[i];
+                trips.RemoveAt(i);
+                total += await over;
+            }
+        }
+
+        return total;
     }
 
-    private async Task<Settlement?> Start(WorkItem item)
+    /// <summary>What is worth a round trip now; null when nothing is. While callers crowd, one item at a time: the queue keeps what waits, and moves on.</summary>
+    private Trip? NextTrip(CancellationToken ct)
     {
-        using var held = new CancellationTokenSource();
-        _held[item.Id] = held;
+        var limit = _callers.IsCrowded ? 1 : _options.Value.Concurrency + Ahead;
+        var room = ct.IsCancellationRequested ? 0 : limit - _slots.InHand - Volatile.Read(ref _asked);
+        // While another is under way, a small one would only get in its way: it waits until it is half of what can be in hand.
+        if (Volatile.Read(ref _under) > 0 && _slots.Ended < limit / 2 && room < limit / 2)
+        {
+            return null;
+        }
+
+        var capacity = Math.Max(Math.Min(room, Math.Max(_options.Value.Concurrency, limit / 2)), 0);
+        var look = capacity > 0 ? NextLook() : new Look(false, []);
+        return _slots.HasEnded || look.Any || capacity > 0 && _leases.Lanes.Any ? new Trip(_slots.TakeEnded(), capacity, look) : null;
+    }
+
+    /// <summary>
+    /// Completes and claims. When the database is away, what ended is kept for the next round trip: written twice, because only the answer was
+    /// lost, it touches no row the second time.
+    /// </summary>
+    private async Task<int> RoundTripAsync(Trip trip)
+    {
+        Interlocked.Add(ref _asked, trip.Capacity);
+        Interlocked.Increment(ref _under);
         try
         {
-            return await _executor.RunAsync(item, held.Token);
+            var started = _clock.GetTimestamp();
+            var claimed = await _leases.CompleteAndClaimAsync(trip.Ended, trip.Capacity, trip.Look, CancellationToken.None);
+            if (trip.Look.Around)
+            {
+                LookedAround(_clock.GetElapsedTime(started));
+            }
+
+            _slots.Run(claimed);
+            return claimed.Count;
+        }
+        catch (Exception e)
+        {
+            _slots.Keep(trip.Ended);
+            Interlocked.Exchange(ref _lookAround, 1);
+            if (_slots.InHand == 0)
+            {
+                throw;
+            }
+
+            _log.DrainFailed(e);
+            await Task.Delay(AwayPause, _clock, CancellationToken.None);
+            return 0;
         }
         finally
         {
-            _held.TryRemove(item.Id, out _);
+            Interlocked.Add(ref _asked, -trip.Capacity);
+            Interlocked.Decrement(ref _under);
+            _wake.Set();
+        }
+    }
+
+    private Look NextLook()
+    {
+        var around = Interlocked.Exchange(ref _lookAround, 0) == 1 || _leases.Lanes.Any && _clock.GetElapsedTime(_lookedAt) > _lookAgainAfter;
+        return new Look(around, [.. _slots.TakeTenantsToLookAt(), .. _leases.Lanes.TakeLater()]);
+    }
+
+    /// <summary>Looks take a twentieth of the time at most, whatever they cost: an old snapshot makes them expensive.</summary>
+    private void LookedAround(TimeSpan took)
+    {
+        _lookedAt = _clock.GetTimestamp();
+        _lookAgainAfter = took * 20 > LookEvery ? took * 20 : LookEvery;
+        if (!_leases.HasLookedEverywhere)
+        {
+            WakeToLook();
         }
     }
 
@@ -167,17 +258,11 @@ public sealed class WorkRunner : IDisposable
 
     private async Task RenewOnceAsync(CancellationToken ct)
     {
-        var before = _held.Keys.ToArray();
+        var before = _slots.Items;
         try
         {
             var still = await _leases.RenewAsync(before, ct);
-            foreach (var lost in before.Where(id => !still.Contains(id)))
-            {
-                if (_held.TryGetValue(lost, out var source))
-                {
-                    await source.CancelAsync();
-                }
-            }
+            _slots.Lose(before.Where(item => !still.Contains(item.Id)));
         }
         catch (Exception e) when (e is Npgsql.NpgsqlException or TimeoutException)
         {
@@ -185,4 +270,7 @@ public sealed class WorkRunner : IDisposable
             _log.RenewalFailed(e);
         }
     }
+
+    /// <summary>What a round trip writes, how many items it claims at most, and where it looks for them.</summary>
+    private sealed record Trip(IReadOnlyCollection<Settlement> Ended, int Capacity, Look Look);
 }

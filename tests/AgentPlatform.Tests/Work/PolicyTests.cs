@@ -106,6 +106,44 @@ public sealed class PolicyTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task No_more_starts_than_the_rate_lets_through_on_all_hosts_together()
+    {
+        var answer = await _stage.Api.PostAsync("/api/v1/work/limits", new { kind = "test.play", per_second = 0.001, burst = 3 });
+        Assert.Equal(3, answer.Json.GetProperty("tokens").GetDouble());
+        await _stage.EnqueueAsync([.. Enumerable.Range(0, 10).Select(i => Play($"{i}")), new NewWork("test.other", "free", new { })]);
+        var hosts = Enumerable.Range(0, 4).Select(_ => NewHost()).ToList();
+
+        var claimed = (await Task.WhenAll(hosts.Select(h => h.CompleteAndClaimAsync([], 4, default)))).SelectMany(c => c).ToList();
+        claimed.AddRange(await hosts[0].CompleteAndClaimAsync([], 10, default));
+        Assert.Equal(["0", "1", "2", "free"], claimed.Select(c => c.Key).Order(StringComparer.Ordinal));
+
+        // What ends gives nothing back; what time passes does, and never more than the burst.
+        Assert.Empty(await hosts[0].CompleteAndClaimAsync([.. claimed.Select(c => Settlement.Of(c, new WorkOutcome.Done()))], 10, default));
+        await _stage.ChangeAsync("UPDATE work.tokens SET refilled_at = refilled_at - interval '1100 seconds'");
+        Assert.Equal(["3"], (await hosts[1].CompleteAndClaimAsync([], 10, default)).Select(c => c.Key));
+        await _stage.ChangeAsync("UPDATE work.tokens SET refilled_at = refilled_at - interval '1 day'");
+        Assert.Equal(3, (await hosts[1].CompleteAndClaimAsync([], 10, default)).Count);
+    }
+
+    [Fact]
+    public async Task A_drain_waits_for_the_next_token_and_does_all_work_at_its_rate()
+    {
+        await LimitAsync(new { concurrency_key = "provider", per_second = 50, burst = 1 });
+        await _stage.EnqueueAsync([.. Enumerable.Range(0, 6).Select(i => Play($"{i}") with { ConcurrencyKey = "provider" })]);
+        var started = TimeProvider.System.GetTimestamp();
+        await _stage.Platform.DrainAsync();
+        Assert.Equal(6, _stage.Runs.Count);
+        Assert.True(TimeProvider.System.GetElapsedTime(started) >= TimeSpan.FromMilliseconds(95), "Five of them waited 20 ms each.");
+    }
+
+    [Theory]
+    [InlineData("""{"per_second": 0}""")]
+    [InlineData("""{"burst": 5, "max_running": 1}""")]
+    [InlineData("""{"per_second": 1, "burst": 0}""")]
+    public async Task A_rate_that_says_nothing_is_refused(string limit) =>
+        Assert.Equal("validation_failed", (await _stage.Api.PostAsync("/api/v1/work/limits", System.Text.Json.JsonSerializer.Deserialize<System.Text.Json.JsonElement>(limit))).Code);
+
+    [Fact]
     public async Task All_limited_work_is_done_in_the_end_and_a_lifted_limit_holds_nothing_back()
     {
         var limit = await LimitAsync(new { concurrency_key = "provider", max_running = 1 });
@@ -162,7 +200,7 @@ public sealed class PolicyTests : IAsyncLifetime
     }
 
     private WorkLeases NewHost() =>
-        new(_stage.Platform.Database, _stage.Platform.Get<WorkKinds>(), _stage.Platform.Get<WorkMetrics>(), Options.Create(new WorkOptions()));
+        new(_stage.Platform.Database, _stage.Platform.Get<WorkKinds>(), _stage.Platform.Get<WorkMetrics>(), Options.Create(new WorkOptions()), TimeProvider.System);
 
     private static NewWork Play(string key) => new("test.play", key, new { key });
 

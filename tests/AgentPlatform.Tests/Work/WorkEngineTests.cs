@@ -1,5 +1,6 @@
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
+using AgentPlatform.Work.Operate;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -155,7 +156,7 @@ public class WorkEngineTests : IAsyncLifetime
         var item = Assert.Single(await leases.CompleteAndClaimAsync([], 10, default));
         await _platform.Postgres.ScalarAsync<long>("WITH u AS (UPDATE work.items SET lease_until = now() - interval '1 second' RETURNING 1) SELECT count(*) FROM u");
         Assert.Empty(await leases.RenewAsync([], default));
-        Assert.Equal([item.Id], await leases.RenewAsync([item.Id], default));
+        Assert.Equal([item.Id], await leases.RenewAsync([item], default));
         Assert.Empty(await leases.CompleteAndClaimAsync([], 10, default));
         await _platform.Postgres.ScalarAsync<long>("WITH u AS (UPDATE work.items SET lease_until = now() - interval '1 second' RETURNING 1) SELECT count(*) FROM u");
         await leases.RenewAsync([], default);
@@ -200,7 +201,7 @@ public class WorkEngineTests : IAsyncLifetime
     [Fact]
     public async Task Two_processes_share_the_items_and_run_each_once()
     {
-        var other = new WorkLeases(_platform.Database, _platform.Get<WorkKinds>(), _platform.Get<WorkMetrics>(), Options.Create(new WorkOptions()));
+        var other = new WorkLeases(_platform.Database, _platform.Get<WorkKinds>(), _platform.Get<WorkMetrics>(), Options.Create(new WorkOptions()), TimeProvider.System);
         for (var i = 0; i < 50; i++)
         {
             await EnqueueAsync($"{i}");

@@ -43,7 +43,7 @@ internal sealed class RedriveDead(Database database, IWorkNudge nudge) : IWorkHa
         var id = Guid.Parse(item.Key);
         await using var tx = database.Begin(Actor.System(item.TenantId));
         var over = await MoveAsync(tx, id, Decide(await tx.FindAsync<Progress>(Sql.Progress, [item.TenantId, id], ct)), ct);
-        await item.SettleAsync(tx, over ? new WorkOutcome.Done() : new WorkOutcome.Snooze(Step), ct);
+        item.Settle(tx, over ? new WorkOutcome.Done() : new WorkOutcome.Snooze(Step));
         tx.AfterCommit(nudge.Nudge);
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;

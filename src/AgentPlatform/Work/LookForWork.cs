@@ -1,0 +1,101 @@
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Work;
+
+/// <summary>Where to look for due work: around, from where the last look ended, and at the whole of some tenants.</summary>
+internal sealed record Look(bool Around, IReadOnlyCollection<Guid> At)
+{
+    internal static readonly Look Everywhere = new(true, []);
+
+    internal bool Any => Around || At.Count > 0;
+}
+
+/// <summary>
+/// Finds the lanes that begin with something due, in steps of one index probe a lane. Nudges tell of most work before; a look finds what no
+/// nudge told of: retries and schedules that fell due, work of other hosts, and what had to wait for others.
+/// </summary>
+internal sealed class LookForWork(WorkKinds kinds)
+{
+    /// <summary>Lanes of one look: with more the next goes on where this one ended, so that no look takes long.</summary>
+    private const int Steps = 250;
+
+    private static readonly Lane First = new(Guid.Empty, "", -1);
+
+    private readonly HashSet<string> _kinds = new(kinds.Names, StringComparer.Ordinal);
+    private Lane _last = First;
+
+    /// <summary>False while lanes are left that the present round has not come to.</summary>
+    internal bool IsRound => _last == First;
+
+    internal bool Knows(string kind) => _kinds.Contains(kind);
+
+    /// <summary>To be gathered: travels with the transaction's next round trip.</summary>
+    internal async Task<IReadOnlyList<Lane>> AskAsync(Transaction tx, Look look, CancellationToken ct)
+    {
+        var around = Task.FromResult<IReadOnlyList<Seen>>([]);
+        if (look.Around)
+        {
+            tx.Post(Sql.CancelLate);
+            around = tx.QueryAsync<Seen>(Sql.Around, [_last.TenantId, _last.Kind, _last.Priority, Steps], ct);
+        }
+
+        var at = look.At.Count > 0 ? tx.QueryAsync<Seen>(Sql.At, [look.At.ToArray()], ct) : Task.FromResult<IReadOnlyList<Seen>>([]);
+        var seen = await around;
+        if (look.Around)
+        {
+            _last = seen.Count == Steps ? seen[^1].Lane : First;
+        }
+
+        return [.. seen.Concat(await at).Where(s => s.Due && Knows(s.Kind)).Select(s => s.Lane)];
+    }
+
+    private sealed record Seen(Guid TenantId, string Kind, short Priority, bool Due)
+    {
+        internal Lane Lane => new(TenantId, Kind, Priority);
+    }
+
+    private static class Sql
+    {
+        internal const string CancelLate =
+            """
+            UPDATE work.items AS i
+            SET state = 'cancelled', finished_at = now(),
+                last_error = 'Not started by ' || to_char(i.start_by AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC.'
+            FROM (SELECT tenant_id, id FROM work.items WHERE state = 'ready' AND fence = 0 AND start_by <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED) AS late
+            WHERE i.tenant_id = late.tenant_id AND i.id = late.id
+            """;
+
+        // From the first row of one lane to the first row of the next: the rows between are never read.
+        internal const string Around =
+            """
+            WITH RECURSIVE lane AS (
+                (SELECT 1 AS step, i.tenant_id, i.kind, i.priority, i.run_at FROM work.items AS i
+                 WHERE i.state = 'ready' AND (i.tenant_id, i.kind, i.priority) > ($1::uuid, $2::text, $3::smallint)
+                 ORDER BY i.tenant_id, i.kind, i.priority, i.run_at, i.id LIMIT 1)
+                UNION ALL
+                SELECT l.step + 1, n.* FROM lane AS l CROSS JOIN LATERAL (
+                    SELECT i.tenant_id, i.kind, i.priority, i.run_at FROM work.items AS i
+                    WHERE i.state = 'ready' AND (i.tenant_id, i.kind, i.priority) > (l.tenant_id, l.kind, l.priority)
+                    ORDER BY i.tenant_id, i.kind, i.priority, i.run_at, i.id LIMIT 1) AS n
+                WHERE l.step < $4
+            )
+            SELECT tenant_id, kind, priority, run_at <= now() AS due FROM lane
+            """;
+
+        internal const string At =
+            """
+            WITH RECURSIVE lane AS (
+                SELECT f.* FROM unnest($1::uuid[]) AS t (id) CROSS JOIN LATERAL (
+                    SELECT i.tenant_id, i.kind, i.priority, i.run_at FROM work.items AS i
+                    WHERE i.state = 'ready' AND i.tenant_id = t.id
+                    ORDER BY i.tenant_id, i.kind, i.priority, i.run_at, i.id LIMIT 1) AS f
+                UNION ALL
+                SELECT n.* FROM lane AS l CROSS JOIN LATERAL (
+                    SELECT i.tenant_id, i.kind, i.priority, i.run_at FROM work.items AS i
+                    WHERE i.state = 'ready' AND i.tenant_id = l.tenant_id AND (i.kind, i.priority) > (l.kind, l.priority)
+                    ORDER BY i.tenant_id, i.kind, i.priority, i.run_at, i.id LIMIT 1) AS n
+            )
+            SELECT tenant_id, kind, priority, run_at <= now() AS due FROM lane
+            """;
+    }
+}

@@ -1,0 +1,154 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
+namespace AgentPlatform.Work;
+
+/// <summary>What this process has in hand: items that run, a few that wait for a free slot, and ends that are not written yet.</summary>
+internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed)
+{
+    private readonly ConcurrentDictionary<long, (WorkItem Item, CancellationTokenSource Held)> _inHand = new();
+    private readonly ConcurrentQueue<WorkItem> _waiting = new();
+    private readonly ConcurrentQueue<Settlement> _ended = new();
+    private readonly ConcurrentQueue<Guid> _lookAt = new();
+    private long _average = TimeSpan.FromSeconds(1).Ticks;
+    private int _busy;
+    private int _count;
+
+    /// <summary>What a run of an item took of late. Before the first it counts as long, so that a new process takes no more than it can run.</summary>
+    internal TimeSpan Average => TimeSpan.FromTicks(Volatile.Read(ref _average));
+
+    /// <summary>Claimed and not over.</summary>
+    internal int InHand => Volatile.Read(ref _count);
+
+    internal bool HasEnded => !_ended.IsEmpty;
+
+    /// <summary>Ends that are not written yet.</summary>
+    internal int Ended => _ended.Count;
+
+    internal IReadOnlyCollection<WorkItem> Items => [.. _inHand.Values.Select(i => i.Item)];
+
+    internal void Run(IEnumerable<WorkItem> items)
+    {
+        foreach (var item in items)
+        {
+            _inHand[item.Id] = (item, new CancellationTokenSource());
+            Interlocked.Increment(ref _count);
+            _waiting.Enqueue(item);
+        }
+
+        for (var i = Math.Min(_waiting.Count, slots); i > 0 && TryEnter(); i--)
+        {
+            _ = Task.Run(SlotAsync);
+        }
+    }
+
+    internal IReadOnlyList<Settlement> TakeEnded()
+    {
+        var ended = new List<Settlement>();
+        while (_ended.TryDequeue(out var settlement))
+        {
+            ended.Add(settlement);
+        }
+
+        return ended;
+    }
+
+    /// <summary>These could not be written: they come with the next that end.</summary>
+    internal void Keep(IEnumerable<Settlement> ended)
+    {
+        foreach (var settlement in ended)
+        {
+            _ended.Enqueue(settlement);
+        }
+    }
+
+    /// <summary>What has not started goes back, untried, for another process.</summary>
+    internal void HandBack()
+    {
+        while (_waiting.TryDequeue(out var item))
+        {
+            Over(item, Settlement.Of(item, new WorkOutcome.Snooze(TimeSpan.Zero)));
+        }
+    }
+
+    /// <summary>Tenants in which something may have become due because something else ended.</summary>
+    internal IReadOnlyCollection<Guid> TakeTenantsToLookAt()
+    {
+        var tenants = new HashSet<Guid>();
+        while (_lookAt.TryDequeue(out var tenant))
+        {
+            tenants.Add(tenant);
+        }
+
+        return tenants;
+    }
+
+    /// <summary>Another process has taken these over.</summary>
+    internal void Lose(IEnumerable<WorkItem> items)
+    {
+        foreach (var item in items)
+        {
+            if (_inHand.TryGetValue(item.Id, out var hand))
+            {
+                hand.Held.Cancel();
+            }
+        }
+    }
+
+    private bool TryEnter()
+    {
+        if (Interlocked.Increment(ref _busy) <= slots)
+        {
+            return true;
+        }
+
+        Interlocked.Decrement(ref _busy);
+        return false;
+    }
+
+    /// <summary>Runs what waits, one after the other. An item that came while the slot was leaving finds it, or another, again.</summary>
+    private async Task SlotAsync()
+    {
+        do
+        {
+            while (_waiting.TryDequeue(out var item))
+            {
+                var held = _inHand[item.Id].Held;
+                var started = Stopwatch.GetTimestamp();
+                Over(item, held.IsCancellationRequested ? null : await executor.RunAsync(item, held.Token));
+                Learn(Stopwatch.GetElapsedTime(started));
+            }
+
+            Interlocked.Decrement(ref _busy);
+        }
+        while (!_waiting.IsEmpty && TryEnter());
+    }
+
+    /// <summary>A sixteenth of each run: an estimate may miss one that another slot writes at the same time.</summary>
+    private void Learn(TimeSpan took)
+    {
+        var average = Volatile.Read(ref _average);
+        Volatile.Write(ref _average, Math.Max(average + ((took.Ticks - average) / 16), 1));
+    }
+
+    private void Over(WorkItem item, Settlement? settlement)
+    {
+        if (settlement is not null)
+        {
+            _ended.Enqueue(settlement);
+        }
+
+        if (item.HoldsOthers || (settlement ?? item.Settled) is { State: "ready" })
+        {
+            _lookAt.Enqueue(item.TenantId);
+        }
+
+        if (_inHand.TryRemove(item.Id, out var hand))
+        {
+            hand.Held.Dispose();
+        }
+
+        Interlocked.Decrement(ref _count);
+        changed.Set();
+    }
+}

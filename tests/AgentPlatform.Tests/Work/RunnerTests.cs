@@ -1,0 +1,132 @@
+using AgentPlatform.Work;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+
+namespace AgentPlatform.Tests.Work;
+
+/// <summary>What a process has in hand: ends that cannot be written, items claimed ahead, and completions that ride on a commit.</summary>
+public sealed class RunnerTests : IAsyncLifetime
+{
+    private const string CutOff =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+    private WorkStage _stage = null!;
+
+    public async Task InitializeAsync() => _stage = await WorkStage.StartAsync(services => services.AddWorkHandler<Settler>("test.settle"));
+
+    public async Task DisposeAsync() => await _stage.DisposeAsync();
+
+    [Fact]
+    public async Task What_ended_while_the_database_was_away_is_completed_with_the_next_round_trip()
+    {
+        _stage.Ends = _ =>
+        {
+            _stage.Platform.Postgres.ScalarAsync<long>(CutOff).GetAwaiter().GetResult();
+            return new WorkOutcome.Done();
+        };
+        await _stage.EnqueueAsync("a");
+        await Assert.ThrowsAnyAsync<NpgsqlException>(_stage.Platform.DrainAsync);
+        Assert.Equal("running|1|", await _stage.StateAsync("a"));
+
+        await DrainWhenBackAsync();
+        Assert.Equal("done|1|", await _stage.StateAsync("a"));
+        Assert.Equal(["a"], _stage.Runs);
+    }
+
+    [Fact]
+    public async Task Completing_twice_because_only_the_answer_was_lost_changes_nothing()
+    {
+        var leases = _stage.Platform.Get<WorkLeases>();
+        await _stage.EnqueueAsync("a");
+        var item = Assert.Single(await leases.CompleteAndClaimAsync([], 1, default));
+        var again = Settlement.Of(item, new WorkOutcome.Retry("no", TimeSpan.FromHours(1)));
+        await leases.CompleteAndClaimAsync([again], 0, default);
+        await _stage.ChangeAsync("UPDATE work.items SET run_at = 'infinity'");
+        await leases.CompleteAndClaimAsync([again], 0, default);
+        Assert.Equal("ready|1|no", await _stage.StateAsync("a"));
+        Assert.True(await _stage.Platform.Postgres.ScalarAsync<bool>("SELECT run_at = 'infinity' FROM work.items WHERE key = 'a'"));
+    }
+
+    [Fact]
+    public async Task A_completion_that_travels_with_the_commit_fails_it_when_the_lease_was_lost()
+    {
+        var leases = _stage.Platform.Get<WorkLeases>();
+        await _stage.EnqueueAsync(new NewWork("test.settle", "a", new { }));
+        var first = Assert.Single(await leases.CompleteAndClaimAsync([], 1, default));
+        await _stage.ChangeAsync("UPDATE work.items SET lease_until = now() - interval '1 second'");
+        Assert.Single(await leases.CompleteAndClaimAsync([], 1, default));
+
+        var lost = await Assert.ThrowsAsync<PostgresException>(() => new Settler(_stage).HandleAsync(first, default));
+        Assert.True(LeaseLostException.Means(lost));
+        Assert.Equal(0L, await _stage.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM work.items WHERE key = 'effect of a'"));
+        Assert.Equal("running|1|", await _stage.StateAsync("a"));
+    }
+
+    [Fact]
+    public async Task A_completion_that_travels_with_the_commit_commits_with_it()
+    {
+        await _stage.EnqueueAsync(new NewWork("test.settle", "a", new { }));
+        await _stage.Platform.DrainAsync();
+        Assert.Equal("done|1|", await _stage.StateAsync("a"));
+        Assert.Equal("done|1|", await _stage.StateAsync("effect of a"));
+    }
+
+    [Fact]
+    public async Task What_was_claimed_ahead_goes_back_untried_when_the_process_stops()
+    {
+        using var stop = new CancellationTokenSource();
+        _stage.Ends = _ =>
+        {
+            stop.Cancel();
+            return new WorkOutcome.Done();
+        };
+        await _stage.EnqueueAsync([.. Enumerable.Range(0, 500).Select(i => $"{i}")]);
+        await _stage.Platform.Get<WorkRunner>().DrainAsync(stop.Token);
+        const string Counts = "SELECT string_agg(state || ' ' || attempts, ', ' ORDER BY state) FROM (SELECT DISTINCT state, attempts FROM work.items WHERE kind = 'test.play') AS s";
+        Assert.Equal("done 1, ready 0", await _stage.Platform.Postgres.ScalarAsync<string>(Counts));
+        Assert.Equal((long)_stage.Runs.Count, await _stage.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM work.items WHERE kind = 'test.play' AND state = 'done'"));
+    }
+
+    [Fact]
+    public async Task Work_put_in_by_the_bulk_runs_once_for_each_key_and_in_its_order()
+    {
+        await _stage.Platform.AsAsync(_stage.Tenant, tx =>
+        {
+            var queue = _stage.Platform.Get<WorkQueue>();
+            queue.EnqueueMany(tx, [.. Enumerable.Range(0, 30).Select(i => new NewWork("test.play", $"{i % 20:00}", new { text = "nul \0" }) { SerialKey = "k" })]);
+            Assert.Throws<ArgumentException>(() => queue.EnqueueMany(tx, [new NewWork("test.play", "m", new { }) { MergeKey = "m" }]));
+            return Task.CompletedTask;
+        });
+        await _stage.Platform.DrainAsync();
+        Assert.Equal(Enumerable.Range(0, 20).Select(i => $"{i:00}"), _stage.Runs);
+    }
+
+    /// <summary>Every pooled connection fails once before it is replaced.</summary>
+    private async Task DrainWhenBackAsync()
+    {
+        for (var i = 0; i < 50; i++)
+        {
+            try
+            {
+                await _stage.Platform.DrainAsync();
+                return;
+            }
+            catch (NpgsqlException)
+            {
+                // The next connection.
+            }
+        }
+    }
+
+    internal sealed class Settler(WorkStage stage) : IWorkHandler
+    {
+        public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
+        {
+            await using var tx = stage.Platform.Database.Begin(stage.Tenant);
+            stage.Platform.Get<WorkQueue>().Enqueue(tx, new NewWork("test.play", $"effect of {item.Key}", new { }));
+            item.Settle(tx, new WorkOutcome.Done());
+            await tx.CommitAsync(ct);
+            return WorkOutcome.Settled;
+        }
+    }
+}
