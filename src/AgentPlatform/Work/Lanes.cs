@@ -35,8 +35,7 @@ internal sealed class Lanes(TimeProvider clock)
     private readonly Dictionary<Lane, Place> _left = [];
     private readonly Dictionary<Guid, long> _later = [];
 
-    /// <summary>Tenants under a limit, whose claims would wait for each other: this process has one under way at a time.</summary>
-    private readonly HashSet<Guid> _limited = [];
+    /// <summary>Tenants that a claim under way asks.</summary>
     private readonly HashSet<Guid> _asked = [];
     private int _told;
 
@@ -47,7 +46,7 @@ internal sealed class Lanes(TimeProvider clock)
         {
             lock (_lock)
             {
-                return _known.Keys.Any(tenant => !_limited.Contains(tenant) || !_asked.Contains(tenant));
+                return _known.Keys.Any(MayAsk);
             }
         }
     }
@@ -98,17 +97,24 @@ internal sealed class Lanes(TimeProvider clock)
         }
     }
 
-    /// <summary>These lanes were seen to begin with something due: whatever was passed over in them is found now.</summary>
-    internal void Found(IEnumerable<Lane> lanes)
+    /// <summary>These lanes were seen to begin with something due. Read <paramref name="again"/>, they give what was passed over in them.</summary>
+    internal void Found(IEnumerable<Lane> lanes, bool again)
     {
         lock (_lock)
         {
             foreach (var lane in lanes)
             {
-                Of(lane.TenantId)[lane] = new Known(Place.Start, ++_told);
+                var known = Of(lane.TenantId);
+                if (again || !known.ContainsKey(lane))
+                {
+                    known[lane] = new Known(Place.Start, ++_told);
+                }
             }
 
-            _left.Clear();
+            if (again)
+            {
+                _left.Clear();
+            }
         }
     }
 
@@ -139,23 +145,6 @@ internal sealed class Lanes(TimeProvider clock)
         }
     }
 
-    /// <summary>Whether claims of these tenants are under a limit.</summary>
-    internal void Limited(IEnumerable<LaneTurn> turns, bool limited)
-    {
-        lock (_lock)
-        {
-            var tenants = turns.Select(t => t.Lane.TenantId);
-            if (limited)
-            {
-                _limited.UnionWith(tenants);
-            }
-            else
-            {
-                _limited.ExceptWith(tenants);
-            }
-        }
-    }
-
     /// <summary>
     /// A tenant that filled its share has more, perhaps; so has one whose share a limit <paramref name="cut"/> short. Any other has nothing
     /// left, unless something new was told of meanwhile.
@@ -182,6 +171,9 @@ internal sealed class Lanes(TimeProvider clock)
         }
     }
 
+    /// <summary>A lane that is read from its beginning is read by one claim: under an old snapshot that takes a while.</summary>
+    private bool MayAsk(Guid tenant) => !_asked.Contains(tenant) || _known[tenant].Values.All(lane => lane.After != Place.Start);
+
     private List<Guid> NextTenants(int most)
     {
         var next = new List<Guid>();
@@ -195,7 +187,7 @@ internal sealed class Lanes(TimeProvider clock)
             }
 
             _turns.Enqueue(tenant);
-            if (!_limited.Contains(tenant) || !_asked.Contains(tenant))
+            if (MayAsk(tenant))
             {
                 next.Add(tenant);
             }

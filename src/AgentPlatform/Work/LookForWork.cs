@@ -2,10 +2,15 @@ using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Work;
 
-/// <summary>Where to look for due work: around, from where the last look ended, and at the whole of some tenants.</summary>
-internal sealed record Look(bool Around, IReadOnlyCollection<Guid> At)
+/// <summary>
+/// Where to look for due work: around, from where the last look ended, and at the whole of some tenants. Again: known lanes are read from their
+/// beginning once more, for what was passed over in them.
+/// </summary>
+internal sealed record Look(bool Around, bool Again, IReadOnlyCollection<Guid> At)
 {
-    internal static readonly Look Everywhere = new(true, []);
+    internal static readonly Look Everywhere = new(true, true, []);
+
+    internal static readonly Look Nowhere = new(false, false, []);
 
     internal bool Any => Around || At.Count > 0;
 }

@@ -74,7 +74,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
         {
             var looking = _look.AskAsync(tx, look, ct);
             await tx.AskAsync(ct);
-            Lanes.Found(await looking);
+            Lanes.Found(await looking, look.Again || look.At.Count > 0);
             tx.Gather();
         }
 
@@ -109,7 +109,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
 
         var tenants = turns.Select(t => t.Lane.TenantId).ToArray();
         var laneKinds = turns.Select(t => t.Lane.Kind).ToArray();
-        var limits = tx.SingleAsync<long>(Sql.TakeTurn, [tenants, laneKinds], ct);
+        _ = tx.QueryAsync<long>(Sql.TakeTurn, [tenants, laneKinds], ct);
         var claiming = tx.QueryAsync<Claimed>(
             Sql.Claim,
             [
@@ -119,7 +119,6 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             ct);
         var waiting = tx.QueryAsync<TokenWait>(Sql.NextToken, [tenants, laneKinds], ct);
         var claimed = await claiming;
-        Lanes.Limited(turns, await limits > 0);
         foreach (var wait in await waiting)
         {
             Lanes.Later(wait.TenantId, TimeSpan.FromSeconds(Math.Max(wait.Seconds, 0)));

@@ -178,8 +178,9 @@ public sealed class WorkRunner : IDisposable
         }
 
         var capacity = Math.Max(Math.Min(room, Math.Max(_options.Value.Concurrency, limit / 2)), 0);
-        var look = capacity > 0 ? NextLook() : new Look(false, []);
-        return _slots.HasEnded || look.Any || capacity > 0 && _leases.Lanes.Any ? new Trip(_slots.TakeEnded(), capacity, look) : null;
+        var look = capacity > 0 ? NextLook() : Look.Nowhere;
+        var claims = look.Any || capacity > 0 && _leases.Lanes.Any;
+        return claims || _slots.HasEnded ? new Trip(_slots.TakeEnded(), claims ? capacity : 0, look) : null;
     }
 
     /// <summary>
@@ -225,8 +226,9 @@ public sealed class WorkRunner : IDisposable
 
     private Look NextLook()
     {
-        var around = Interlocked.Exchange(ref _lookAround, 0) == 1 || _leases.Lanes.Any && _clock.GetElapsedTime(_lookedAt) > _lookAgainAfter;
-        return new Look(around, [.. _slots.TakeTenantsToLookAt(), .. _leases.Lanes.TakeLater()]);
+        var asked = Interlocked.Exchange(ref _lookAround, 0) == 1;
+        var around = asked || _leases.Lanes.Any && _clock.GetElapsedTime(_lookedAt) > _lookAgainAfter;
+        return new Look(around, asked, [.. _slots.TakeTenantsToLookAt(), .. _leases.Lanes.TakeLater()]);
     }
 
     /// <summary>Looks take a twentieth of the time at most, whatever they cost: an old snapshot makes them expensive.</summary>

@@ -6,11 +6,14 @@ namespace AgentPlatform.Work;
 /// <summary>What this process has in hand: items that run, a few that wait for a free slot, and ends that are not written yet.</summary>
 internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed)
 {
+    private const int WakeEvery = 64;
+
     private readonly ConcurrentDictionary<long, (WorkItem Item, CancellationTokenSource Held)> _inHand = new();
     private readonly ConcurrentQueue<WorkItem> _waiting = new();
     private readonly ConcurrentQueue<Settlement> _ended = new();
     private readonly ConcurrentQueue<Guid> _lookAt = new();
     private long _average = TimeSpan.FromSeconds(1).Ticks;
+    private int _ends;
     private int _busy;
     private int _count;
 
@@ -149,6 +152,10 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
         }
 
         Interlocked.Decrement(ref _count);
-        changed.Set();
+        // While short items run one after the other, waking for each end would cost more than the item.
+        if (_waiting.IsEmpty || Interlocked.Increment(ref _ends) % WakeEvery == 0)
+        {
+            changed.Set();
+        }
     }
 }
