@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
+using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Tenancy;
@@ -116,6 +117,9 @@ internal sealed record TurnInput
     public bool OptedOut { get; init; }
 
     public bool RequireConfirmation { get; init; }
+
+    /// <summary>The agent's trained classifier; null while it has none.</summary>
+    public AgentModel? Model { get; init; }
 
     public required BrainOptions Options { get; init; }
 

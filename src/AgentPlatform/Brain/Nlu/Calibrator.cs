@@ -7,7 +7,7 @@ internal static class Calibrator
     /// The operating point: as much is rejected as costs this share of the intents that would have been recognised. It needs no
     /// out-of-scope example, and means the same for every agent.
     /// </summary>
-    internal const double Cost = 0.01;
+    internal const double Cost = 0.004;
 
     /// <summary>Without a measure, what is believed must be more likely than everything else together.</summary>
     private static readonly Calibration Unmeasured = new(1f, float.NegativeInfinity, null, null);

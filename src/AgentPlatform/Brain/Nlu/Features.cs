@@ -3,41 +3,46 @@ using System.Runtime.InteropServices;
 namespace AgentPlatform.Brain.Nlu;
 
 /// <summary>What a feature is made of. Each kind is scaled to the same length, so that a long text's letters do not drown its words.</summary>
-internal enum FeatureKind : byte
+[Flags]
+internal enum FeatureKinds : byte
 {
-    Words,
-    Letters,
-    Concepts,
+    None = 0,
+    Words = 1,
+    Letters = 2,
+    Concepts = 4,
+    Stems = 8,
 }
 
 /// <summary>Something that can be seen in a text, under a hash of its own; 64 bits make a collision unlikely enough to be ignored.</summary>
 [StructLayout(LayoutKind.Auto)]
-internal readonly record struct Feature(ulong Hash, float Weight, FeatureKind Kind);
+internal readonly record struct Feature(ulong Hash, float Weight, FeatureKinds Kind);
 
 /// <summary>
-/// Reads out of a text: its words, pairs and triples of words, what it begins and ends with, the letters within each word, and the
-/// concepts of its words alone, beside a word, beside each other, and together anywhere.
+/// Reads out of a text: its words, pairs and triples of words, what it begins and ends with; the letters within each word; the concepts of
+/// its words alone, beside a word, beside each other, and together anywhere; the stems of its words, and words with others between them.
 /// </summary>
 internal static class Features
 {
     private const int ShortestLetters = 2;
     private const int LongestLetters = 4;
+    private const int LongestGap = 3;
 
     /// <summary>Of a message as long as a letter only this many words, or a turn would take as long as the letter.</summary>
     private const int MaxWords = 60;
 
     private enum Shape : ulong
     {
-        Word = 1, Pair, Triple, First, FirstTwo, Last, LastTwo, Letters, Concept, ConceptWord, WordConcept, ConceptConcept, Together,
+        Word = 1, Pair, Triple, First, FirstTwo, Last, LastTwo, Letters, Stem, StemPair, Gap, Concept, ConceptWord, WordConcept, ConceptConcept, Together,
     }
 
     internal static List<Feature> Of(string text)
     {
         var said = Utterance.Words(text);
         var words = said.Count > MaxWords ? said[..MaxWords] : said;
-        var features = new List<Feature>(words.Count * 12);
+        var features = new List<Feature>(words.Count * 24);
         AddWords(features, words);
         AddConcepts(features, words);
+        AddStems(features, words);
         foreach (var word in words)
         {
             AddLetters(features, word);
@@ -48,7 +53,7 @@ internal static class Features
 
     private static void AddWords(List<Feature> features, List<string> words)
     {
-        void Add(Shape shape, float weight, int from, int count) => features.Add(new(Hash(shape, CollectionsMarshal.AsSpan(words).Slice(from, count)), weight, FeatureKind.Words));
+        void Add(Shape shape, float weight, int from, int count) => features.Add(new(Hash(shape, CollectionsMarshal.AsSpan(words).Slice(from, count)), weight, FeatureKinds.Words));
 
         var last = words.Count - 1;
         for (var i = 0; i <= last; i++)
@@ -80,7 +85,7 @@ internal static class Features
 
     private static void AddConcepts(List<Feature> features, List<string> words)
     {
-        void Add(Shape shape, float weight, params ReadOnlySpan<string> parts) => features.Add(new(Hash(shape, parts), weight, FeatureKind.Concepts));
+        void Add(Shape shape, float weight, params ReadOnlySpan<string> parts) => features.Add(new(Hash(shape, parts), weight, FeatureKinds.Concepts));
 
         var concepts = Lexicon.Of(words);
         for (var i = 0; i < words.Count; i++)
@@ -120,6 +125,26 @@ internal static class Features
         }
     }
 
+    private static void AddStems(List<Feature> features, List<string> words)
+    {
+        void Add(Shape shape, float weight, params ReadOnlySpan<string> parts) => features.Add(new(Hash(shape, parts), weight, FeatureKinds.Stems));
+
+        var stems = words.ConvertAll(Utterance.Stem);
+        for (var i = 0; i < words.Count; i++)
+        {
+            Add(Shape.Stem, 1f, stems[i]);
+            if (i + 1 < words.Count)
+            {
+                Add(Shape.StemPair, 0.7f, stems[i], stems[i + 1]);
+            }
+
+            for (var gap = 2; gap <= LongestGap && i + gap < words.Count; gap++)
+            {
+                Add(Shape.Gap, 0.7f, words[i], words[i + gap]);
+            }
+        }
+    }
+
     /// <summary>The beginning and the end of a word count as letters: "un-" at the front says more than "un" inside.</summary>
     private static void AddLetters(List<Feature> features, string word)
     {
@@ -132,7 +157,7 @@ internal static class Features
                 hash = Mix(hash, bounded[start + length - 1]);
                 if (length >= ShortestLetters)
                 {
-                    features.Add(new(Finish(hash, length), 1f, FeatureKind.Letters));
+                    features.Add(new(Finish(hash, length), 1f, FeatureKinds.Letters));
                 }
             }
         }

@@ -27,9 +27,9 @@ public sealed class IntentModel
 
     private const int MaxRanked = 5;
 
-    internal IntentModel(IReadOnlyList<string> intents, bool knowsOutOfScope, Vocabulary vocabulary, IReadOnlyList<Network> networks, Calibration calibration)
+    internal IntentModel(IReadOnlyList<string> intents, bool knowsOutOfScope, IReadOnlyList<Expert> experts, Calibration calibration)
     {
-        (Intents, KnowsOutOfScope, Vocabulary, Networks, Calibration) = (intents, knowsOutOfScope, vocabulary, networks, calibration);
+        (Intents, KnowsOutOfScope, Experts, Calibration) = (intents, knowsOutOfScope, experts, calibration);
     }
 
     public IReadOnlyList<string> Intents { get; }
@@ -38,26 +38,13 @@ public sealed class IntentModel
 
     internal bool KnowsOutOfScope { get; }
 
-    internal Vocabulary Vocabulary { get; }
-
-    internal IReadOnlyList<Network> Networks { get; }
+    internal IReadOnlyList<Expert> Experts { get; }
 
     /// <summary>Some tens of microseconds. A text without a word that was ever seen is out of scope.</summary>
     public Classification Classify(string text)
     {
-        var vector = Vocabulary.Vectorize(Features.Of(text));
         Span<float> scores = stackalloc float[Intents.Count + (KnowsOutOfScope ? 1 : 0)];
-        foreach (var network in Networks)
-        {
-            network.AddScores(vector, scores);
-        }
-
-        foreach (ref var score in scores)
-        {
-            score /= Networks.Count;
-        }
-
-        var inScope = vector.Ids.Length > 0 && Evidence(scores, Intents.Count) >= Calibration.Threshold;
+        var inScope = Expert.Score(Experts, Features.Of(text), scores) && Evidence(scores, Intents.Count) >= Calibration.Threshold;
         foreach (ref var score in scores)
         {
             score /= Calibration.Temperature;

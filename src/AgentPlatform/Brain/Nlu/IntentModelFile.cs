@@ -24,13 +24,14 @@ public static class IntentModelFile
         writer.Write(model.Calibration.Threshold);
         writer.Write(model.Calibration.Accuracy ?? double.NaN);
         writer.Write(model.Calibration.OutOfScopeRecall ?? double.NaN);
-        writer.Write(model.Vocabulary.Count);
-        writer.Write(MemoryMarshal.AsBytes<ulong>(model.Vocabulary.Hashes));
-        Write(writer, model.Vocabulary.Rarity);
-        writer.Write(model.Networks.Count);
-        foreach (var network in model.Networks)
+        writer.Write(model.Experts.Count);
+        foreach (var expert in model.Experts)
         {
-            Write(writer, network);
+            writer.Write((byte)expert.Vocabulary.Kinds);
+            writer.Write(expert.Vocabulary.Count);
+            writer.Write(MemoryMarshal.AsBytes<ulong>(expert.Vocabulary.Hashes));
+            Write(writer, expert.Vocabulary.Rarity);
+            Write(writer, expert.Network);
         }
 
         writer.Flush();
@@ -54,17 +55,23 @@ public static class IntentModelFile
         }
 
         var calibration = new Calibration(reader.ReadSingle(), reader.ReadSingle(), Known(reader.ReadDouble()), Known(reader.ReadDouble()));
+        var experts = new Expert[reader.ReadInt32()];
+        foreach (ref var expert in experts.AsSpan())
+        {
+            expert = Read(reader, intents.Length + (knowsOutOfScope ? 1 : 0));
+        }
+
+        return new(intents, knowsOutOfScope, experts, calibration);
+    }
+
+    private static Expert Read(BinaryReader reader, int classes)
+    {
+        var kinds = (FeatureKinds)reader.ReadByte();
         var hashes = new ulong[reader.ReadInt32()];
         reader.BaseStream.ReadExactly(MemoryMarshal.AsBytes(hashes.AsSpan()));
         var rarity = new float[hashes.Length];
         Read(reader, rarity);
-        var networks = new Network[reader.ReadInt32()];
-        foreach (ref var network in networks.AsSpan())
-        {
-            network = Read(reader, hashes.Length, intents.Length + (knowsOutOfScope ? 1 : 0));
-        }
-
-        return new(intents, knowsOutOfScope, new Vocabulary(hashes, rarity), networks, calibration);
+        return new(new Vocabulary(kinds, hashes, rarity), Read(reader, hashes.Length, classes));
     }
 
     private static double? Known(double value) => double.IsNaN(value) ? null : value;

@@ -1,72 +1,58 @@
 namespace AgentPlatform.Brain.Nlu;
 
 /// <summary>
-/// Trains a model: a few networks on all examples, whose scores are averaged; and as a measure of how far to trust them, one network
-/// for each part of the examples that has seen only the other parts.
+/// Trains a model: its experts on all examples; and as a measure of how far to trust them, as many again for each part of the examples,
+/// which have seen only the other parts.
 /// </summary>
 public static class IntentTrainer
 {
-    private const int Networks = 2;
-    private const int Parts = 4;
+    private const int Parts = 3;
     private const int Hidden = 128;
 
     /// <summary>Examples from which a feature must be seen twice to count.</summary>
     private const int ManyTexts = 2000;
 
-    /// <exception cref="ArgumentException">Fewer than two intents: there is nothing to tell apart.</exception>
+    /// <exception cref="ArgumentException">No intent, or a single one and nothing out of scope: there is nothing to tell apart.</exception>
     public static IntentModel Train(IReadOnlyList<LabelledUtterance> examples, int seed, CancellationToken ct)
     {
         var intents = examples.Select(e => e.Intent).OfType<string>().Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToArray();
-        if (intents.Length < 2)
+        if (intents.Length == 0 || (intents.Length == 1 && examples.All(e => e.Intent is not null)))
         {
-            throw new ArgumentException("A classifier needs at least two intents.", nameof(examples));
+            throw new ArgumentException("There is nothing to tell apart.", nameof(examples));
         }
 
         var numbers = intents.Select((intent, number) => (intent, number)).ToDictionary(pair => pair.intent, pair => pair.number, StringComparer.Ordinal);
         var classes = examples.Select(e => e.Intent is { } intent ? numbers[intent] : intents.Length).ToArray();
         var knowsOutOfScope = classes.Contains(intents.Length);
         var features = examples.AsParallel().AsOrdered().WithCancellation(ct).Select(e => Features.Of(e.Text)).ToArray();
-        var set = new TrainingSet(features, classes, intents.Length, knowsOutOfScope);
+        var outputs = intents.Length + (knowsOutOfScope ? 1 : 0);
 
-        // All are independent of each other, and each has its own seed: they run side by side and the result is the same.
-        var (networks, heldOut) = (new Network[Networks], new float[examples.Count][]);
-        var vocabulary = Vocabulary.Of(features, ManyTexts);
+        // Every expert is independent of the others, and has a seed of its own: they train side by side and the result is the same.
+        var everything = Enumerable.Range(0, examples.Count).ToArray();
         var parts = Part(classes, seed);
-        var vectors = features.AsParallel().AsOrdered().Select(vocabulary.Vectorize).ToArray();
-        Parallel.For(0, Networks + Parts, new ParallelOptions { CancellationToken = ct, MaxDegreeOfParallelism = Environment.ProcessorCount }, job =>
+        var views = Expert.Views.Length;
+        var experts = new Expert[(1 + Parts) * views];
+        Parallel.For(0, experts.Length, new ParallelOptions { CancellationToken = ct, MaxDegreeOfParallelism = Environment.ProcessorCount }, job =>
         {
-            if (job < Networks)
-            {
-                networks[job] = NetworkTrainer.Train(vectors, classes, new Network(vocabulary.Count, Hidden, set.Classes), seed + job, ct);
-            }
-            else
-            {
-                HoldOut(set, parts, job - Networks, seed + job, heldOut, ct);
-            }
+            var seen = job < views ? everything : [.. everything.Where(i => parts[i] != job / views - 1)];
+            experts[job] = TrainExpert([.. seen.Select(i => features[i])], [.. seen.Select(i => classes[i])], Expert.Views[job % views], outputs, seed + job, ct);
         });
-        return new(intents, knowsOutOfScope, vocabulary, networks, Calibrator.Calibrate(heldOut, classes, intents.Length));
-    }
 
-    private sealed record TrainingSet(List<Feature>[] Features, int[] Of, int Intents, bool KnowsOutOfScope)
-    {
-        internal int Classes => Intents + (KnowsOutOfScope ? 1 : 0);
-    }
-
-    /// <summary>Scores the examples of one part with a network that has seen the others only; its vocabulary too knows nothing of them.</summary>
-    private static void HoldOut(TrainingSet set, int[] parts, int part, int seed, float[][] scores, CancellationToken ct)
-    {
-        var seen = Enumerable.Range(0, parts.Length).Where(i => parts[i] != part).ToArray();
-        var vocabulary = Vocabulary.Of([.. seen.Select(i => set.Features[i])], ManyTexts);
-        var network = NetworkTrainer.Train(
-            [.. seen.Select(i => vocabulary.Vectorize(set.Features[i]))], [.. seen.Select(i => set.Of[i])], new Network(vocabulary.Count, Hidden, set.Classes), seed, ct);
-        for (var i = 0; i < parts.Length; i++)
+        var heldOut = everything.AsParallel().AsOrdered().Select(i =>
         {
-            if (parts[i] == part)
-            {
-                scores[i] = new float[set.Classes];
-                network.AddScores(vocabulary.Vectorize(set.Features[i]), scores[i]);
-            }
-        }
+            var scores = new float[outputs];
+            Expert.Score(experts.AsSpan((1 + parts[i]) * views, views).ToArray(), features[i], scores);
+            return scores;
+        }).ToArray();
+        return new(intents, knowsOutOfScope, experts[..views], Calibrator.Calibrate(heldOut, classes, intents.Length));
+    }
+
+    private static Expert TrainExpert(List<Feature>[] texts, int[] classes, FeatureKinds view, int outputs, int seed, CancellationToken ct)
+    {
+        var vocabulary = Vocabulary.Of(texts, view, ManyTexts);
+        var network = new Network(vocabulary.Count, Hidden, outputs);
+        NetworkTrainer.Train([.. texts.Select(vocabulary.Vectorize)], classes, network, seed, ct);
+        return new(vocabulary, network);
     }
 
     /// <summary>Deals the examples of every class out to the parts, so that each part has its share of all.</summary>

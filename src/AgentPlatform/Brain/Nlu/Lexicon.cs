@@ -37,6 +37,9 @@ internal static class Lexicon
         return found;
     }
 
+    /// <summary>The concepts of a phrase as the lexicon writes it, its words joined by underscores.</summary>
+    internal static IReadOnlyList<string> Of(string phrase) => Concepts.Phrases.GetValueOrDefault(phrase, []);
+
     private static string[]? Find(IReadOnlyList<string> words, int at, int length)
     {
         var phrase = length == 1 ? words[at] : string.Join('_', words.Skip(at).Take(length));

@@ -9,6 +9,9 @@ internal sealed class NetworkTrainer
     private const float Rate = 0.05f;
     private const float Dropout = 0.5f;
 
+    /// <summary>A text recognised with a doubt less than this has nothing more to teach.</summary>
+    private const float Negligible = 0.01f;
+
     /// <summary>Steps below which a network of few texts has not learned them.</summary>
     private const int LeastSteps = 150_000;
     private const int LeastEpochs = 15;
@@ -33,7 +36,7 @@ internal sealed class NetworkTrainer
         (_units, _kept, _unitSlopes, _scores) = (new float[network.Hidden], new float[network.Hidden], new float[network.Hidden], new float[network.Classes]);
     }
 
-    internal static Network Train(IReadOnlyList<SparseVector> texts, IReadOnlyList<int> classes, Network network, int seed, CancellationToken ct)
+    internal static void Train(IReadOnlyList<SparseVector> texts, IReadOnlyList<int> classes, Network network, int seed, CancellationToken ct)
     {
         var trainer = new NetworkTrainer(network, seed);
         var order = Enumerable.Range(0, texts.Count).ToArray();
@@ -49,7 +52,6 @@ internal sealed class NetworkTrainer
             }
         }
 
-        return network;
     }
 
     private void Learn(SparseVector text, int wanted, float rate)
@@ -58,6 +60,11 @@ internal sealed class NetworkTrainer
         // The slope of the softmax loss at each score: how much too sure.
         Vectors.Softmax(_scores);
         _scores[wanted] -= 1;
+        if (-_scores[wanted] < Negligible)
+        {
+            return;
+        }
+
         for (var unit = 0; unit < _units.Length; unit++)
         {
             var row = _network.OutputRow(unit);

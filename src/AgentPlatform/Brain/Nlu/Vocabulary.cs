@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace AgentPlatform.Brain.Nlu;
 
 /// <summary>The known features of a text, by their number in the vocabulary, ascending.</summary>
@@ -6,16 +8,18 @@ internal readonly record struct SparseVector(int[] Ids, float[] Values);
 /// <summary>The features worth knowing, each with how much its rarity makes it say.</summary>
 internal sealed class Vocabulary
 {
-    private const int Kinds = 3;
-
     private readonly Dictionary<ulong, int> _ids;
 
-    internal Vocabulary(ulong[] hashes, float[] rarity)
+    internal Vocabulary(FeatureKinds kinds, ulong[] hashes, float[] rarity)
     {
+        Kinds = kinds;
         Hashes = hashes;
         Rarity = rarity;
         _ids = hashes.Select((hash, id) => (hash, id)).ToDictionary(pair => pair.hash, pair => pair.id);
     }
+
+    /// <summary>What it looks at; features of other kinds are none of its own.</summary>
+    internal FeatureKinds Kinds { get; }
 
     internal ulong[] Hashes { get; }
 
@@ -24,7 +28,7 @@ internal sealed class Vocabulary
     internal int Count => Hashes.Length;
 
     /// <summary>Features of a single text are noise where there are many texts, and all there is where there are few.</summary>
-    internal static Vocabulary Of(IReadOnlyList<List<Feature>> texts, int manyTexts)
+    internal static Vocabulary Of(IReadOnlyList<List<Feature>> texts, FeatureKinds kinds, int manyTexts)
     {
         var counts = new Dictionary<ulong, int>();
         var seen = new HashSet<ulong>();
@@ -33,7 +37,7 @@ internal sealed class Vocabulary
             seen.Clear();
             foreach (var feature in text)
             {
-                if (seen.Add(feature.Hash))
+                if ((feature.Kind & kinds) != FeatureKinds.None && seen.Add(feature.Hash))
                 {
                     counts[feature.Hash] = counts.GetValueOrDefault(feature.Hash) + 1;
                 }
@@ -43,6 +47,7 @@ internal sealed class Vocabulary
         var least = texts.Count >= manyTexts ? 2 : 1;
         var kept = counts.Where(pair => pair.Value >= least).OrderBy(pair => pair.Key).ToArray();
         return new(
+            kinds,
             [.. kept.Select(pair => pair.Key)],
             [.. kept.Select(pair => MathF.Log((texts.Count + 1f) / (pair.Value + 1f)) + 1f)]);
     }
@@ -50,7 +55,7 @@ internal sealed class Vocabulary
     /// <summary>Each kind of feature scaled to length 1, the whole likewise.</summary>
     internal SparseVector Vectorize(List<Feature> features)
     {
-        var known = new SortedList<int, (float Value, FeatureKind Kind)>(features.Count);
+        var known = new SortedList<int, (float Value, FeatureKinds Kind)>(features.Count);
         foreach (var feature in features)
         {
             if (_ids.TryGetValue(feature.Hash, out var id))
@@ -59,17 +64,18 @@ internal sealed class Vocabulary
             }
         }
 
-        Span<float> squares = stackalloc float[Kinds];
+        Span<float> squares = stackalloc float[(int)FeatureKinds.Stems + 1];
         foreach (var (value, kind) in known.Values)
         {
             squares[(int)kind] += value * value;
         }
 
+        var kinds = BitOperations.PopCount((uint)Kinds);
         var (ids, values) = (new int[known.Count], new float[known.Count]);
         for (var i = 0; i < ids.Length; i++)
         {
             var (value, kind) = known.Values[i];
-            (ids[i], values[i]) = (known.Keys[i], value / MathF.Sqrt(squares[(int)kind] * Kinds));
+            (ids[i], values[i]) = (known.Keys[i], value / MathF.Sqrt(squares[(int)kind] * kinds));
         }
 
         return new(ids, values);
