@@ -10,7 +10,7 @@ public sealed record IntentEvaluation(
     public static IntentEvaluation Run(IReadOnlyList<LabelledUtterance> train, IReadOnlyList<LabelledUtterance> test, int seed, CancellationToken ct)
     {
         var watch = Stopwatch.StartNew();
-        var bytes = IntentModelFile.Write(IntentTrainer.Train(train, seed, ct));
+        var bytes = IntentModelFile.Write(IntentTrainer.Train(train, seed, Environment.ProcessorCount, ct));
         var seconds = watch.Elapsed.TotalSeconds;
         var model = IntentModelFile.Read(bytes)!;
         foreach (var warm in test.Take(500))

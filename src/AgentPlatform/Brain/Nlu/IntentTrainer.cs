@@ -12,8 +12,12 @@ public static class IntentTrainer
     /// <summary>Examples from which a feature must be seen twice to count.</summary>
     private const int ManyTexts = 2000;
 
+    /// <param name="examples">In any order; the order is part of what makes the same model again.</param>
+    /// <param name="seed">What every choice by chance is drawn from.</param>
+    /// <param name="cores">How many it may occupy; more make it faster, and nothing else.</param>
+    /// <param name="ct">Stops it between two passes over the examples.</param>
     /// <exception cref="ArgumentException">No intent, or a single one and nothing out of scope: there is nothing to tell apart.</exception>
-    public static IntentModel Train(IReadOnlyList<LabelledUtterance> examples, int seed, CancellationToken ct)
+    public static IntentModel Train(IReadOnlyList<LabelledUtterance> examples, int seed, int cores, CancellationToken ct)
     {
         var intents = examples.Select(e => e.Intent).OfType<string>().Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToArray();
         if (intents.Length == 0 || (intents.Length == 1 && examples.All(e => e.Intent is not null)))
@@ -27,24 +31,45 @@ public static class IntentTrainer
         var features = examples.AsParallel().AsOrdered().WithCancellation(ct).Select(e => Features.Of(e.Text)).ToArray();
         var outputs = intents.Length + (knowsOutOfScope ? 1 : 0);
 
-        // Every expert is independent of the others, and has a seed of its own: they train side by side and the result is the same.
-        var everything = Enumerable.Range(0, examples.Count).ToArray();
-        var parts = Part(classes, seed);
-        var views = Expert.Views.Length;
-        var experts = new Expert[(1 + Parts) * views];
-        Parallel.For(0, experts.Length, new ParallelOptions { CancellationToken = ct, MaxDegreeOfParallelism = Environment.ProcessorCount }, job =>
+        var (views, parts) = (Expert.Views.Length, Part(classes, seed));
+        var (experts, heldOut) = (new Expert[views], new float[views][][]);
+        for (var view = 0; view < views; view++)
         {
-            var seen = job < views ? everything : [.. everything.Where(i => parts[i] != job / views - 1)];
-            experts[job] = TrainExpert([.. seen.Select(i => features[i])], [.. seen.Select(i => classes[i])], Expert.Views[job % views], outputs, seed + job, ct);
-        });
+            heldOut[view] = new float[examples.Count][];
+        }
 
-        var heldOut = everything.AsParallel().AsOrdered().Select(i =>
+        // Every expert is independent of the others, and has a seed of its own: they train side by side and the result is the same.
+        Parallel.For(0, views * (1 + Parts), new ParallelOptions { CancellationToken = ct, MaxDegreeOfParallelism = cores }, job =>
         {
-            var scores = new float[outputs];
-            Expert.Score(experts.AsSpan((1 + parts[i]) * views, views).ToArray(), features[i], scores);
-            return scores;
-        }).ToArray();
-        return new(intents, knowsOutOfScope, experts[..views], Calibrator.Calibrate(heldOut, classes, intents.Length));
+            var (view, part) = (job % views, job / views - 1);
+            int[] seen = [.. Enumerable.Range(0, examples.Count).Where(i => parts[i] != part)];
+            var expert = TrainExpert([.. seen.Select(i => features[i])], [.. seen.Select(i => classes[i])], Expert.Views[view], outputs, seed + job, ct);
+            if (part < 0)
+            {
+                experts[view] = expert;
+                return;
+            }
+
+            for (var i = 0; i < parts.Length; i++)
+            {
+                if (parts[i] == part)
+                {
+                    expert.AddScores(features[i], heldOut[view][i] = new float[outputs]);
+                }
+            }
+        });
+        return new(intents, knowsOutOfScope, experts, Calibrator.Calibrate([.. Enumerable.Range(0, examples.Count).Select(i => Mean(heldOut, i))], classes, intents.Length));
+    }
+
+    private static float[] Mean(float[][][] scores, int text)
+    {
+        var mean = new float[scores[0][text].Length];
+        foreach (var view in scores)
+        {
+            Vectors.AddScaled(mean, view[text], 1f / scores.Length);
+        }
+
+        return mean;
     }
 
     private static Expert TrainExpert(List<Feature>[] texts, int[] classes, FeatureKinds view, int outputs, int seed, CancellationToken ct)

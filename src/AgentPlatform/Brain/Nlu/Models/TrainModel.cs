@@ -43,9 +43,10 @@ internal sealed class TrainModel(Database database, ActionRegistry registry, Int
             return new WorkOutcome.Done();
         }
 
-        // No transaction is open while it trains: a large registry takes seconds.
+        // No transaction is open while it trains: a large registry takes seconds. Half of the cores are left to those who are talking.
+        var cores = Math.Max(1, Environment.ProcessorCount / 2);
         var began = clock.GetTimestamp();
-        var model = await Task.Run(() => IntentTrainer.Train(set.Examples, Seed, ct), ct);
+        var model = await Task.Run(() => IntentTrainer.Train(set.Examples, Seed, cores, ct), ct);
         var took = clock.GetElapsedTime(began);
 
         await using var tx = database.Begin(actor);
