@@ -15,6 +15,8 @@ public sealed class IntentTrainerTests
         .. Of(null, "who won the match", "what is the capital of france", "my phone is broken", "sing me a song", "how tall is the eiffel tower", "translate cheese into german", "tell me about your childhood", "what is seven times eight", "is it going to rain", "i lost my umbrella"),
     ];
 
+    private static readonly JsonSerializerOptions Snake = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+
     private static readonly Lazy<IntentModel> Model = new(() => IntentTrainer.Train(Examples, seed: 1, cores: 2, CancellationToken.None));
 
     [Theory]
@@ -100,7 +102,7 @@ public sealed class IntentTrainerTests
 
         Assert.Equal((2 / 3.0, 0.5, 0.5, 0.5), (result.AccuracyInScope, result.OosRecall, result.OosPrecision, result.MacroF1));
         Assert.True(result.P50Us > 0 && result.P99Us >= result.P50Us && result.TrainSeconds > 0 && result.ModelBytes > 1000);
-        var keys = JsonSerializer.SerializeToElement(result, new JsonSerializerOptions { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower }).EnumerateObject().Select(p => p.Name);
+        var keys = JsonSerializer.SerializeToElement(result, Snake).EnumerateObject().Select(p => p.Name);
         Assert.Equal(["accuracy_in_scope", "oos_recall", "oos_precision", "macro_f1", "p50_us", "p99_us", "train_seconds", "model_bytes"], keys);
     }
 
