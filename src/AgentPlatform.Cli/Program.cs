@@ -13,5 +13,6 @@ var root = new RootCommand("AgentPlatform from the command line")
     SeedCommand.Create(),
     TextCommand.Create(),
     HostCommand.Create(),
+    NluCommand.Create(),
 };
 return await root.Parse(args).InvokeAsync();

@@ -1,6 +1,7 @@
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Api;
+using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -13,7 +14,7 @@ using Microsoft.Extensions.Options;
 namespace AgentPlatform.Brain;
 
 /// <summary>What a text would be recognised as, without doing it.</summary>
-internal sealed record MatchResult(string MatchType, string? ActionId, string? ActionName, decimal Confidence, string? Phrase);
+internal sealed record MatchResult(string MatchType, string? ActionId, string? ActionName, decimal Confidence, string? Phrase, int? ModelVersion);
 
 internal static class BrainApi
 {
@@ -69,7 +70,7 @@ internal static class BrainApi
     }
 
     private static async Task<IResult> MatchAsync(
-        Guid agentId, ChatText request, HttpContext http, Database database, AgentDirectory agents, ActionRegistry registry, IOptions<BrainOptions> options, CancellationToken ct)
+        Guid agentId, ChatText request, HttpContext http, Database database, AgentDirectory agents, ActionRegistry registry, IntentModels models, IOptions<BrainOptions> options, CancellationToken ct)
     {
         if (string.IsNullOrWhiteSpace(request.Text))
         {
@@ -82,8 +83,9 @@ internal static class BrainApi
             return Problem.NotFound("agent").ToHttp();
         }
 
-        var match = ActionMatcher.Match(await registry.ActiveAsync(tx, agentId, ct), request.Text, options.Value.FuzzyThreshold);
-        return ((Result<MatchResult>)new MatchResult(match.MatchType, match.Action?.ActionId, match.Action?.ActionName, match.Confidence, match.Phrase)).ToHttp();
+        var model = await models.CurrentAsync(tx, agentId, ct);
+        var match = Recognition.Of(await registry.ActiveAsync(tx, agentId, ct), model, request.Text, options.Value);
+        return ((Result<MatchResult>)new MatchResult(match.MatchType, match.Action?.ActionId, match.Action?.ActionName, match.Confidence, match.Phrase, match.ModelVersion)).ToHttp();
     }
 
     private static async Task<IResult> StartAsync(Guid agentId, StartChat request, HttpContext http, Database database, Chat chat, CancellationToken ct)

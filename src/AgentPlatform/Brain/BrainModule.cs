@@ -1,7 +1,9 @@
 using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Approvals;
+using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -17,6 +19,22 @@ public sealed class BrainOptions
     /// <summary>A fuzzy match below this confidence is confirmed with the contact first. Default 0.60.</summary>
     [Range(0, 1)]
     public decimal ConfirmBelow { get; set; } = 0.60m;
+
+    /// <summary>A request that only the trained classifier recognises is confirmed with the contact below this confidence. Default 0.75.</summary>
+    [Range(0, 1)]
+    public decimal ConfirmModelBelow { get; set; } = 0.75m;
+
+    /// <summary>What the trained classifier is less sure of than this is not understood. Default 0.50.</summary>
+    [Range(0, 1)]
+    public decimal BelieveModelFrom { get; set; } = 0.50m;
+
+    /// <summary>Seconds that an agent's registry is left unchanged before its classifier is trained anew. Default 2.</summary>
+    [Range(0, 3600)]
+    public int TrainAfterSeconds { get; set; } = 2;
+
+    /// <summary>Memory for classifiers in one process, in megabytes; those that were not asked for the longest are read again when needed. Default 256.</summary>
+    [Range(1, 65536)]
+    public int ModelCacheMegabytes { get; set; } = 256;
 
     /// <summary>Earlier intents kept in the session's state. Default 20.</summary>
     [Range(1, 200)]
@@ -43,10 +61,16 @@ public static class BrainModule
     {
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<Chat>().AddSingleton<CancelIntent>();
-        services.AddSingleton<IActionListener, ActionFeedback>();
         services.AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind);
+        services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
+            .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>());
+        services.AddWorkHandler<TrainModel>(TrainModel.Kind, kind =>
+        {
+            kind.MaxAttempts = 5;
+            kind.Timeout = TimeSpan.FromMinutes(10);
+        });
         return services.AddWorkHandler<TurnHandler>(TurnWork, kind => kind.MaxAttempts = 8);
     }
 
-    public static IEndpointRouteBuilder MapBrain(this IEndpointRouteBuilder routes) => BrainApi.Map(routes);
+    public static IEndpointRouteBuilder MapBrain(this IEndpointRouteBuilder routes) => NluApi.Map(BrainApi.Map(routes));
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Tasks;
@@ -127,6 +128,9 @@ internal sealed record TurnInput
 
     /// <summary>The latest of the messages as it came in; null in the web chat.</summary>
     public Guid? InboundMessageId { get; init; }
+
+    /// <summary>The agent's trained classifier; null while it has none.</summary>
+    public AgentModel? Model { get; init; }
 
     public required BrainOptions Options { get; init; }
 

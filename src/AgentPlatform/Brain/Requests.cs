@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
@@ -53,7 +54,7 @@ internal static class Requests
 {
     internal static Envelope Decide(TurnInput input)
     {
-        var read = Phrases.Sentences(input.Text).Select(sentence => Read(input, SmallTalk.WithoutGreeting(sentence))).ToList();
+        var read = Phrases.Sentences(input.Text).SelectMany(sentence => Recognition.Requests(input.Actions, sentence, input.Options)).Select(sentence => Read(input, SmallTalk.WithoutGreeting(sentence))).ToList();
         if (read.Count == 0)
         {
             return NotFound(input, input.Text);
@@ -139,7 +140,7 @@ internal static class Requests
 
     private static Reading Read(TurnInput input, string sentence)
     {
-        var match = ActionMatcher.Match(input.Actions, sentence, input.Options.FuzzyThreshold);
+        var match = Recognition.Of(input.Actions, input.Model, sentence, input.Options);
         if (match.MatchType is ActionMatch.NotFound or ActionMatch.Fuzzy && SmallTalk.Of(sentence) is { } talk)
         {
             return new(new Intent(TypeOf(talk), 0.98m) { Resolution = "answered", ResponseType = "text" }, talk);
@@ -155,10 +156,11 @@ internal static class Requests
         {
             Canonical = action.ActionId,
             MatchType = match.MatchType,
-            Reasoning = $"\"{match.Phrase}\" in \"{sentence}\"",
+            Reasoning = match.ModelVersion is { } version ? $"model {version} recognises \"{sentence}\"" : $"\"{match.Phrase}\" in \"{sentence}\"",
             Entities = EntitiesOf(input, values, sentence),
         };
-        var mustConfirm = input.RequireConfirmation || (match.MatchType == ActionMatch.Fuzzy && match.Confidence < input.Options.ConfirmBelow);
+        var unsure = match.MatchType == ActionMatch.Fuzzy && match.Confidence < (match.ModelVersion is null ? input.Options.ConfirmBelow : input.Options.ConfirmModelBelow);
+        var mustConfirm = input.RequireConfirmation || unsure;
         return new(mustConfirm ? intent with { Resolution = "confirmation asked", ResponseType = "question" } : intent, null)
         {
             Action = action,

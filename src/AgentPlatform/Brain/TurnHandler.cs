@@ -1,6 +1,7 @@
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
@@ -21,7 +22,7 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 /// not at all. Messages that arrived while it waited are answered together.
 /// </summary>
 internal sealed class TurnHandler(
-    Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry,
+    Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry, IntentModels models,
     ApplyTurn apply, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
@@ -101,6 +102,7 @@ internal sealed class TurnHandler(
 
         tx.Gather();
         var (actions, priorities) = (registry.ActiveAsync(tx, agent.Id, ct), contacts.TopPrioritiesAsync(tx, contact.Id, ct));
+        var model = models.CurrentAsync(tx, agent.Id, ct);
         var optedOut = contacts.IsOptedOutAsync(tx, contact.Id, conversation.Channel, ct);
         var running = sessions.LoadOrStartAsync(tx, conversation.Id, agent.Id, contact.Id, new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier), ct);
         await tx.AskAsync(ct);
@@ -116,6 +118,7 @@ internal sealed class TurnHandler(
             Contact = contact,
             Agent = agent,
             Actions = await actions,
+            Model = await model,
             Priorities = contact.Verified ? await priorities : [],
             OptedOut = await optedOut,
             RequireConfirmation = conversation.RequireConfirmation,

@@ -19,6 +19,9 @@ public sealed record ActionDefinition
     /// <summary>Phrases that also name the action.</summary>
     public JsonElement Synonyms { get; init; } = Empty.List;
 
+    /// <summary>Whole sentences that ask for the action, for the trained classifier to learn from; unlike synonyms they are not looked for word by word.</summary>
+    public JsonElement Examples { get; init; } = Empty.List;
+
     /// <summary>Names, asked for in this order while they are missing.</summary>
     public JsonElement ParamsRequired { get; init; } = Empty.List;
     public JsonElement ParamsOptional { get; init; } = Empty.List;
@@ -110,6 +113,8 @@ public sealed record ActionDefinition
     internal IReadOnlyList<string> Optional => Strings(ParamsOptional);
 
     internal IReadOnlyList<string> SynonymPhrases => Strings(Synonyms);
+
+    internal IReadOnlyList<string> ExampleSentences => Strings(Examples);
 
     internal IReadOnlyList<string> DependsOn => Strings(Dependencies);
 

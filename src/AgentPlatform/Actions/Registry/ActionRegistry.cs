@@ -5,7 +5,7 @@ using AgentPlatform.Postgres;
 namespace AgentPlatform.Actions.Registry;
 
 /// <summary>The actions an agent offers. Every definition that comes out was validated when it went in.</summary>
-public sealed class ActionRegistry(TimeProvider clock)
+public sealed class ActionRegistry(TimeProvider clock, IEnumerable<IRegistryListener> listeners)
 {
     /// <summary>What the agent can do now, by action id.</summary>
     public Task<IReadOnlyList<ActionDefinition>> ActiveAsync(Transaction tx, Guid agentId, CancellationToken ct) =>
@@ -27,10 +27,13 @@ public sealed class ActionRegistry(TimeProvider clock)
         }
 
         var id = clock.NewId();
-        var inserted = await tx.ExecuteAsync(Sql.Insert, [tx.TenantId, id, agentId, .. Values(action)], ct);
-        return inserted == 1
-            ? await tx.SingleAsync<ActionDefinition>(Sql.ByActionId, [agentId, action.ActionId], ct)
-            : Problem.Conflict("action_exists", "The agent already has an action with this action_id.");
+        if (await tx.ExecuteAsync(Sql.Insert, [tx.TenantId, id, agentId, .. Values(action)], ct) == 0)
+        {
+            return Problem.Conflict("action_exists", "The agent already has an action with this action_id.");
+        }
+
+        Tell(tx, agentId);
+        return await tx.SingleAsync<ActionDefinition>(Sql.ByActionId, [agentId, action.ActionId], ct);
     }
 
     /// <summary>Replaces all that is not the identity, if the row is still a version that the caller has read.</summary>
@@ -47,6 +50,7 @@ public sealed class ActionRegistry(TimeProvider clock)
         }
 
         tx.Post(Sql.Update, [agentId, .. Values(action)]);
+        Tell(tx, agentId);
         return await tx.SingleAsync<ActionDefinition>(Sql.ByActionId, [agentId, action.ActionId], ct);
     }
 
@@ -59,7 +63,16 @@ public sealed class ActionRegistry(TimeProvider clock)
         }
 
         tx.Post(Sql.Delete, agentId, actionId);
+        Tell(tx, agentId);
         return true;
+    }
+
+    private void Tell(Transaction tx, Guid agentId)
+    {
+        foreach (var listener in listeners)
+        {
+            listener.Changed(tx, agentId);
+        }
     }
 
     private static async Task<Problem?> LockAsync(Transaction tx, Guid agentId, string actionId, IfMatch match, CancellationToken ct) =>
@@ -72,7 +85,7 @@ public sealed class ActionRegistry(TimeProvider clock)
         a.RequiresUserAcknowledgement, a.AcknowledgementTimeoutSeconds, a.EstimatedDurationSeconds, a.ExecutionType, a.ApiEndpoint, a.ApiMethod,
         a.ApiAuthType, a.ApiAuth, a.ApiHeaders, Json.Param(a.ApiBody), a.ResponseType, a.ResponseTemplate, a.WorkflowId, a.SequenceId,
         a.TriggersWorkflow, Json.Param(a.SuccessCriteria), Json.Param(a.FailureCriteria), a.Priority, a.IsActive, Json.Param(a.Approval),
-        a.ApiIdempotent, Json.Param(a.Probe), Json.Param(a.ForEach), Json.Param(a.Escalation),
+        a.ApiIdempotent, Json.Param(a.Probe), Json.Param(a.ForEach), Json.Param(a.Escalation), a.Examples,
     ];
 
     private static class Sql
@@ -95,13 +108,13 @@ public sealed class ActionRegistry(TimeProvider clock)
                 eligibility_criteria, blockers, dependencies, opposites, timeout_seconds, retry_policy, rollback_possible, rollback_action_id,
                 requires_user_acknowledgement, acknowledgement_timeout_seconds, estimated_duration_seconds, execution_type, api_endpoint, api_method,
                 api_auth_type, api_auth, api_headers, api_body, response_type, response_template, workflow_id, sequence_id,
-                triggers_workflow, success_criteria, failure_criteria, priority, is_active, approval, api_idempotent, probe, for_each, escalation)
+                triggers_workflow, success_criteria, failure_criteria, priority, is_active, approval, api_idempotent, probe, for_each, escalation, examples)
             VALUES ($1, $2, $3,
                 $4, $5, $6, $7, $8, $9, $10, $11, $12,
                 $13, $14, $15, $16, $17, $18, $19, $20,
                 $21, $22, $23, $24, $25, $26,
                 $27, $28, $29, $30, $31, $32, $33, $34,
-                $35, $36, $37, $38, $39, $40, $41, $42, $43, $44)
+                $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45)
             ON CONFLICT ON CONSTRAINT action_registry_once_per_agent DO NOTHING
             """;
 
@@ -114,7 +127,7 @@ public sealed class ActionRegistry(TimeProvider clock)
                 acknowledgement_timeout_seconds = $20, estimated_duration_seconds = $21, execution_type = $22, api_endpoint = $23, api_method = $24,
                 api_auth_type = $25, api_auth = $26, api_headers = $27, api_body = $28, response_type = $29, response_template = $30,
                 workflow_id = $31, sequence_id = $32, triggers_workflow = $33, success_criteria = $34, failure_criteria = $35, priority = $36,
-                is_active = $37, approval = $38, api_idempotent = $39, probe = $40, for_each = $41, escalation = $42
+                is_active = $37, approval = $38, api_idempotent = $39, probe = $40, for_each = $41, escalation = $42, examples = $43
             WHERE agent_id = $1 AND action_id = $2
             """;
 
@@ -123,4 +136,10 @@ public sealed class ActionRegistry(TimeProvider clock)
 
         internal const string Lock = "SELECT updated_at FROM actions.action_registry WHERE agent_id = $1 AND action_id = $2 FOR UPDATE";
     }
+}
+
+/// <summary>Hears, in the transaction of the change, that an agent's registry is another one.</summary>
+public interface IRegistryListener
+{
+    void Changed(Transaction tx, Guid agentId);
 }

@@ -52,7 +52,7 @@ internal static partial class RegistryRules
     {
         foreach (var (field, list) in new[]
         {
-            ("synonyms", a.Synonyms), ("params_required", a.ParamsRequired), ("params_optional", a.ParamsOptional),
+            ("synonyms", a.Synonyms), ("examples", a.Examples), ("params_required", a.ParamsRequired), ("params_optional", a.ParamsOptional),
             ("dependencies", a.Dependencies), ("opposites", a.Opposites),
         })
         {

@@ -4,8 +4,11 @@ using FuzzySharp;
 
 namespace AgentPlatform.Brain.Understanding;
 
-/// <summary>How a sentence was recognised: <c>exact</c>, <c>synonym</c>, <c>fuzzy</c> or <c>not_found</c>.</summary>
-public sealed record ActionMatch(string MatchType, ActionDefinition? Action, decimal Confidence, string? Phrase)
+/// <summary>
+/// How a sentence was recognised: <c>exact</c>, <c>synonym</c>, <c>fuzzy</c> or <c>not_found</c>. Fuzzy is what no phrase of the registry says
+/// literally: misspelt, or in other words, which takes the trained model that <see cref="ModelVersion"/> names.
+/// </summary>
+public sealed record ActionMatch(string MatchType, ActionDefinition? Action, decimal Confidence, string? Phrase, int? ModelVersion = null)
 {
     public const string Exact = "exact";
     public const string Synonym = "synonym";

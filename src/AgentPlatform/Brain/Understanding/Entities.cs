@@ -4,10 +4,13 @@ using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Brain.Understanding;
 
-/// <summary>A value found in a text, normalised: e-mail lower-cased, phone in E.164, date as yyyy-MM-dd, number invariant.</summary>
-internal sealed record Entity(string Type, string Value, string Text);
+/// <summary>
+/// A value found in a text, with its place there, normalised: e-mail lower-cased, phone in E.164, date as yyyy-MM-dd, time as HH:mm, money as
+/// amount and ISO code, number invariant.
+/// </summary>
+internal sealed record Entity(string Type, string Value, string Text, int Start);
 
-/// <summary>Finds e-mail addresses, links, phone numbers, <c>#2</c>, dates, numbers and names.</summary>
+/// <summary>Finds e-mail addresses, links, phone numbers, <c>#2</c>, dates, times, amounts of money, ordinals, numbers, names, places, and a yes or no.</summary>
 internal static partial class Entities
 {
     internal const string Email = "email";
@@ -17,6 +20,11 @@ internal static partial class Entities
     internal const string Date = "date";
     internal const string Number = "number";
     internal const string Name = "name";
+    internal const string Time = "time";
+    internal const string Money = "money";
+    internal const string Ordinal = "ordinal";
+    internal const string Place = "place";
+    internal const string Answer = "answer";
 
     /// <summary>Nobody puts a parameter on page four, and patterns are not free.</summary>
     private const int MaxLength = 4000;
@@ -24,7 +32,10 @@ internal static partial class Entities
     private static readonly string[] Days = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
     private static readonly string[] DateFormats = ["yyyy-MM-dd", "d MMMM yyyy", "d MMM yyyy", "MMMM d yyyy", "MMM d yyyy", "d MMMM", "d MMM", "MMMM d", "MMM d"];
 
-    /// <summary>In the order in which they stand; what one entity covers is not read as another.</summary>
+    /// <summary>
+    /// In the order in which they stand. What one entity covers is not read as another, except that the number in an amount, a time or an
+    /// ordinal is a number too.
+    /// </summary>
     internal static IReadOnlyList<Entity> Find(string text, DateOnly today)
     {
         var found = new List<(int At, Entity Entity)>();
@@ -38,7 +49,7 @@ internal static partial class Entities
                     return match.Value;
                 }
 
-                found.Add((match.Index, new Entity(type, normal, match.Value)));
+                found.Add((match.Index, new Entity(type, normal, match.Value, match.Index)));
                 return new string(' ', match.Length);
             });
         }
@@ -49,8 +60,15 @@ internal static partial class Entities
         Take(PhonePattern(), Phone, match => match.Value.Count(char.IsDigit) >= 8 && PhoneNumber.TryNormalize(match.Value, out var e164) ? e164 : null);
         Take(ChoicePattern(), Choice, match => match.Groups["n"].Value);
         Take(DatePattern(), Date, match => AsDate(match.Value, today));
+        found.AddRange(Amounts.Find(rest).Concat(TimesOfDay.Find(rest)).Concat(Counting.Ordinals(rest)).Select(entity => (entity.Start, entity)));
         Take(NumberPattern(), Number, match => AsNumber(match.Value));
+        found.AddRange(Counting.Numbers(rest).Concat(Places.Find(rest)).Select(entity => (entity.Start, entity)));
         Take(NamePattern(), Name, match => match.Groups["name"].Value.Trim());
+        if (Signals.Resolve(Signals.Confirmation(), text) is { } answer)
+        {
+            found.Add((0, new Entity(Answer, answer, text, 0)));
+        }
+
         return [.. found.OrderBy(item => item.At).Select(item => item.Entity)];
     }
 
@@ -65,7 +83,7 @@ internal static partial class Entities
             return Iso(relative);
         }
 
-        words = Ordinal().Replace(words, "${day}");
+        words = DayEnding().Replace(words, "${day}");
         foreach (var format in DateFormats)
         {
             if (DateOnly.TryParseExact(words, format, CultureInfo.InvariantCulture, DateTimeStyles.None, out var date))
@@ -133,5 +151,5 @@ internal static partial class Entities
     private static partial Regex NamePattern();
 
     [GeneratedRegex(@"(?<day>\d)(?:st|nd|rd|th)", RegexOptions.CultureInvariant, 1000)]
-    private static partial Regex Ordinal();
+    private static partial Regex DayEnding();
 }

@@ -39,6 +39,10 @@ internal static partial class ParameterReader
             {
                 values[name] = Json.Of(option);
             }
+            else if (ByPattern(rule, text) is { } code)
+            {
+                values[name] = Typed(rule, code);
+            }
             else if (name == asked && Whole(rule, text) is { } answer)
             {
                 values[name] = Typed(rule, answer);
@@ -47,6 +51,9 @@ internal static partial class ParameterReader
 
         return values;
     }
+
+    /// <summary>The value that the rule itself finds in a text, whoever asked for it: by example, by list, by pattern.</summary>
+    internal static string? Told(ParameterRule rule, string text) => ByPhrase(rule, text) ?? ByEnumeration(rule, text) ?? ByPattern(rule, text);
 
     private static string? ByPhrase(ParameterRule rule, string text)
     {
@@ -84,6 +91,12 @@ internal static partial class ParameterReader
         var said = $" {Phrases.Normalize(text)} ";
         return rule.Enum?.FirstOrDefault(option => said.Contains($" {Phrases.Normalize(option)} ", StringComparison.Ordinal));
     }
+
+    /// <summary>A code, told from the words around it by its digits: the first that a pattern for the whole value fits.</summary>
+    private static string? ByPattern(ParameterRule rule, string text) =>
+        rule is { Type: "string", Pattern: ['^', .., '$'] pattern }
+            ? (text.Length > MaxLength ? text[..MaxLength] : text).Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Clean).FirstOrDefault(word => word.Any(char.IsDigit) && Parameters.Matches(pattern, word))
+            : null;
 
     /// <summary>A typed question takes whatever was said too, so that its rule can say what is wrong with it.</summary>
     private static string? Whole(ParameterRule rule, string text)
