@@ -58,7 +58,7 @@ internal sealed class ActivityWorker(
         {
             await ReleaseAsync(activity);
         }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException)
+        catch (Exception e)
         {
             // The answer could not be written: the activity runs again.
             log.AnswerLost(activity.Name, activity.Instance, e);

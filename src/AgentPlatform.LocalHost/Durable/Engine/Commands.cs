@@ -9,6 +9,13 @@ internal static class Commands
     /// <summary>A text that may be null.</summary>
     internal static NpgsqlParameter Text(string? value) => new() { Value = value ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text };
 
+    /// <summary>Times of which some may be null.</summary>
+    internal static NpgsqlParameter Times(IEnumerable<DateTimeOffset?> values) => new()
+    {
+        Value = values.Select(v => v?.UtcDateTime).ToArray(),
+        NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.TimestampTz,
+    };
+
     internal static NpgsqlCommand Sql(this NpgsqlDataSource source, string sql, params object[] args)
     {
         var command = source.CreateCommand(sql);

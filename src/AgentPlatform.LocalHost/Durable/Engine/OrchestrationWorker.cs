@@ -71,6 +71,11 @@ internal sealed class OrchestrationWorker(
             log.StepFailed(head.Id, e);
             await ReleaseAsync(head);
         }
+        catch (Exception e)
+        {
+            // A bug. The claim stays until its lease is over, so that it is not tried in a tight loop.
+            log.StepFailed(head.Id, e);
+        }
         finally
         {
             _held.TryRemove(new(head.Id, head));

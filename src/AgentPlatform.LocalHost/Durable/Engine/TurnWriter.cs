@@ -60,8 +60,8 @@ internal sealed class TurnWriter(NpgsqlDataSource source, TimeProvider clock, Co
         {
             batch.Add(
                 Sql.Append, head.Id, head.NextSequence, events.Select(e => e.Kind.ToString()).ToArray(), events.Select(e => e.TaskId).ToArray(),
-                events.Select(e => e.Name).ToArray(), events.Select(e => e.Target).ToArray(), events.Select(e => e.DueAt?.UtcDateTime).ToArray(),
-                events.Select(e => e.At.UtcDateTime).ToArray(), events.Select(e => e.Stored).ToArray());
+                events.Select(e => e.Name).ToArray(), events.Select(e => e.Target).ToArray(), Commands.Times(events.Select(e => e.DueAt)),
+                Commands.Times(events.Select(e => (DateTimeOffset?)e.At)), events.Select(e => e.Stored).ToArray());
         }
     }
 
