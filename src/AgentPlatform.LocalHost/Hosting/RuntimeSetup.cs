@@ -61,6 +61,8 @@ internal static class RuntimeSetup
         IEndpointRouteBuilder routes = app;
         routes.DataSources.Add(new DefaultEndpointDataSource(app.Services.GetRequiredService<HttpFunctions>().Endpoints()));
         routes.MapAdmin(catalog, app.Services.GetRequiredService<HostKeys>(), host, app.Services.GetRequiredService<TimeProvider>());
+        routes.MapDurable(
+            catalog, app.Services.GetRequiredService<HostKeys>(), app.Services.GetRequiredService<PostgresDurableClient>(), app.Services.GetRequiredService<InstanceReader>());
     }
 
     private static string ConnectionString(ConfigurationManager configuration)

@@ -18,6 +18,7 @@ internal static class DurableSetup
         services.AddSingleton<ActivityWorker>();
         services.AddSingleton<InstanceReader>();
         services.AddSingleton<Rewinder>();
+        services.AddSingleton<ManagementUrls>();
         services.AddSingleton<PostgresDurableClient>();
         services.AddSingleton<DurableHost>();
         services.AddHostedService(s => s.GetRequiredService<DurableHost>());

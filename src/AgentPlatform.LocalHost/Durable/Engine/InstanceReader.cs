@@ -1,7 +1,7 @@
-using System.Collections.Immutable;
-using System.Runtime.CompilerServices;
 using System.Buffers.Text;
+using System.Collections.Immutable;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using Npgsql;

@@ -5,11 +5,14 @@ using Npgsql;
 namespace AgentPlatform.LocalHost.Durable;
 
 /// <summary>The client: every command is a row in <c>durable.messages</c> that some host takes in.</summary>
-internal sealed class PostgresDurableClient(NpgsqlDataSource source, InstanceReader reader, DurableSignals signals, Rewinder rewinder, TimeProvider clock)
+internal sealed class PostgresDurableClient(
+    NpgsqlDataSource source, InstanceReader reader, DurableSignals signals, Rewinder rewinder, ManagementUrls urls, TimeProvider clock)
     : DurableTaskClient("LocalHost")
 {
     private static readonly string[] NotEnded = ["Pending", "Running", "Suspended"];
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(500);
+
+    internal ManagementUrls Urls => urls;
 
     public override Task<string> ScheduleNewOrchestrationInstanceAsync(
         TaskName orchestratorName, object? input = null, StartOrchestrationOptions? options = null, CancellationToken cancellation = default) =>

@@ -126,4 +126,13 @@ public static class RetryingOrchestrators
             context.CallActivityAsync<int>("Count", $"{key}-c"));
         return before + both.Sum();
     }
+
+    [Function("BeforeAndAfter")]
+    public static async Task<string> BeforeAndAfter([OrchestrationTrigger] TaskOrchestrationContext context, string key)
+    {
+        var before = await context.CallActivityAsync<int>("Count", $"{key}-before");
+        var waited = await context.CallActivityAsync<int>("Wait", $"{key}-wait");
+        var after = await context.CallActivityAsync<int>("Count", $"{key}-after");
+        return $"{before} {waited} {after}";
+    }
 }
