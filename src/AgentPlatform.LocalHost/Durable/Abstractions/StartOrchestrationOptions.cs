@@ -3,10 +3,17 @@ using System.Collections.Immutable;
 namespace AgentPlatform.LocalHost;
 
 /// <summary>How an orchestration is started.</summary>
-/// <param name="InstanceId">Its id; a random one when null.</param>
-/// <param name="StartAt">When it starts; at once when null or past.</param>
-public record StartOrchestrationOptions(string? InstanceId = null, DateTimeOffset? StartAt = null)
+public record StartOrchestrationOptions
 {
+    /// <summary>Options with an id and a time.</summary>
+    public StartOrchestrationOptions(string? instanceId = null, DateTimeOffset? startAt = null) => (InstanceId, StartAt) = (instanceId, startAt);
+
+    /// <summary>Its id; a random one when null.</summary>
+    public string? InstanceId { get; init; }
+
+    /// <summary>When it starts; at once when null or past.</summary>
+    public DateTimeOffset? StartAt { get; init; }
+
     /// <summary>Labels of the instance.</summary>
     public IReadOnlyDictionary<string, string> Tags { get; init; } = ImmutableDictionary<string, string>.Empty;
 

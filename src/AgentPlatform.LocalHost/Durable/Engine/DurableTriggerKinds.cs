@@ -27,12 +27,12 @@ internal sealed class ActivityTriggerKind : ITriggerKind
 
     public Type Attribute => typeof(ActivityTriggerAttribute);
 
-    /// <summary>The input, or the context.</summary>
+    /// <summary>The input, or the context of an activity that takes none.</summary>
     public ParameterReader? BindTrigger(ParameterInfo parameter)
     {
         var type = parameter.ParameterType;
-        return type == typeof(TaskActivityContext)
-            ? static (data, _) => new Context((ClaimedActivity)data.Source)
+        return type == typeof(FunctionContext)
+            ? static (_, context) => context
             : (data, _) => Input((ClaimedActivity)data.Source, type);
     }
 
@@ -59,12 +59,5 @@ internal sealed class ActivityTriggerKind : ITriggerKind
         {
             throw new BindingException($"The input of activity {activity.Name} does not fit {type.Name}.");
         }
-    }
-
-    private sealed class Context(ClaimedActivity activity) : TaskActivityContext
-    {
-        public override TaskName Name => activity.Name;
-
-        public override string InstanceId => activity.Instance;
     }
 }

@@ -109,7 +109,7 @@ internal sealed class InstanceReader(NpgsqlDataSource source)
             """
             SELECT instance_id, name, status, created_at, last_updated_at, tags,
                    CASE WHEN $2 THEN durable.payload(input) END, CASE WHEN $2 THEN durable.payload(output) END,
-                   CASE WHEN $2 THEN durable.payload(custom_status) END, CASE WHEN $2 THEN failure END
+                   CASE WHEN $2 THEN durable.payload(custom_state) END, CASE WHEN $2 THEN failure END
             FROM durable.instances WHERE instance_id = $1
             """;
 
@@ -117,7 +117,7 @@ internal sealed class InstanceReader(NpgsqlDataSource source)
             """
             SELECT instance_id, name, status, created_at, last_updated_at, tags,
                    CASE WHEN $8 THEN durable.payload(input) END, CASE WHEN $8 THEN durable.payload(output) END,
-                   CASE WHEN $8 THEN durable.payload(custom_status) END, CASE WHEN $8 THEN failure END
+                   CASE WHEN $8 THEN durable.payload(custom_state) END, CASE WHEN $8 THEN failure END
             FROM durable.instances
             WHERE ($1::timestamptz IS NULL OR created_at >= $1) AND ($2::timestamptz IS NULL OR created_at <= $2)
               AND ($3::text[] IS NULL OR status = ANY ($3)) AND ($4::text IS NULL OR starts_with(instance_id, $4))

@@ -114,7 +114,7 @@ internal sealed class InstanceStore(NpgsqlDataSource source, TimeProvider clock)
                 FROM due WHERE i.instance_id = due.instance_id
                 RETURNING i.*
             )
-            SELECT c.instance_id, c.execution_id, c.name, c.version, c.status, c.fence, c.next_sequence, coalesce(left(c.custom_status, 1) = '@', false),
+            SELECT c.instance_id, c.execution_id, c.name, c.version, c.status, c.fence, c.next_sequence, coalesce(left(c.custom_state, 1) = '@', false),
                    c.parent_instance_id, c.parent_name, c.parent_execution_id, c.parent_task_id,
                    m.id, m.execution_id, m.kind, m.task_id, m.name, m.payload, durable.payload(m.payload), m.due_at
             FROM claimed c JOIN durable.messages m ON m.instance_id = c.instance_id

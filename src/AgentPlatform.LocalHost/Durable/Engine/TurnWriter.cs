@@ -245,7 +245,7 @@ internal sealed class TurnWriter(NpgsqlDataSource source, TimeProvider clock, Co
             ORDER BY h.sequence
             """;
 
-        internal const string CustomStatus = "UPDATE durable.instances SET custom_status = durable.keep($1, $2) WHERE instance_id = $1";
+        internal const string CustomStatus = "UPDATE durable.instances SET custom_state = durable.keep($1, $2) WHERE instance_id = $1";
 
         internal const string GoOn =
             """
@@ -292,17 +292,17 @@ internal sealed class TurnWriter(NpgsqlDataSource source, TimeProvider clock, Co
         internal const string CarryOver =
             """
             INSERT INTO durable.messages (instance_id, execution_id, kind, name, payload, due_at)
-            SELECT $1, $2, 'ExecutionStarted', NULL, NULL, $3
+            SELECT $1::text, $2::uuid, 'ExecutionStarted', NULL::text, NULL::text, $3::timestamptz
             UNION ALL
             SELECT $1, NULL, 'EventRaised', e.name, e.payload, e.due_at
-            FROM unnest($4::text[], $5::text[], $6::timestamptz[]) WITH ORDINALITY AS e (name, payload, due_at, n)
+            FROM unnest($4::text[], $5::text[], $6::timestamptz[]) AS e (name, payload, due_at)
             """;
 
         internal const string Sweep =
             """
             DELETE FROM durable.payloads p
             WHERE p.instance_id = $1
-              AND NOT EXISTS (SELECT FROM durable.instances i WHERE i.instance_id = $1 AND '@' || p.id IN (i.input, i.output, i.custom_status))
+              AND NOT EXISTS (SELECT FROM durable.instances i WHERE i.instance_id = $1 AND '@' || p.id IN (i.input, i.output, i.custom_state))
               AND NOT EXISTS (SELECT FROM durable.history h WHERE h.instance_id = $1 AND h.payload = '@' || p.id)
               AND NOT EXISTS (SELECT FROM durable.messages m WHERE m.instance_id = $1 AND m.payload = '@' || p.id)
               AND NOT EXISTS (SELECT FROM durable.activities a WHERE a.instance_id = $1 AND a.input = '@' || p.id)

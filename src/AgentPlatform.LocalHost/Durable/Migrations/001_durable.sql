@@ -13,7 +13,7 @@ CREATE TABLE durable.instances (
     input                text,
     output               text,
     failure              text,
-    custom_status        text,
+    custom_state        text,
     tags                 text,
     parent_instance_id   text COLLATE "C",
     parent_execution_id  uuid,

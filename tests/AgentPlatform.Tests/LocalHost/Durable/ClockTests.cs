@@ -9,22 +9,22 @@ public sealed class ClockTests
     private readonly Bench _bench = new();
 
     [Fact]
-    public async Task A_timer_of_a_year_survives_a_restart_and_fires_in_its_time()
+    public async Task A_timer_of_two_months_survives_a_restart_and_fires_in_its_time()
     {
         var first = await DurableApp.StartAsync(clock: _clock, bench: _bench);
         await using var database = first.App;
-        var id = await first.StartAsync("Tick", TimeSpan.FromDays(365));
+        var id = await first.StartAsync("Tick", TimeSpan.FromDays(60));
         await first.Client.WaitForInstanceStartAsync(id);
         await first.App.StopAsync();
 
         await using var second = await DurableApp.StartAsync(database: first.App.Database, clock: _clock, bench: _bench);
-        _clock.Advance(TimeSpan.FromDays(364));
+        _clock.Advance(TimeSpan.FromDays(59));
         await PassAsync(() => Task.FromResult(false), 5);
         Assert.Equal(OrchestrationRuntimeStatus.Running, (await second.Client.GetInstanceAsync(id))!.RuntimeStatus);
         _clock.Advance(TimeSpan.FromDays(1));
         await PassAsync(async () => (await second.Client.GetInstanceAsync(id))!.IsCompleted);
 
-        Assert.True((await second.Client.GetInstanceAsync(id, true))!.ReadOutputAs<double>() >= TimeSpan.FromDays(365).TotalMilliseconds);
+        Assert.True((await second.Client.GetInstanceAsync(id, true))!.ReadOutputAs<double>() >= TimeSpan.FromDays(60).TotalMilliseconds);
     }
 
     [Fact]

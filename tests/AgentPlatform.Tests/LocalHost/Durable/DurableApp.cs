@@ -54,10 +54,10 @@ internal sealed class DurableApp : IAsyncDisposable
         {
             return await Client.WaitForInstanceCompletionAsync(id, getInputsAndOutputs: true, limit.Token);
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException e)
         {
             var stuck = await Client.GetInstanceAsync(id, getInputsAndOutputs: true);
-            throw new TimeoutException($"{stuck} does not end.\n{Log.Text}");
+            throw new TimeoutException($"{stuck} does not end.\n{Log.Text}", e);
         }
     }
 

@@ -38,7 +38,7 @@ public sealed class Activities(Bench bench)
     public static ValueTask<int> Total([ActivityTrigger] Order[] orders) => ValueTask.FromResult(orders.Sum(o => o.Amount));
 
     [Function("WhoCalls")]
-    public static string WhoCalls([ActivityTrigger] TaskActivityContext context) => $"{context.Name} of {context.InstanceId}";
+    public static string WhoCalls([ActivityTrigger] FunctionContext context) => $"{context.FunctionDefinition.Name} of {context.BindingContext.BindingData["instanceId"]}";
 
     [Function("WhichInstance")]
     public static string WhichInstance([ActivityTrigger] string input, string instanceId, FunctionContext context) =>

@@ -209,11 +209,11 @@ public static class Orchestrators
     public static async Task<string> Deterministic([OrchestrationTrigger] TaskOrchestrationContext context)
     {
         var log = context.CreateReplaySafeLogger("Deterministic");
-        var (first, time) = (context.NewGuid(), context.CurrentUtcDateTime);
-        log.LogInformation("{Instance} begins", context.InstanceId);
+        var (id, first, time) = (context.InstanceId, context.NewGuid(), context.CurrentUtcDateTime);
+        log.LogInformation("{Instance} begins", id);
         await context.CallActivityAsync("Nothing", $"{first} {time:o}");
         var echo = await context.CallActivityAsync<string>("Echo", $"{first} {time:o}");
-        log.LogInformation("{Instance} ends", context.InstanceId);
+        log.LogInformation("{Instance} ends", id);
         return $"{echo == $"{first} {time:o}"} {first != context.NewGuid()} {first.Version} {context.IsReplaying} {time.Kind}";
     }
 
