@@ -3,8 +3,9 @@ using AgentPlatform.LocalHost;
 namespace AgentPlatform.Tests.LocalHost.Durable;
 
 /// <summary>Time that the test moves: long timers, late starts, hosts that die.</summary>
-public sealed class ClockTests
+public sealed class ClockTests : IAsyncLifetime
 {
+    private readonly List<DurableApp> _hosts = [];
     private readonly FakeClock _clock = FakeClock.AtNoon();
     private readonly Bench _bench = new();
 
@@ -62,6 +63,51 @@ public sealed class ClockTests
 
         Assert.Equal("1 2 1", (await second.Client.GetInstanceAsync(id, true))!.ReadOutputAs<string>());
         Assert.Equal((1, 2, 1), (_bench.Count("k-before"), _bench.Count("k-wait"), _bench.Count("k-after")));
+    }
+
+    [Fact]
+    public async Task Hosts_that_are_killed_one_after_the_other_leave_every_instance_to_end_right()
+    {
+        var host = await DurableApp.StartAsync(clock: _clock, bench: _bench);
+        await using var database = host.App;
+        var ids = await Task.WhenAll(Enumerable.Range(0, 40).Select(n => host.StartAsync("SixSteps", id: $"chaos-{n}")));
+        for (var n = 0; n < 5; n++)
+        {
+            await PassAsync(() => Task.FromResult(false), 2);
+            await host.KillAsync();
+            _clock.Advance(TimeSpan.FromMinutes(1));
+            host = await DurableApp.StartAsync(sessions: n % 2 == 0, database: database.Database, clock: _clock, bench: _bench);
+            _hosts.Add(host);
+        }
+
+        const string Unended = "SELECT count(*) FROM durable.instances WHERE completed_at IS NULL";
+        await PassAsync(async () => await database.Database.ScalarAsync<long>(Unended) == 0, 200);
+
+        foreach (var id in ids)
+        {
+            Assert.Equal($"Hello, {id}! noted below branch breaks", (await host.Client.GetInstanceAsync(id, true))!.ReadOutputAs<string>());
+            Assert.True(_bench.Count(id) >= 1);
+        }
+
+        const string Repeated =
+            """
+            SELECT count(*) FROM (
+                SELECT FROM durable.history WHERE kind IN ('TaskCompleted', 'TaskFailed', 'TimerFired', 'SubOrchestrationCompleted', 'TaskScheduled', 'EventSent')
+                GROUP BY instance_id, task_id, kind HAVING count(*) > 1) r
+            """;
+        Assert.Equal(0, await database.Database.ScalarAsync<long>(Repeated));
+        Assert.Equal(80, await database.Database.ScalarAsync<long>("SELECT count(*) FROM durable.instances"));
+        Assert.Equal(0, await database.Database.ScalarAsync<long>("SELECT count(*) FROM durable.activities"));
+    }
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
+    {
+        foreach (var host in _hosts)
+        {
+            await host.DisposeAsync();
+        }
     }
 
     // Lets the hosts see the time they are at, a second at a time.

@@ -135,4 +135,27 @@ public static class RetryingOrchestrators
         var after = await context.CallActivityAsync<int>("Count", $"{key}-after");
         return $"{before} {waited} {after}";
     }
+
+    /// <summary>One of each: activity, timer, event, sub-orchestration, parallel branches of which one fails.</summary>
+    [Function("SixSteps")]
+    public static async Task<string> SixSteps([OrchestrationTrigger] TaskOrchestrationContext context)
+    {
+        var hello = await context.CallActivityAsync<string>("Hello", context.InstanceId);
+        await context.CreateTimer(TimeSpan.FromSeconds(2), CancellationToken.None);
+        context.SendEvent(context.InstanceId, "Note", "noted");
+        var note = await context.WaitForExternalEvent<string>("note");
+        var below = await context.CallSubOrchestratorAsync<string>("EchoBelow", "below");
+        var branches = new[] { context.CallActivityAsync<string>("Echo", "branch"), context.CallActivityAsync<string>("Throw", "breaks") };
+        try
+        {
+            await Task.WhenAll(branches);
+        }
+        catch (TaskFailedException e)
+        {
+            await context.CallActivityAsync("Count", context.InstanceId);
+            return $"{hello} {note} {below} {await branches[0]} {e.FailureDetails.ErrorMessage}";
+        }
+
+        return "the failing branch did not fail";
+    }
 }
