@@ -7,6 +7,8 @@ global using Microsoft.Extensions.Hosting;
 global using Microsoft.Azure.Functions.Worker;
 global using Microsoft.Azure.Functions.Worker.Builder;
 global using Microsoft.Azure.Functions.Worker.Middleware;
+global using Microsoft.DurableTask;
+global using Microsoft.DurableTask.Client;
 #else
 global using AgentPlatform.LocalHost;
 #endif

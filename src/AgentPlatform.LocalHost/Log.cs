@@ -30,4 +30,22 @@ internal static partial class Log
 
     [LoggerMessage(7021, LogLevel.Error, "Timers cannot be read; trying again")]
     internal static partial void TimersUnreadable(this ILogger log, Exception e);
+
+    [LoggerMessage(7030, LogLevel.Error, "Orchestrations cannot be read; trying again")]
+    internal static partial void DurableUnreadable(this ILogger log, Exception e);
+
+    [LoggerMessage(7031, LogLevel.Error, "A step of instance {Instance} could not be written; it is taken again")]
+    internal static partial void StepFailed(this ILogger log, string instance, Exception e);
+
+    [LoggerMessage(7032, LogLevel.Warning, "Instance {Instance} was stepped by another host meanwhile; this step does not hold")]
+    internal static partial void StepLost(this ILogger log, string instance);
+
+    [LoggerMessage(7033, LogLevel.Warning, "Orchestration {Orchestrator} (instance {Instance}) failed: {Type}: {Message}")]
+    internal static partial void OrchestrationFailed(this ILogger log, string orchestrator, string instance, string type, string message);
+
+    [LoggerMessage(7034, LogLevel.Warning, "Activity {Activity} of instance {Instance} failed")]
+    internal static partial void ActivityFailed(this ILogger log, string activity, string instance, Exception e);
+
+    [LoggerMessage(7035, LogLevel.Error, "The answer of activity {Activity} of instance {Instance} could not be written; it runs again")]
+    internal static partial void AnswerLost(this ILogger log, string activity, string instance, Exception e);
 }

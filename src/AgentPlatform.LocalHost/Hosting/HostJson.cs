@@ -1,4 +1,5 @@
 using System.Globalization;
+using AgentPlatform.LocalHost.Durable;
 using Microsoft.Extensions.Configuration;
 
 namespace AgentPlatform.LocalHost.Hosting;
@@ -7,7 +8,7 @@ namespace AgentPlatform.LocalHost.Hosting;
 /// What this host honours of host.json, with the official defaults. As on Azure, a setting
 /// <c>AzureFunctionsJobHost__extensions__queues__batchSize</c> overrides the file.
 /// </summary>
-internal sealed record HostJson(string RoutePrefix, QueueSettings Queues, TimeSpan FunctionTimeout, IConfiguration Logging)
+internal sealed record HostJson(string RoutePrefix, QueueSettings Queues, DurableSettings Durable, TimeSpan FunctionTimeout, IConfiguration Logging)
 {
     internal static HostJson Read(string root, IConfiguration settings)
     {
@@ -26,6 +27,7 @@ internal sealed record HostJson(string RoutePrefix, QueueSettings Queues, TimeSp
         }
 
         var queues = file.GetSection("extensions:queues");
+        var durable = file.GetSection("extensions:durableTask");
         var batchSize = Integer(queues, "batchSize", 16, 1, 32);
         return new HostJson(
             RoutePrefix: (file["extensions:http:routePrefix"] ?? "api").Trim('/'),
@@ -36,6 +38,11 @@ internal sealed record HostJson(string RoutePrefix, QueueSettings Queues, TimeSp
                 RetryAfter: Duration(queues, "visibilityTimeout", TimeSpan.Zero, TimeSpan.Zero),
                 MaxPollingInterval: Duration(queues, "maxPollingInterval", TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(100)),
                 Base64: Encoding(queues)),
+            new DurableSettings(
+                MaxActivities: Integer(durable, "maxConcurrentActivityFunctions", DurableSettings.DefaultConcurrency, 1, 10_000),
+                MaxOrchestrators: Integer(durable, "maxConcurrentOrchestratorFunctions", DurableSettings.DefaultConcurrency, 1, 10_000),
+                KeepSessions: !string.Equals(durable["extendedSessionsEnabled"], "false", StringComparison.OrdinalIgnoreCase),
+                SessionIdle: TimeSpan.FromSeconds(Integer(durable, "extendedSessionIdleTimeoutInSeconds", 30, 1, 86_400))),
             FunctionTimeout: Duration(file, "functionTimeout", TimeSpan.FromMinutes(30), TimeSpan.FromSeconds(1)),
             Logging: file.GetSection("logging"));
     }

@@ -11,7 +11,8 @@ namespace AgentPlatform.LocalHost.Hosting;
 /// <summary>Runs before every other hosted service: migrates the app's modules and this host's own schema, then prepares the keys.</summary>
 internal sealed class HostStartup(NpgsqlDataSource source, IServiceProvider services, HostKeys keys, ILogger<HostStartup> log) : IHostedService
 {
-    internal static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schema = [("LocalHost", typeof(HostStartup).Assembly)];
+    internal static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schema =
+        [("LocalHost", typeof(HostStartup).Assembly), ("Durable", typeof(HostStartup).Assembly)];
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using AgentPlatform.LocalHost.Durable;
 using AgentPlatform.LocalHost.Http;
 using AgentPlatform.LocalHost.Invocation;
 using AgentPlatform.LocalHost.Queues;
@@ -40,6 +41,7 @@ internal static class RuntimeSetup
         services.AddHostedService<QueueListeners>();
         services.AddSingleton<TimerStore>();
         services.AddHostedService<TimerListeners>();
+        services.AddDurable(host.Durable);
         services.AddRouting();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<MatcherPolicy, FunctionMethodPolicy>());
         services.Configure<HostOptions>(o => o.ShutdownTimeout = DrainLimit(web.Configuration));
@@ -59,6 +61,8 @@ internal static class RuntimeSetup
         IEndpointRouteBuilder routes = app;
         routes.DataSources.Add(new DefaultEndpointDataSource(app.Services.GetRequiredService<HttpFunctions>().Endpoints()));
         routes.MapAdmin(catalog, app.Services.GetRequiredService<HostKeys>(), host, app.Services.GetRequiredService<TimeProvider>());
+        routes.MapDurable(
+            catalog, app.Services.GetRequiredService<HostKeys>(), app.Services.GetRequiredService<PostgresDurableClient>(), app.Services.GetRequiredService<InstanceReader>());
     }
 
     private static string ConnectionString(ConfigurationManager configuration)

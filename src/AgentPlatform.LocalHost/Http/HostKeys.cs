@@ -17,6 +17,11 @@ internal sealed class HostKeys(NpgsqlDataSource source, FunctionCatalog catalog,
 {
     private const string Host = "host";
     private const string Master = "_master";
+    private const string SystemKeys = "system";
+
+    /// <summary>The system key of the orchestrations' endpoints, by its official name.</summary>
+    internal const string Durable = "durabletask_extension";
+
     private Dictionary<string, byte[][]> _hashes = [];
     private byte[][] _master = [];
 
@@ -36,7 +41,7 @@ internal sealed class HostKeys(NpgsqlDataSource source, FunctionCatalog catalog,
             };
             if (await insert.ExecuteNonQueryAsync(ct) == 1)
             {
-                created[scope == Host ? name : scope] = key;
+                created[scope is Host or SystemKeys ? name : scope] = key;
             }
         }
 
@@ -73,6 +78,11 @@ internal sealed class HostKeys(NpgsqlDataSource source, FunctionCatalog catalog,
             opens |= function is not null && Matches(_hashes.GetValueOrDefault(Own(function), []), hash);
         }
 
+        if (level == AuthorizationLevel.System)
+        {
+            opens |= Matches(_hashes.GetValueOrDefault(SystemKeys, []), hash);
+        }
+
         return opens;
     }
 
@@ -80,6 +90,7 @@ internal sealed class HostKeys(NpgsqlDataSource source, FunctionCatalog catalog,
     [
         (Host, Master),
         (Host, "default"),
+        .. catalog.Of<OrchestrationTriggerAttribute>().Take(1).Select(_ => (SystemKeys, Durable)),
         .. catalog.Of<HttpTriggerAttribute>().Where(f => f.Trigger.AuthLevel == AuthorizationLevel.Function).Select(f => (Own(f.Function.Name), "default")),
     ];
 
@@ -125,10 +136,13 @@ internal sealed record KeyFile(string Path)
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
+    /// <summary>A key that was created here, or null.</summary>
+    internal string? Find(string name) => Read().GetValueOrDefault(name);
+
     internal void Add(IReadOnlyDictionary<string, string> created)
     {
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(Path))!);
-        var all = File.Exists(Path) ? JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(Path)) ?? [] : [];
+        var all = Read();
         foreach (var (name, key) in created)
         {
             all[name] = key;
@@ -149,4 +163,7 @@ internal sealed record KeyFile(string Path)
 
         File.Move(whole, Path, overwrite: true);
     }
+
+    private Dictionary<string, string> Read() =>
+        File.Exists(Path) ? JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(Path)) ?? [] : [];
 }

@@ -1,8 +1,10 @@
 using System.Reflection;
+using AgentPlatform.LocalHost.Durable;
 using AgentPlatform.LocalHost.Hosting;
 using AgentPlatform.LocalHost.Http;
 using AgentPlatform.LocalHost.Queues;
 using AgentPlatform.LocalHost.Timers;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.LocalHost.Invocation;
 
@@ -10,7 +12,8 @@ namespace AgentPlatform.LocalHost.Invocation;
 internal sealed class FunctionCatalog(IReadOnlyList<LocalFunction> functions)
 {
     /// <summary>Every kind of trigger this host knows.</summary>
-    internal static readonly IReadOnlyList<ITriggerKind> Kinds = [new HttpTriggerKind(), new QueueTriggerKind(), new TimerTriggerKind()];
+    internal static readonly IReadOnlyList<ITriggerKind> Kinds =
+        [new HttpTriggerKind(), new QueueTriggerKind(), new TimerTriggerKind(), new OrchestrationTriggerKind(), new ActivityTriggerKind()];
 
     internal IReadOnlyList<LocalFunction> All { get; } = functions;
 
@@ -56,5 +59,7 @@ internal sealed class FunctionCatalog(IReadOnlyList<LocalFunction> functions)
     private static ParameterReader? Ambient(ParameterInfo parameter) =>
         parameter.ParameterType == typeof(FunctionContext) ? static (_, context) => context
         : parameter.ParameterType == typeof(CancellationToken) ? static (_, context) => context.CancellationToken
+        : parameter.ParameterType == typeof(DurableTaskClient) && parameter.IsDefined(typeof(DurableClientAttribute))
+            ? static (_, context) => context.InstanceServices.GetRequiredService<PostgresDurableClient>()
         : null;
 }

@@ -1,0 +1,4 @@
+namespace AgentPlatform.LocalHost;
+
+/// <summary>The orchestration that called this one.</summary>
+public record ParentOrchestrationInstance(TaskName Name, string InstanceId);

@@ -1,0 +1,44 @@
+using Npgsql;
+using NpgsqlTypes;
+
+namespace AgentPlatform.LocalHost.Durable;
+
+/// <summary>Positional parameters and nullable columns.</summary>
+internal static class Commands
+{
+    /// <summary>A text that may be null.</summary>
+    internal static NpgsqlParameter Text(string? value) => new() { Value = value ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text };
+
+    /// <summary>Times of which some may be null.</summary>
+    internal static NpgsqlParameter Times(IEnumerable<DateTimeOffset?> values) => new()
+    {
+        Value = values.Select(v => v?.UtcDateTime).ToArray(),
+        NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.TimestampTz,
+    };
+
+    internal static NpgsqlCommand Sql(this NpgsqlDataSource source, string sql, params object[] args)
+    {
+        var command = source.CreateCommand(sql);
+        Fill(command.Parameters, args);
+        return command;
+    }
+
+    internal static void Add(this NpgsqlBatch batch, string sql, params object[] args)
+    {
+        var command = new NpgsqlBatchCommand(sql);
+        Fill(command.Parameters, args);
+        batch.BatchCommands.Add(command);
+    }
+
+    internal static string? Text(this NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
+
+    internal static int? Number(this NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetInt32(column);
+
+    private static void Fill(NpgsqlParameterCollection parameters, object[] args)
+    {
+        foreach (var arg in args)
+        {
+            parameters.Add(arg as NpgsqlParameter ?? new NpgsqlParameter { Value = arg });
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace AgentPlatform.LocalHost.Durable;
+
+/// <summary>Runs this host's share of orchestrations and activities. Hosts share them by claims; none is special.</summary>
+internal sealed class DurableHost(
+    OrchestrationWorker orchestrations, ActivityWorker activities, InstanceStore instances, ActivityStore queue, SessionCache sessions, DurableSettings settings,
+    DurableSignals signals, TimeProvider clock, IHostApplicationLifetime lifetime, ILogger<DurableHost> log) : IHostedService, IDisposable
+{
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationTokenSource _aborting = new();
+    private readonly CancellationTokenSource _killed = new();
+    private readonly CancellationTokenSource _ended = new();
+    private Task _running = Task.CompletedTask;
+    private Task _renewing = Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        lifetime.ApplicationStopping.Register(_stopping.Cancel);
+        if (orchestrations.HasFunctions || activities.HasFunctions)
+        {
+            _running = Task.WhenAll(Turns().RunAsync(_stopping.Token), Activities().RunAsync(_stopping.Token));
+            _renewing = RenewAsync();
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await _stopping.CancelAsync();
+        await using var limit = cancellationToken.Register(_aborting.Cancel);
+        await _running;
+        await _ended.CancelAsync();
+        await _renewing;
+        await sessions.ClearAsync();
+    }
+
+    public void Dispose()
+    {
+        _stopping.Dispose();
+        _aborting.Dispose();
+        _killed.Dispose();
+        _ended.Dispose();
+    }
+
+    /// <summary>Does from now on what a killed process does: nothing. For tests; what was claimed stays claimed until its lease is over.</summary>
+    internal async Task KillAsync()
+    {
+        await _killed.CancelAsync();
+        await _stopping.CancelAsync();
+        await _ended.CancelAsync();
+        await _aborting.CancelAsync();
+    }
+
+    private ClaimLoop<ClaimedInstance> Turns() => new(DurableSignals.Turns, settings.MaxOrchestrators, signals, clock, log)
+    {
+        Claim = orchestrations.ClaimAsync,
+        NextDue = instances.NextDueAsync,
+        Run = claimed => orchestrations.StepAsync(claimed, _killed.Token),
+    };
+
+    private ClaimLoop<ClaimedActivity> Activities() => new(DurableSignals.Activities, settings.MaxActivities, signals, clock, log)
+    {
+        Claim = activities.ClaimAsync,
+        NextDue = queue.NextDueAsync,
+        Run = claimed => activities.RunAsync(claimed, _aborting.Token, _killed.Token),
+    };
+
+    // Leases are kept while the last work runs out, so that no other host begins what still runs here.
+    private async Task RenewAsync()
+    {
+        using var timer = new PeriodicTimer(DurableSettings.Lease / 3, clock);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_ended.Token))
+            {
+                await RenewOnceAsync();
+                await sessions.TrimAsync();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Nothing runs any more.
+        }
+    }
+
+    private async Task RenewOnceAsync()
+    {
+        try
+        {
+            await orchestrations.RenewAsync(CancellationToken.None);
+            await activities.RenewAsync(CancellationToken.None);
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException)
+        {
+            log.DurableUnreadable(e);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+using System.Reflection;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AgentPlatform.LocalHost.Durable;
+
+internal static class DurableSetup
+{
+    internal static void AddDurable(this IServiceCollection services, DurableSettings settings)
+    {
+        services.AddSingleton(settings);
+        services.AddSingleton(new CodeVersion(RunningVersion()));
+        services.AddSingleton<DurableSignals>();
+        services.AddSingleton<InstanceStore>();
+        services.AddSingleton<ActivityStore>();
+        services.AddSingleton<TurnWriter>();
+        services.AddSingleton<SessionCache>();
+        services.AddSingleton<OrchestrationWorker>();
+        services.AddSingleton<ActivityWorker>();
+        services.AddSingleton<InstanceReader>();
+        services.AddSingleton<Rewinder>();
+        services.AddSingleton<ManagementUrls>();
+        services.AddSingleton<PostgresDurableClient>();
+        services.AddSingleton<DurableHost>();
+        services.AddHostedService(s => s.GetRequiredService<DurableHost>());
+    }
+
+    private static string RunningVersion()
+    {
+        var app = Assembly.GetEntryAssembly() ?? typeof(DurableSetup).Assembly;
+        return app.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+    }
+}
