@@ -10,7 +10,7 @@ internal sealed record Place(DateTimeOffset RunAt, long Id)
 }
 
 /// <summary>A question to the claim: at most <paramref name="Quota"/> items of the tenant; each of its lanes may fill it.</summary>
-internal sealed record LaneTurn(Lane Lane, Place After, int Quota, int Told);
+internal sealed record LaneTurn(Lane Lane, Place After, int Quota, int Told, int Reading);
 
 /// <summary>
 /// Where this process believes that due work waits. Tenants take turns, each with an equal share of a claim. It is only a memory: a look at
@@ -38,6 +38,7 @@ internal sealed class Lanes(TimeProvider clock)
     /// <summary>Tenants that a claim under way asks.</summary>
     private readonly HashSet<Guid> _asked = [];
     private int _told;
+    private int _readings;
 
     /// <summary>Something may be claimed.</summary>
     internal bool Any
@@ -93,7 +94,7 @@ internal sealed class Lanes(TimeProvider clock)
             var after = lanes.TryGetValue(lane, out var known) ? known.After
                 : _left.TryGetValue(lane, out var left) ? new Place(left.RunAt - LateCommit, 0)
                 : Place.Start;
-            lanes[lane] = new Known(after, ++_told);
+            lanes[lane] = new Known(after, ++_told, known?.Reading ?? _readings);
         }
     }
 
@@ -107,7 +108,7 @@ internal sealed class Lanes(TimeProvider clock)
                 var known = Of(lane.TenantId);
                 if (again || !known.ContainsKey(lane))
                 {
-                    known[lane] = new Known(Place.Start, ++_told);
+                    known[lane] = new Known(Place.Start, ++_told, ++_readings);
                 }
             }
 
@@ -130,7 +131,7 @@ internal sealed class Lanes(TimeProvider clock)
                 {
                     _asked.Add(tenant);
                     var quota = (capacity / tenants.Count) + (i < capacity % tenants.Count ? 1 : 0);
-                    return _known[tenant].Select(lane => new LaneTurn(lane.Key, lane.Value.After, quota, lane.Value.Told));
+                    return _known[tenant].Select(lane => new LaneTurn(lane.Key, lane.Value.After, quota, lane.Value.Told, lane.Value.Reading));
                 }),
             ];
         }
@@ -199,9 +200,10 @@ internal sealed class Lanes(TimeProvider clock)
     private void GoOn(LaneTurn turn, Place place)
     {
         var lanes = Of(turn.Lane.TenantId);
-        if (!lanes.TryGetValue(turn.Lane, out var known) || known.Told == turn.Told || known.After == turn.After)
+        // A lane that is to be read from its beginning again, since the claim began, is not passed on from where that claim left it.
+        if (!lanes.TryGetValue(turn.Lane, out var known) || known.Reading == turn.Reading)
         {
-            lanes[turn.Lane] = new Known(place, known?.Told ?? turn.Told);
+            lanes[turn.Lane] = new Known(place, known?.Told ?? turn.Told, turn.Reading);
         }
     }
 
@@ -236,6 +238,6 @@ internal sealed class Lanes(TimeProvider clock)
         return lanes;
     }
 
-    /// <summary>How far a lane was claimed, and which time it was told of that was.</summary>
-    private sealed record Known(Place After, int Told);
+    /// <summary>How far a lane was claimed in which reading of it, and which time it was told of that was.</summary>
+    private sealed record Known(Place After, int Told, int Reading);
 }
