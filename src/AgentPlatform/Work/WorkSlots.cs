@@ -8,7 +8,9 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
 {
     private const int WakeEvery = 64;
 
-    private readonly ConcurrentDictionary<long, (WorkItem Item, CancellationTokenSource Held)> _inHand = new();
+    /// <summary>By claim: a process may take over from itself, while what it claimed before still runs.</summary>
+    private readonly ConcurrentDictionary<(long Id, long Fence), (WorkItem Item, CancellationTokenSource Held)> _inHand = new();
+
     private readonly ConcurrentQueue<WorkItem> _waiting = new();
     private readonly ConcurrentQueue<Settlement> _ended = new();
     private readonly ConcurrentQueue<Guid> _lookAt = new();
@@ -34,7 +36,7 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
     {
         foreach (var item in items)
         {
-            _inHand[item.Id] = (item, new CancellationTokenSource());
+            _inHand[(item.Id, item.Fence)] = (item, new CancellationTokenSource());
             Interlocked.Increment(ref _count);
             _waiting.Enqueue(item);
         }
@@ -91,7 +93,7 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
     {
         foreach (var item in items)
         {
-            if (_inHand.TryGetValue(item.Id, out var hand))
+            if (_inHand.TryGetValue((item.Id, item.Fence), out var hand))
             {
                 hand.Held.Cancel();
             }
@@ -116,7 +118,7 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
         {
             while (_waiting.TryDequeue(out var item))
             {
-                var held = _inHand[item.Id].Held;
+                var held = _inHand[(item.Id, item.Fence)].Held;
                 var started = Stopwatch.GetTimestamp();
                 Over(item, held.IsCancellationRequested ? null : await executor.RunAsync(item, held.Token));
                 Learn(Stopwatch.GetElapsedTime(started));
@@ -146,7 +148,7 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
             _lookAt.Enqueue(item.TenantId);
         }
 
-        if (_inHand.TryRemove(item.Id, out var hand))
+        if (_inHand.TryRemove((item.Id, item.Fence), out var hand))
         {
             hand.Held.Dispose();
         }

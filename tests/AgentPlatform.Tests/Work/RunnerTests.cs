@@ -34,6 +34,31 @@ public sealed class RunnerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_process_that_takes_over_from_itself_tells_its_two_runs_apart()
+    {
+        using var second = new ManualResetEventSlim();
+        _stage.Ends = item =>
+        {
+            if (item.Interruptions > 0)
+            {
+                second.Set();
+                return new WorkOutcome.Done();
+            }
+
+            _stage.ChangeAsync("UPDATE work.items SET lease_until = now() - interval '1 second'").GetAwaiter().GetResult();
+            Assert.Equal(0, _stage.Platform.DrainAsync().GetAwaiter().GetResult());
+            Assert.True(second.Wait(TimeSpan.FromSeconds(20)));
+            return new WorkOutcome.Retry("I came too late.");
+        };
+        await _stage.EnqueueAsync("a");
+
+        Assert.Equal(2, await _stage.Platform.DrainAsync().WaitAsync(TimeSpan.FromSeconds(40)));
+
+        Assert.Equal("done|1|", await _stage.StateAsync("a"));
+        Assert.Equal(["a", "a"], _stage.Runs);
+    }
+
+    [Fact]
     public async Task Completing_twice_because_only_the_answer_was_lost_changes_nothing()
     {
         var leases = _stage.Platform.Get<WorkLeases>();
