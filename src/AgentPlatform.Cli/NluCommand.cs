@@ -1,6 +1,8 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
 using AgentPlatform.Brain.Nlu;
+using CsvHelper;
 
 namespace AgentPlatform.Cli;
 
@@ -47,12 +49,26 @@ internal static class NluCommand
             throw new CommandException($"{file.FullName} does not exist.");
         }
 
-        var rows = Csv.Read(File.ReadAllText(file.FullName));
-        if (rows.Count == 0 || Array.IndexOf(rows[0], "text") is not (>= 0 and var text) || Array.IndexOf(rows[0], "intent") is not (>= 0 and var intent))
+        using var csv = new CsvReader(file.OpenText(), CultureInfo.InvariantCulture);
+        if (!csv.Read() || !csv.ReadHeader() || !csv.HeaderRecord!.Contains("text", StringComparer.Ordinal) || !csv.HeaderRecord!.Contains("intent", StringComparer.Ordinal))
         {
             throw new CommandException($"{file.Name} must begin with a line that names the columns text and intent.");
         }
 
-        return [.. rows.Skip(1).Where(row => row.Length > Math.Max(text, intent)).Select(row => new LabelledUtterance(row[text], row[intent] == outOfScope ? null : row[intent]))];
+        var rows = new List<LabelledUtterance>();
+        try
+        {
+            while (csv.Read())
+            {
+                var intent = csv.GetField("intent");
+                rows.Add(new LabelledUtterance(csv.GetField("text")!, intent == outOfScope ? null : intent));
+            }
+        }
+        catch (CsvHelperException)
+        {
+            throw new CommandException($"{file.Name}: line {csv.Parser.Row} is not a text and its intent.");
+        }
+
+        return rows;
     }
 }

@@ -76,8 +76,8 @@ public static class PostgresModule
         switch (pooler)
         {
             case "none":
-                // Statements are prepared on the server once seen a few times.
-                Default(connection, "Max Auto Prepare", 400);
+                // Statements are prepared on the server once seen a few times; Npgsql looks through more than 256 of them too slowly.
+                Default(connection, "Max Auto Prepare", 256);
                 Default(connection, "Auto Prepare Min Usages", 2);
                 break;
             case "transaction":

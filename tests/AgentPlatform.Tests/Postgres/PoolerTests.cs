@@ -8,7 +8,7 @@ namespace AgentPlatform.Tests.Postgres;
 public sealed class PoolerTests
 {
     [Theory]
-    [InlineData("none", 400)]
+    [InlineData("none", 256)]
     [InlineData("transaction", 0)]
     public void The_setting_decides_whether_statements_are_prepared_and_sessions_are_never_reset(string pooler, int prepared)
     {
