@@ -51,7 +51,7 @@ internal sealed class UnkeyedJob(Database database, Effects effects, ProviderCli
     {
         await using var tx = database.Begin(Actor.System(item.TenantId));
         effects.Settle(tx, item);
-        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

@@ -16,7 +16,7 @@ internal sealed class LedgerJob(Database database, Journal journal) : IWorkHandl
     {
         await using var tx = database.Begin(Actor.System(item.TenantId));
         tx.Post(Sql.Write, item.Kind, item.Key);
-        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

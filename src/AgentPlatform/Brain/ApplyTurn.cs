@@ -27,8 +27,7 @@ internal sealed class ApplyTurn(
         var contact = await RememberAsync(tx, scene, envelope.Remember, ct);
         var who = Who.Of(contact, scene.Input.State);
         var outcome = await DoAsync(tx, scene, envelope, intents, who, ct);
-        var freed = await queue.ReevaluateAsync(tx, contact.Id, who, ct);
-        var task = await NextTaskAsync(tx, scene, envelope, freed, ct);
+        var task = await NextTaskAsync(tx, scene, envelope, who, ct);
         var ask = envelope.Ask?.Text ?? task?.Question;
         var text = string.Join('\n', envelope.Say.Concat(outcome.Say).Append(ask).Where(part => !string.IsNullOrWhiteSpace(part)));
         await HandOffAsync(tx, scene, envelope, ct);
@@ -47,7 +46,7 @@ internal sealed class ApplyTurn(
         conversations.SetTurn(tx, scene.Session.SessionId, scene.Input.Turn, [.. scene.Messages.Select(m => m.Id)]);
         inbound.Ignored(tx, InboundIds(scene));
         Event(tx, scene, "turn.completed", new { turn_number = scene.Input.Turn, silent = true, status = scene.Conversation.Status, handled_by = scene.Conversation.HandledBy });
-        await sessions.SaveAsync(tx, scene.Session with { State = await mirror.RefreshAsync(tx, scene.Session.SessionId, scene.Input.State, ct) }, ct);
+        sessions.Save(tx, scene.Session with { State = await mirror.RefreshAsync(tx, scene.Session.SessionId, scene.Input.State, ct) });
     }
 
     /// <summary>The messages answered a question of ours and asked for nothing: there is a word of thanks, and no intent.</summary>
@@ -58,7 +57,7 @@ internal sealed class ApplyTurn(
         Reply(tx, scene, envelope, thanks);
         Record(tx, scene, envelope, new Outcome(), thanks);
         var latest = await sessions.FindAsync(tx, scene.Session.SessionId, ct) ?? scene.Session;
-        await sessions.SaveAsync(tx, latest with { State = await mirror.RefreshAsync(tx, latest.SessionId, latest.State, ct) }, ct);
+        sessions.Save(tx, latest with { State = await mirror.RefreshAsync(tx, latest.SessionId, latest.State, ct) });
     }
 
     private string Log(Transaction tx, TurnScene scene, Intent intent, int sequence)
@@ -166,15 +165,19 @@ internal sealed class ApplyTurn(
         return item;
     }
 
-    /// <summary>The oldest request that still waits for a parameter is the one that is asked about.</summary>
-    private async Task<Asking?> NextTaskAsync(Transaction tx, TurnScene scene, Envelope envelope, IReadOnlyList<QueuedAction> freed, CancellationToken ct)
+    /// <summary>What kept requests waiting may be over. The oldest that still waits for a parameter is the one that is asked about.</summary>
+    private async Task<Asking?> NextTaskAsync(Transaction tx, TurnScene scene, Envelope envelope, EligibilityContext who, CancellationToken ct)
     {
+        tx.Gather();
+        var (waiting, freeing) = (queue.OfSessionAsync(tx, scene.Session.SessionId, ct), queue.ReevaluateAsync(tx, scene.Input.Contact.Id, who, ct));
+        await tx.AskAsync(ct);
+        var freed = await freeing;
         if (envelope.Task is { } own)
         {
             return new(own, null);
         }
 
-        var open = (await queue.OfSessionAsync(tx, scene.Session.SessionId, ct)).Concat(freed).Where(q => q.Status == QueueStatus.Pending).ToLookup(Abandoned);
+        var open = (await waiting).Concat(freed).Where(q => q.Status == QueueStatus.Pending).ToLookup(Abandoned);
         foreach (var abandoned in open[true])
         {
             await queue.CancelAsync(tx, abandoned.Id, "abandoned", ct);
@@ -280,7 +283,7 @@ internal sealed class ApplyTurn(
         tx.Gather();
         var latest = sessions.FindAsync(tx, scene.Session.SessionId, ct);
         var refreshed = await mirror.RefreshAsync(tx, scene.Session.SessionId, state, ct);
-        await sessions.SaveAsync(tx, (await latest ?? scene.Session) with { State = refreshed }, ct);
+        sessions.Save(tx, (await latest ?? scene.Session) with { State = refreshed });
     }
 
     private static Guid[] InboundIds(TurnScene scene) => [.. scene.Messages.Select(m => m.InboundMessageId).OfType<Guid>()];

@@ -67,7 +67,7 @@ public sealed class Chat(AgentDirectory agents, ContactDirectory contacts, Conve
         var id = clock.NewId();
         conversations.Append(tx, new NewMessage(id, conversation.Id, contactId, "user", "inbound", text));
         events.Append(tx, new NewEvent("message.received", "conversation", conversation.Id, new { message_id = id, contact_id = contactId, channel = conversation.Channel, content = text }));
-        work.Enqueue(tx, new NewWork(BrainModule.TurnWork, id.ToString(), new TurnWork(id, conversation.Id)) { SerialKey = $"conversation:{conversation.Id}", Priority = 10 });
+        work.Enqueue(tx, new NewWork(BrainModule.TurnWork, id.ToString(), new TurnWork(id, conversation.Id, ContactId: contactId, AgentId: conversation.AgentId)) { SerialKey = $"conversation:{conversation.Id}", Priority = 10 });
         return id;
     }
 

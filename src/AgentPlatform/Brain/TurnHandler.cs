@@ -14,8 +14,8 @@ using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Brain;
 
-/// <summary>What intake leaves for a turn.</summary>
-internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? InboundMessageId = null);
+/// <summary>What intake leaves for a turn. Contact and agent are who they were then.</summary>
+internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? InboundMessageId = null, Guid? ContactId = null, Guid? AgentId = null);
 
 /// <summary>
 /// One turn of a conversation: loads, decides, applies, all in the transaction that settles the work item, so a turn happens once or
@@ -47,7 +47,7 @@ internal sealed class TurnHandler(
             await apply.ListenAsync(tx, scene, ct);
         }
 
-        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         log.TurnTaken(scene.Conversation.Id, scene.Input.Turn, scene.Messages.Count);
         return WorkOutcome.Settled;
@@ -87,6 +87,7 @@ internal sealed class TurnHandler(
         var began = clock.GetUtcNow();
         tx.Gather();
         var (unread, thread) = (conversations.UnreadAsync(tx, work.ConversationId, work.MessageId, ct), conversations.FindAsync(tx, work.ConversationId, ct));
+        var asking = KnownAsync(tx, work.ContactId, work.AgentId, ct);
         await tx.AskAsync(ct);
         var messages = await unread;
         if (messages.Count == 0 || await thread is not { ContactId: { } contactId } conversation)
@@ -94,40 +95,62 @@ internal sealed class TurnHandler(
             return null;
         }
 
-        tx.Gather();
-        var (person, ownAgent) = (contacts.FindAsync(tx, contactId, ct), agents.FindAsync(tx, conversation.AgentId ?? Guid.Empty, ct));
-        await tx.AskAsync(ct);
-        var contact = await person ?? throw new InvalidOperationException($"Conversation {conversation.Id} has lost its contact.");
-        var agent = await ownAgent ?? await agents.DefaultAsync(tx, ct);
+        var known = await asking;
+        if (known is not { Contact: { } person, Agent: { } own } || person.Id != contactId || own.Id != conversation.AgentId)
+        {
+            known = await KnownAgainAsync(tx, conversation, ct);
+        }
 
+        var contact = known.Contact ?? throw new InvalidOperationException($"Conversation {conversation.Id} has lost its contact.");
         tx.Gather();
-        var (actions, priorities) = (registry.ActiveAsync(tx, agent.Id, ct), contacts.TopPrioritiesAsync(tx, contact.Id, ct));
-        var model = models.CurrentAsync(tx, agent.Id, ct);
         var optedOut = contacts.IsOptedOutAsync(tx, contact.Id, conversation.Channel, ct);
-        var running = sessions.LoadOrStartAsync(tx, conversation.Id, agent.Id, contact.Id, new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier), ct);
+        var running = sessions.LoadOrStartAsync(tx, conversation.Id, known.Agent!.Id, contact.Id, new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier), ct);
         await tx.AskAsync(ct);
         var session = await running;
-        var input = new TurnInput
-        {
-            Messages = [.. messages.Select(m => m.Content)],
-            Text = string.Join('\n', messages.Select(m => m.Content)),
-            Channel = conversation.Channel,
-            Turn = session.NextTurnNumber,
-            Today = Today(contact),
-            State = session.State,
-            Contact = contact,
-            Agent = agent,
-            Actions = await actions,
-            Model = await model,
-            Priorities = contact.Verified ? await priorities : [],
-            OptedOut = await optedOut,
-            RequireConfirmation = conversation.RequireConfirmation,
-            MakesTasks = agent.AutoCreateTasks && conversation.AutoCreateTasks,
-            InboundMessageId = messages[^1].InboundMessageId,
-            Options = options.Value,
-        };
-        return new(conversation, session, input, messages, began);
+        return new(conversation, session, Input(known, contact, conversation, session, messages) with { OptedOut = await optedOut }, messages, began);
     }
+
+    private TurnInput Input(Known known, Contact contact, Conversation conversation, ConversationSession session, IReadOnlyList<Message> messages) => new()
+    {
+        Messages = [.. messages.Select(m => m.Content)],
+        Text = string.Join('\n', messages.Select(m => m.Content)),
+        Channel = conversation.Channel,
+        Turn = session.NextTurnNumber,
+        Today = Today(contact),
+        State = session.State,
+        Contact = contact,
+        Agent = known.Agent!,
+        Actions = known.Actions,
+        Model = known.Model,
+        Priorities = contact.Verified ? known.Priorities : [],
+        RequireConfirmation = conversation.RequireConfirmation,
+        MakesTasks = known.Agent!.AutoCreateTasks && conversation.AutoCreateTasks,
+        InboundMessageId = messages[^1].InboundMessageId,
+        Options = options.Value,
+    };
+
+    /// <summary>Contact and agent as intake knew them, asked for together with the conversation, which nearly always still names them.</summary>
+    private async Task<Known> KnownAsync(Transaction tx, Guid? contactId, Guid? agentId, CancellationToken ct)
+    {
+        var (contact, agent) = (contactId ?? Guid.Empty, agentId ?? Guid.Empty);
+        var (person, own) = (contacts.FindAsync(tx, contact, ct), agents.FindAsync(tx, agent, ct));
+        var (actions, model, priorities) = (registry.ActiveAsync(tx, agent, ct), models.CurrentAsync(tx, agent, ct), contacts.TopPrioritiesAsync(tx, contact, ct));
+        return new(await person, await own, await actions, await model, await priorities);
+    }
+
+    private async Task<Known> KnownAgainAsync(Transaction tx, Conversation conversation, CancellationToken ct)
+    {
+        tx.Gather();
+        var (person, own) = (contacts.FindAsync(tx, conversation.ContactId!.Value, ct), agents.FindAsync(tx, conversation.AgentId ?? Guid.Empty, ct));
+        await tx.AskAsync(ct);
+        var agent = await own ?? await agents.DefaultAsync(tx, ct);
+        tx.Gather();
+        var asking = KnownAsync(tx, (await person)?.Id, agent.Id, ct);
+        await tx.AskAsync(ct);
+        return await asking;
+    }
+
+    private sealed record Known(Contact? Contact, Agent? Agent, IReadOnlyList<ActionDefinition> Actions, AgentModel? Model, IReadOnlyList<ContactPriority> Priorities);
 
     private DateOnly Today(Contact contact)
     {

@@ -52,7 +52,7 @@ internal sealed class SessionMirror(IntentLedger ledger, ActionQueue queue, Sess
     {
         if (await sessions.FindAsync(tx, sessionId, ct) is { } session)
         {
-            await sessions.SaveAsync(tx, session with { State = await RefreshAsync(tx, sessionId, change(session.State), ct) }, ct);
+            sessions.Save(tx, session with { State = await RefreshAsync(tx, sessionId, change(session.State), ct) });
         }
     }
 }

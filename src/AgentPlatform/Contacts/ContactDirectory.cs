@@ -19,30 +19,23 @@ public sealed class ContactDirectory
     /// make one. The name is kept as <see cref="Contact.DisplayName"/> of a new contact.
     /// </summary>
     /// <exception cref="ArgumentException">The address is not a possible one of its channel.</exception>
-    public async Task<Contact> GetOrCreateAsync(Transaction tx, ChannelAddress address, string? name, CancellationToken ct)
+    public async Task<Contact> GetOrCreateAsync(Transaction tx, ChannelAddress address, string? name, CancellationToken ct) =>
+        await FindByAddressAsync(tx, address, ct) ?? await CreateAsync(tx, address, name, ct);
+
+    /// <summary>The same when the address was not known a moment ago.</summary>
+    /// <exception cref="ArgumentException">The address is not a possible one of its channel.</exception>
+    public Task<Contact> CreateAsync(Transaction tx, ChannelAddress address, string? name, CancellationToken ct)
     {
         if (!TryNormalize(address, out var at))
         {
             throw new ArgumentException($"'{address.Address}' is not an address of channel '{address.Channel}'.", nameof(address));
         }
 
-        if (await tx.FindAsync<Contact>(Sql.FindByAddress, [at.Channel, at.Address], ct) is { } known)
-        {
-            return known;
-        }
-
-        // Two first messages: the second waits here, and then finds what the first one made.
-        await tx.SingleAsync<bool>(Sql.LockAddress, [at.Channel, at.Address], ct);
-        if (await tx.FindAsync<Contact>(Sql.FindByAddress, [at.Channel, at.Address], ct) is { } made)
-        {
-            return made;
-        }
-
         var phone = at.Channel == ChannelAddress.Sms ? at.Address : null;
         var email = at.Channel == ChannelAddress.Email ? at.Address : null;
-        var id = await tx.SingleAsync<Guid>(Sql.Create, [_clock.NewId(), phone, email, Shorten(name)], ct);
-        tx.Post(Sql.AddIdentity, _clock.NewId(), id, at.Channel, at.Address);
-        return await tx.SingleAsync<Contact>(Sql.Find, [id], ct);
+        // Two first messages: the second waits here, and then finds what the first one made.
+        tx.PostCall(Sql.LockAddress, at.Channel, at.Address);
+        return tx.SingleAsync<Contact>(Sql.Create, [at.Channel, at.Address, _clock.NewId(), _clock.NewId(), phone, email, Shorten(name)], ct);
     }
 
     /// <summary>The contact, or the one it was merged into at the end of the chain; null when there is none.</summary>
@@ -141,21 +134,30 @@ public sealed class ContactDirectory
             """;
 
         internal const string LockAddress =
-            "SELECT pg_advisory_xact_lock(hashtextextended(kernel.current_tenant_id()::text || ':' || $1 || ':' || $2, 0)) IS NOT NULL";
+            "SELECT pg_advisory_xact_lock(hashtextextended(kernel.current_tenant_id()::text || ':' || $1 || ':' || $2, 0))";
 
         // A profile may have got the number by an edit, without an identity: then it is that profile, not a second one.
         internal const string Create =
             """
-            INSERT INTO contacts.customer_profiles (tenant_id, id, phone_number, email, display_name) VALUES (kernel.current_tenant_id(), $1, $2, $3, $4)
-            ON CONFLICT (tenant_id, phone_number) WHERE phone_number IS NOT NULL AND merged_into_id IS NULL
-            DO UPDATE SET display_name = coalesce(customer_profiles.display_name, excluded.display_name)
-            RETURNING id
-            """;
-
-        internal const string AddIdentity =
-            """
-            INSERT INTO contacts.channel_identities (tenant_id, id, profile_id, channel, channel_user_id) VALUES (kernel.current_tenant_id(), $1, $2, $3, $4)
-            ON CONFLICT (tenant_id, channel, channel_user_id) DO NOTHING
+            WITH known AS (
+                SELECT p.*
+                FROM contacts.customer_profiles p JOIN contacts.channel_identities i ON i.tenant_id = p.tenant_id AND i.profile_id = p.id
+                WHERE i.channel = $1 AND i.channel_user_id = $2
+            ), made AS (
+                INSERT INTO contacts.customer_profiles (tenant_id, id, phone_number, email, display_name)
+                SELECT kernel.current_tenant_id(), $3::uuid, $5, $6, $7 WHERE NOT EXISTS (SELECT FROM known)
+                ON CONFLICT (tenant_id, phone_number) WHERE phone_number IS NOT NULL AND merged_into_id IS NULL
+                DO UPDATE SET display_name = coalesce(customer_profiles.display_name, excluded.display_name)
+                RETURNING *
+            ), identity AS (
+                INSERT INTO contacts.channel_identities (tenant_id, id, profile_id, channel, channel_user_id)
+                SELECT tenant_id, $4::uuid, id, $1, $2 FROM made
+            )
+            SELECT p.id, p.external_id, p.phone_number, p.email, p.display_name, p.first_name, p.last_name, p.company, p.title, p.linkedin_url, p.verified,
+                   p.innovator, p.expert_connector, p.expertise, p.poc_agent_id, p.poc_agent_type, p.quiet_hours_start, p.quiet_hours_end, p.timezone,
+                   p.response_pattern, p.credit_balance, p.status_level, p.phone_number_history, p.merged_into_id, p.changed_at, p.created_at, p.updated_at,
+                   p.last_active_at
+            FROM (SELECT * FROM known UNION ALL SELECT * FROM made) AS p
             """;
 
         internal const string Address =

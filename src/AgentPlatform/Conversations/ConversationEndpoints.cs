@@ -189,7 +189,7 @@ internal sealed class SessionApi(Database database, SessionStore sessions)
             return Problem.NotFound("session");
         }
 
-        await sessions.SaveAsync(tx, SessionVariables.Set(session, name, body.Value, body.Policy), ct);
+        sessions.Save(tx, SessionVariables.Set(session, name, body.Value, body.Policy));
         var saved = await sessions.FindAsync(tx, id, ct);
         await tx.CommitAsync(ct);
         return saved!;

@@ -6,15 +6,15 @@ using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Conversations;
 
-/// <summary>Somebody else saved the session since it was read; read it again.</summary>
-public sealed class SessionMovedException(Guid sessionId) : Exception($"Session {sessionId} was changed since it was read.");
-
 /// <summary>
 /// Sessions in two tiers on one row: every use keeps it hot for <see cref="ConversationsOptions.SessionHotMinutes"/>, every save keeps it
 /// for <see cref="ConversationsOptions.SessionPersistDays"/>. A read that misses the hot tier warms the row again; past both there is none.
 /// </summary>
 public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptions> options, AuditLog audit)
 {
+    /// <summary>The SQLSTATE of a save that came too late: read the session again.</summary>
+    public const string Moved = "CS001";
+
     /// <summary>The conversation's session, kept hot and locked until the transaction ends; a new one when it is over or out of date.</summary>
     public async Task<ConversationSession> LoadOrStartAsync(
         Transaction tx, Guid conversationId, Guid agentId, Guid contactId, ChannelAddress address, CancellationToken ct)
@@ -25,15 +25,19 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             return running;
         }
 
-        foreach (var over in await tx.QueryAsync<Guid>(Sql.EndStale, [conversationId, address.Channel, address.Address, agentId, now], ct))
+        var id = clock.NewId();
+        tx.Gather();
+        var ending = tx.QueryAsync<Guid>(Sql.EndStale, [conversationId, address.Channel, address.Address, agentId, now], ct);
+        var starting = ReadAsync(tx, Sql.Start, [id, conversationId, agentId, contactId, address.Channel, address.Address, Hot(now), Persist(now), now], ct);
+        await tx.AskAsync(ct);
+        foreach (var over in await ending)
         {
             audit.Append(tx, new AuditEvent("session.ended", new { reason = "expired" }) { SessionId = over });
         }
 
-        var id = clock.NewId();
         var about = new { conversation_id = conversationId, agent_id = agentId, channel = address.Channel };
         audit.Append(tx, new AuditEvent("session.started", about) { SessionId = id });
-        return (await ReadAsync(tx, Sql.Start, [id, conversationId, agentId, contactId, address.Channel, address.Address, Hot(now), Persist(now), now], ct))!;
+        return (await starting)!;
     }
 
     /// <summary>By id, kept hot; null when there is none, when it ended, expired, or is another tenant's.</summary>
@@ -66,22 +70,14 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
     public async Task<IReadOnlyList<ConversationSession>> ListByCustomerAsync(Transaction tx, Guid contactId, CancellationToken ct) =>
         Sessions(await tx.QueryAsync<Row>(Sql.ByCustomer, [contactId, clock.GetUtcNow()], ct));
 
-    /// <summary>Writes both tiers.</summary>
-    /// <exception cref="SessionMovedException">Somebody saved it since it was read.</exception>
-    public async Task SaveAsync(Transaction tx, ConversationSession s, CancellationToken ct)
+    /// <summary>Writes both tiers with the next round trip, which fails with <see cref="Moved"/> when somebody saved the session since it was read.</summary>
+    public void Save(Transaction tx, ConversationSession s)
     {
         var now = clock.GetUtcNow();
-        var saved = await tx.ExecuteAsync(
+        tx.PostCall(
             Sql.Save,
-            [
-                s.SessionId, s.Version, Json.Param(s.State), Json.Param(s.Variables), s.ActiveScenarioId, s.ActiveScenarioVersion, s.CurrentStepId,
-                Json.Param(s.StepHistory), Json.Param(s.PendingMigration), Hot(now), Persist(now), now,
-            ],
-            ct);
-        if (saved != 1)
-        {
-            throw new SessionMovedException(s.SessionId);
-        }
+            s.SessionId, s.Version, Json.Param(s.State), Json.Param(s.Variables), s.ActiveScenarioId, s.ActiveScenarioVersion, s.CurrentStepId,
+            Json.Param(s.StepHistory), Json.Param(s.PendingMigration), Hot(now), Persist(now), now);
     }
 
     /// <summary>Ends the session: the next message starts a new one.</summary>
@@ -247,11 +243,15 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
 
         internal const string Save =
             """
-            UPDATE conversations.sessions
-            SET state = $3, variables = $4, active_scenario_id = $5, active_scenario_version = $6, current_step_id = $7, step_history = $8,
-                pending_migration = $9,
-                hot_until = $10, persist_until = $11, last_activity_at = $12, version = version + 1
-            WHERE id = $1 AND version = $2 AND status = 'ACTIVE'
+            WITH saved AS (
+                UPDATE conversations.sessions
+                SET state = $3, variables = $4, active_scenario_id = $5, active_scenario_version = $6, current_step_id = $7, step_history = $8,
+                    pending_migration = $9,
+                    hot_until = $10, persist_until = $11, last_activity_at = $12, version = version + 1
+                WHERE id = $1 AND version = $2 AND status = 'ACTIVE'
+                RETURNING id
+            )
+            SELECT conversations.require_saved(count(*)) FROM saved
             """;
 
         internal const string End =

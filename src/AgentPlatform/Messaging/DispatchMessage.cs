@@ -34,7 +34,11 @@ internal sealed class DispatchMessage(
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
         await using var tx = database.Begin(Actor.System(item.TenantId));
-        var message = await tx.FindAsync<QueuedMessage>(QueueActions.Sql.Lock, [item.TenantId, item.Read<DispatchPayload>().QueueId], ct);
+        var payload = item.Read<DispatchPayload>();
+        tx.Gather();
+        var (locking, asking) = (tx.FindAsync<QueuedMessage>(QueueActions.Sql.Lock, [item.TenantId, payload.QueueId], ct), facts.PartiesAsync(tx, payload.ConversationId, payload.ContactId, ct));
+        await tx.AskAsync(ct);
+        var (message, parties) = (await locking, await asking);
         if (message is null || message.IsOver)
         {
             return new WorkOutcome.Done();
@@ -52,7 +56,7 @@ internal sealed class DispatchMessage(
             return await ProbeAsync(tx, item, message, effect, ct);
         }
 
-        var known = await facts.LoadAsync(tx, message, ct);
+        var known = await facts.LoadAsync(tx, message, parties, ct);
         var decision = effect is null
             ? SendDecision.Decide(known, clock.GetUtcNow())
             : SendDecision.Forbidden(known) is { } reason ? new SendDecision.Refuse(reason) : new SendDecision.Send();
@@ -81,7 +85,7 @@ internal sealed class DispatchMessage(
             return await PostponeAsync(tx, item, message, passage.Service, wait, ct);
         }
 
-        var calling = effect is null ? await ApproveAsync(tx, message, known, ct) : effects.Again(tx, effect);
+        var calling = effect is null ? Approve(tx, message, known) : effects.Again(tx, effect);
         outbound.Waiting(tx, calling.OutboundMessageId, "sending", null);
         await tx.CommitAsync(ct);
         if (clock.GetUtcNow() - calling.LastAttemptAt > MaxPause)
@@ -98,16 +102,15 @@ internal sealed class DispatchMessage(
     {
         var what = new { queue_id = message.Id, reason = "circuit_open", service, until = clock.GetUtcNow() + wait };
         events.Append(tx, new NewEvent("message.postponed", "conversation", message.ConversationContextId, what) { EventId = message.Id });
-        await item.SettleAsync(tx, new WorkOutcome.Snooze(wait), ct);
+        item.Settle(tx, new WorkOutcome.Snooze(wait));
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }
 
     /// <summary>The decision to send, with everything a crash in the next moment must not lose.</summary>
-    private async Task<SendEffect> ApproveAsync(Transaction tx, QueuedMessage message, Facts known, CancellationToken ct)
+    private SendEffect Approve(Transaction tx, QueuedMessage message, Facts known)
     {
-        var (route, conversation) = (known.Route!, known.Conversation!);
-        var thread = message.InReplyToInboundId is { } inbound ? await channels.ThreadAsync(tx, inbound, ct) : null;
+        var (route, conversation, thread) = (known.Route!, known.Conversation!, known.Thread);
         var what = new SendIntent(
             route.Channel.Id, conversation.ParticipantIdentifier, Name(known), known.Text.Text, Subject(known, thread), thread?.ExternalMessageId,
             thread?.References ?? [], known.Budget?.Date);
@@ -167,7 +170,7 @@ internal sealed class DispatchMessage(
     {
         var until = hold.Until.ToUniversalTime();
         tx.Post(QueueActions.Sql.Hold, tx.TenantId, message.Id, hold.Reason, until);
-        work.Enqueue(tx, Outbox.Dispatch(message.Id, $"{message.Id}@{until.ToUnixTimeMilliseconds()}", message.ConversationContextId, message.Priority, until));
+        work.Enqueue(tx, Outbox.Dispatch(DispatchPayload.Of(message), $"{message.Id}@{until.ToUnixTimeMilliseconds()}", message.Priority, until));
         events.Append(tx, new NewEvent("message.held", "conversation", message.ConversationContextId, new { queue_id = message.Id, reason = hold.Reason, until }));
         return await CommitAsync(tx, item, ct);
     }
@@ -211,7 +214,7 @@ internal sealed class DispatchMessage(
 
     private static async Task<WorkOutcome> CommitAsync(Transaction tx, WorkItem item, CancellationToken ct)
     {
-        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

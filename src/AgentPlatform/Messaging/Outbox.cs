@@ -72,17 +72,18 @@ public sealed class Outbox(WorkQueue work, EventStore events, TimeProvider clock
             scheduled_for = due,
         })
         { EventId = message.IdempotencyKey is { } key ? EventOf(tx.TenantId, key) : null });
-        work.Enqueue(tx, Dispatch(id, message.IdempotencyKey ?? id.ToString(), message.ConversationId, message.Priority, due > now ? due : null));
+        var dispatch = new DispatchPayload(id, message.ConversationId, message.ContactId);
+        work.Enqueue(tx, Dispatch(dispatch, message.IdempotencyKey ?? id.ToString(), message.Priority, due > now ? due : null));
     }
 
     /// <summary>
     /// Replies of a conversation leave in the order they were said. A message that waits for its hour is not part of that order: it would
     /// hold up everything said until then.
     /// </summary>
-    internal static NewWork Dispatch(Guid queueId, string key, Guid conversationId, string priority, DateTimeOffset? runAt) =>
-        new(MessagingModule.DispatchKind, key, new DispatchPayload(queueId))
+    internal static NewWork Dispatch(DispatchPayload dispatch, string key, string priority, DateTimeOffset? runAt) =>
+        new(MessagingModule.DispatchKind, key, dispatch)
         {
-            SerialKey = runAt is null ? $"outbound:{conversationId}" : null,
+            SerialKey = runAt is null ? $"outbound:{dispatch.ConversationId}" : null,
             Priority = Urgency(priority),
             RunAt = runAt,
         };
@@ -118,7 +119,11 @@ public sealed class Outbox(WorkQueue work, EventStore events, TimeProvider clock
     }
 }
 
-internal sealed record DispatchPayload(Guid QueueId);
+/// <summary>Conversation and contact are who they were when the message was queued.</summary>
+internal sealed record DispatchPayload(Guid QueueId, Guid ConversationId, Guid ContactId)
+{
+    internal static DispatchPayload Of(QueuedMessage message) => new(message.Id, message.ConversationContextId, message.ContactId);
+}
 
 /// <summary>What <c>message_data</c> holds.</summary>
 internal sealed record QueuedText(string Text, string? Subject, bool EvenIfOptedOut, Guid? AuthorUserId = null, Guid? TaskId = null);

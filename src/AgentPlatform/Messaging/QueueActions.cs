@@ -57,7 +57,7 @@ internal sealed class QueueActions(Database database, EventStore events, WorkQue
         }
 
         tx.Post(Sql.Release, actor.TenantId, id, clock.GetUtcNow());
-        work.Enqueue(tx, Outbox.Dispatch(id, $"{id}!{clock.GetUtcNow().ToUnixTimeMilliseconds()}", message.ConversationContextId, message.Priority, null));
+        work.Enqueue(tx, Outbox.Dispatch(DispatchPayload.Of(message), $"{id}!{clock.GetUtcNow().ToUnixTimeMilliseconds()}", message.Priority, null));
         var released = await tx.SingleAsync<QueuedMessage>(Sql.Find, [actor.TenantId, id], ct);
         await tx.CommitAsync(ct);
         return released;

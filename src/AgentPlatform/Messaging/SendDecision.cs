@@ -11,6 +11,9 @@ internal sealed record Facts(QueuedMessage Message, QueuedText Text, Conversatio
     /// <summary>Null when the conversation is held in the platform itself (web, console) or no channel can carry it.</summary>
     public OutboundRoute? Route { get; init; }
 
+    /// <summary>Of the inbound message that this answers.</summary>
+    public ThreadPosition? Thread { get; init; }
+
     /// <summary>Providers that failed lately.</summary>
     public IReadOnlyList<TroubledService> Troubled { get; init; } = [];
 

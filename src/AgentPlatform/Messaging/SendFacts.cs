@@ -10,12 +10,24 @@ namespace AgentPlatform.Messaging;
 /// <summary>Gathers what a decision needs, and no more than that: a reply asks fewer questions than an unasked message.</summary>
 internal sealed class SendFacts(ConversationLog conversations, ContactDirectory contacts, ChannelDirectory channels, Budgets budgets, CircuitBreaker circuits, TimeProvider clock)
 {
-    internal async Task<Facts> LoadAsync(Transaction tx, QueuedMessage message, CancellationToken ct)
+    /// <summary>Asked for together with the message, which nearly always still names them.</summary>
+    internal async Task<Parties> PartiesAsync(Transaction tx, Guid conversationId, Guid contactId, CancellationToken ct)
     {
-        tx.Gather();
-        var (thread, person) = (conversations.FindAsync(tx, message.ConversationContextId, ct), contacts.FindAsync(tx, message.ContactId, ct));
-        await tx.AskAsync(ct);
-        var (conversation, contact) = (await thread, await person);
+        var (conversation, contact) = (conversations.FindAsync(tx, conversationId, ct), contacts.FindAsync(tx, contactId, ct));
+        return new(await conversation, await contact);
+    }
+
+    internal async Task<Facts> LoadAsync(Transaction tx, QueuedMessage message, Parties parties, CancellationToken ct)
+    {
+        if (parties.Conversation?.Id != message.ConversationContextId || parties.Contact?.Id != message.ContactId)
+        {
+            tx.Gather();
+            var asking = PartiesAsync(tx, message.ConversationContextId, message.ContactId, ct);
+            await tx.AskAsync(ct);
+            parties = await asking;
+        }
+
+        var (conversation, contact) = parties;
         var facts = new Facts(message, Json.Read<QueuedText>(message.MessageData), conversation, contact);
         if (conversation is null || contact is null)
         {
@@ -27,9 +39,10 @@ internal sealed class SendFacts(ConversationLog conversations, ContactDirectory 
             tx.Gather();
             var optedOut = contacts.IsOptedOutAsync(tx, contact.Id, conversation.Channel, ct);
             var route = channels.RouteAsync(tx, conversation.WebhookId, conversation.AgentId, conversation.Channel, ct);
+            var thread = message.InReplyToInboundId is { } inbound ? channels.ThreadAsync(tx, inbound, ct) : Task.FromResult<ThreadPosition?>(null);
             var troubled = circuits.TroubledAsync(tx, ct);
             await tx.AskAsync(ct);
-            facts = facts with { OptedOut = await optedOut, Route = await route, Troubled = await troubled };
+            facts = facts with { OptedOut = await optedOut, Route = await route, Thread = await thread, Troubled = await troubled };
         }
 
         // What was approved once has been counted and found fresh.
@@ -50,3 +63,6 @@ internal sealed class SendFacts(ConversationLog conversations, ContactDirectory 
             : facts;
     }
 }
+
+/// <summary>Null when they are gone.</summary>
+internal sealed record Parties(Conversation? Conversation, Contact? Contact);

@@ -46,7 +46,7 @@ internal sealed class SettleSend(
             SendOutcome.Unknown unknown => await UnknownAsync(tx, message, effect, route, unknown, ct),
             _ => throw new ArgumentOutOfRangeException(nameof(outcome)),
         };
-        await item.SettleAsync(tx, next, ct);
+        item.Settle(tx, next);
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }
@@ -55,7 +55,7 @@ internal sealed class SettleSend(
     internal async Task<WorkOutcome> AbandonAsync(Transaction tx, WorkItem item, QueuedMessage message, SendEffect effect, string why, CancellationToken ct)
     {
         await GiveUpAsync(tx, message, effect, "abandoned", "unknown", why, ct);
-        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

@@ -53,7 +53,7 @@ internal sealed class RunAgentTask(
         if (outcome is AgentTaskOutcome.Completed completed)
         {
             tx.Post(Sql.Complete, id, Kernel.Json.Param(completed.Result), clock.GetUtcNow());
-            await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+            item.Settle(tx, new WorkOutcome.Done());
             await tx.CommitAsync(ct);
             log.TaskCompleted(id, task.TaskType);
         }

@@ -99,7 +99,7 @@ internal sealed class RunTask(
             await settle.CompleteAsync(tx, run.Task, run.ExecutionId, done!.Value, done.Summary, ct);
         }
 
-        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }
@@ -110,7 +110,7 @@ internal sealed class RunTask(
         {
             return await step.RunAsync(run, tx, ct);
         }
-        catch (Exception e) when (e is not OperationCanceledException and not LeaseLostException && !Database.IsAway(e))
+        catch (Exception e) when (e is not OperationCanceledException && !LeaseLostException.Means(e) && !Database.IsAway(e))
         {
             // A processor's bug is a failed attempt like any other: its words are kept with it.
             return new StepOutcome.Failed(new TaskFailure(e.GetType().Name, e.Message) { Stack = e.StackTrace }, Again: true);
@@ -120,7 +120,7 @@ internal sealed class RunTask(
     private async Task<WorkOutcome> FailAsync(Transaction tx, WorkItem item, TaskRun run, TaskFailure failure, bool again, CancellationToken ct)
     {
         await settle.FailAsync(tx, run.Task, run.ExecutionId, failure, again, ct);
-        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

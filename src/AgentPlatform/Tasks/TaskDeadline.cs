@@ -35,7 +35,7 @@ internal sealed class TaskDeadline(Database database, TaskBoard board, TaskGates
             await gates.OpenAsync(tx, [task.Id], TaskTrigger.Schedule, ct);
         }
 
-        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

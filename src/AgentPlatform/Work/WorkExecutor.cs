@@ -103,7 +103,7 @@ internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database databas
         {
             await using var tx = database.Begin(Actor.System(item.TenantId));
             await handler.OnDeadAsync(item, settlement.Error!, tx, ct);
-            await item.SettleAsync(tx, new WorkOutcome.Dead(settlement.Error!), ct);
+            item.Settle(tx, new WorkOutcome.Dead(settlement.Error!));
             await tx.CommitAsync(ct);
             return null;
         }

@@ -92,18 +92,6 @@ public sealed record WorkItem(
         tx.PostCall(Settlement.Sql.SettleHeld, Settled.Arg());
     }
 
-    /// <summary>The same at once, for a handler that goes on only if it still holds the item.</summary>
-    /// <exception cref="LeaseLostException">Another worker holds the item by now; nothing of this transaction may commit.</exception>
-    public async Task SettleAsync(Transaction tx, WorkOutcome outcome, CancellationToken ct)
-    {
-        var settlement = Settlement.Of(this, outcome);
-        if (await tx.ExecuteAsync(Settlement.Sql.Settle, Settlement.Args([settlement]), ct) != 1)
-        {
-            throw new LeaseLostException(this);
-        }
-
-        Settled = settlement;
-    }
 }
 
 /// <summary>How a handler's run ended: a closed set.</summary>
@@ -113,7 +101,7 @@ public abstract record WorkOutcome
     {
     }
 
-    /// <summary>The handler wrote its outcome itself, with <see cref="WorkItem.SettleAsync"/>.</summary>
+    /// <summary>The handler wrote its outcome itself, with <see cref="WorkItem.Settle"/>.</summary>
     public static WorkOutcome Settled { get; } = new AlreadySettled();
 
     public sealed record Done : WorkOutcome;
@@ -132,7 +120,7 @@ public abstract record WorkOutcome
     internal sealed record AlreadySettled : WorkOutcome;
 }
 
-/// <summary>Does the work of one kind. Runs at least once per item; whatever it writes through <see cref="WorkItem.SettleAsync"/> happens exactly once.</summary>
+/// <summary>Does the work of one kind. Runs at least once per item; whatever it writes through <see cref="WorkItem.Settle"/> happens exactly once.</summary>
 public interface IWorkHandler
 {
     Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct);

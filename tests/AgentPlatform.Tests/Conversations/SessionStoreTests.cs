@@ -2,6 +2,7 @@ using System.Text.Json;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
+using Npgsql;
 
 namespace AgentPlatform.Tests.Conversations;
 
@@ -166,7 +167,7 @@ public sealed class SessionStoreTests : IAsyncLifetime
         var session = await _talk.SessionAsync();
         await _talk.SaveAsync(session with { PendingMigration = Json.Of(new { plan = 1 }) });
 
-        await Assert.ThrowsAsync<SessionMovedException>(() => _talk.SaveAsync(session));
+        Assert.Equal(SessionStore.Moved, (await Assert.ThrowsAsync<PostgresException>(() => _talk.SaveAsync(session))).SqlState);
         Assert.Equal(1, (await FindAsync(session))!.PendingMigration!.Value.GetProperty("plan").GetInt32());
     }
 

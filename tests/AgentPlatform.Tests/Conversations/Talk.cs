@@ -101,5 +101,9 @@ internal sealed class Talk : IAsyncDisposable
     internal Task<ConversationSession> SessionAsync() =>
         DoAsync(tx => Sessions.LoadOrStartAsync(tx, Conversation.Id, AgentId, Contact.Id, Address, default));
 
-    internal Task SaveAsync(ConversationSession session) => Platform.AsAsync(Tenant, tx => Sessions.SaveAsync(tx, session, default));
+    internal Task SaveAsync(ConversationSession session) => Platform.AsAsync(Tenant, tx =>
+    {
+        Sessions.Save(tx, session);
+        return Task.CompletedTask;
+    });
 }

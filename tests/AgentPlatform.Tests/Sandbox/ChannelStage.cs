@@ -187,7 +187,7 @@ internal sealed class EchoTurn(Database database, Outbox outbox, InboundMessages
             IdempotencyKey = $"echo:{inboundId}",
         });
         inbound.Processed(tx, [inboundId]);
-        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

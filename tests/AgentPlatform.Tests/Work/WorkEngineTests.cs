@@ -141,7 +141,8 @@ public class WorkEngineTests : IAsyncLifetime
         Assert.Equal((1, 1, first.Fence + 1), (second.Attempt, second.Interruptions, second.Fence));
 
         await using var tx = _platform.Database.Begin(_tenant);
-        await Assert.ThrowsAsync<LeaseLostException>(() => first.SettleAsync(tx, new WorkOutcome.Done(), default));
+        first.Settle(tx, new WorkOutcome.Done());
+        Assert.True(LeaseLostException.Means(await Assert.ThrowsAsync<PostgresException>(() => tx.CommitAsync(default))));
         await leases.CompleteAndClaimAsync([Settlement.Of(first, new WorkOutcome.Done())], 0, default);
         Assert.Equal("running|1|", await StateAsync("a"));
         await leases.CompleteAndClaimAsync([Settlement.Of(second, new WorkOutcome.Done())], 0, default);
@@ -170,7 +171,7 @@ public class WorkEngineTests : IAsyncLifetime
         {
             await using var tx = _platform.Database.Begin(_tenant);
             _platform.Get<WorkQueue>().Enqueue(tx, new NewWork("test.record", "effect", new { }) { RunAt = DateTimeOffset.MaxValue });
-            await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+            item.Settle(tx, new WorkOutcome.Done());
             if (item.Attempt == 1)
             {
                 throw new InvalidOperationException("crash before the commit");

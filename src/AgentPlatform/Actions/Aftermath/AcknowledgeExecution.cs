@@ -72,7 +72,7 @@ internal sealed class EndAcknowledgementWait(Database database, EventStore event
             { CreatedBy = "actions" });
         }
 
-        await work.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        work.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

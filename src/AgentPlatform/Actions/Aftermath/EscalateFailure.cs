@@ -70,7 +70,7 @@ internal sealed class EscalateFailure(
         }
 
         var outcome = Outcome(answer, begun.Policy);
-        await work.SettleAsync(tx, outcome, ct);
+        work.Settle(tx, outcome);
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

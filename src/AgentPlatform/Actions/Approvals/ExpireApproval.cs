@@ -14,7 +14,7 @@ internal sealed class ExpireApproval(Database database, DecideApproval approvals
             return new WorkOutcome.Cancel("The approval has been answered.");
         }
 
-        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

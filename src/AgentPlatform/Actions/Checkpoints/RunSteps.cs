@@ -140,7 +140,7 @@ internal sealed class RunSteps(
 
         Write(tx, item, progress, "auto");
         tx.Post(Sql.GiveUpPlace, item.Id);
-        await work.SettleAsync(tx, new WorkOutcome.Snooze(TimeSpan.Zero), ct);
+        work.Settle(tx, new WorkOutcome.Snooze(TimeSpan.Zero));
         await tx.CommitAsync(ct);
         return true;
     }

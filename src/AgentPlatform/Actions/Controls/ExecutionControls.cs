@@ -51,7 +51,7 @@ internal sealed class ExecutionControls(ExecutionLog executions, AbandonedEffect
 
     private static async Task<WorkOutcome> StopAsync(Transaction tx, WorkItem work, WorkOutcome outcome, CancellationToken ct)
     {
-        await work.SettleAsync(tx, outcome, ct);
+        work.Settle(tx, outcome);
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

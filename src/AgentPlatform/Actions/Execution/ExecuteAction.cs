@@ -135,7 +135,7 @@ internal sealed class ExecuteAction(
     private async Task<WorkOutcome> PostponeAsync(Transaction tx, WorkItem work, QueuedAction item, string service, TimeSpan wait, CancellationToken ct)
     {
         events.Append(tx, ActionEvents.Of("action.postponed", item, new { reason = ErrorKind.CircuitOpen, service, until = clock.GetUtcNow() + wait }) with { EventId = item.Id });
-        await work.SettleAsync(tx, new WorkOutcome.Snooze(wait), ct);
+        work.Settle(tx, new WorkOutcome.Snooze(wait));
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }
@@ -144,7 +144,7 @@ internal sealed class ExecuteAction(
     {
         executions.CloseInterrupted(tx, item.QueueId);
         await settle.FailAsync(tx, item, action, failure, ct);
-        await work.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        work.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

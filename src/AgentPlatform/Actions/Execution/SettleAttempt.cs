@@ -74,7 +74,7 @@ internal sealed class SettleAttempt(
             }
         }
 
-        await work.SettleAsync(tx, outcome, ct);
+        work.Settle(tx, outcome);
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

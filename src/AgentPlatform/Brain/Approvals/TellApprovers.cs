@@ -32,7 +32,7 @@ internal sealed class TellApprovers(
             }
         }
 
-        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
     }

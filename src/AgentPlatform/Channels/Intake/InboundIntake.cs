@@ -53,7 +53,7 @@ public sealed class InboundIntake(
 
         return !admission.Admitted
             ? await OverLimitAsync(channel, ct)
-            : await StoreAsync(channel, read.Value, call, admission.ParentId, ct);
+            : await StoreAsync(channel, read.Value, call, admission, ct);
     }
 
     // Counting is a transaction of its own that does not wait for the disk: were it part of the next one, every message of a
@@ -66,7 +66,8 @@ public sealed class InboundIntake(
         tx.Enter(Actor.System(channel.TenantId));
         tx.Post(Sql.DoNotWaitForDisk);
         tx.Gather();
-        var admission = tx.SingleAsync<Admission>(
+        var sender = contacts.FindByAddressAsync(tx, Address(channel, message), ct);
+        var counted = tx.SingleAsync<Counted>(
             Sql.Admit,
             [
                 channel.TenantId, channel.Id, message.ExternalId, message.InReplyTo.ToArray(), minute, hour,
@@ -74,8 +75,11 @@ public sealed class InboundIntake(
             ],
             ct);
         await tx.CommitAsync(ct);
-        return await admission;
+        var (duplicateOf, parentId, admitted) = await counted;
+        return new(duplicateOf, parentId, admitted, await sender);
     }
+
+    private static ChannelAddress Address(InboundChannel channel, InboundEnvelope message) => new(ChannelTypes.Identity(channel.Row.ChannelType), message.Sender);
 
     private async Task<Problem> OverLimitAsync(InboundChannel channel, CancellationToken ct)
     {
@@ -90,14 +94,14 @@ public sealed class InboundIntake(
         return Problem.TooManyRequests(waits.Max());
     }
 
-    private async Task<Result<Guid>> StoreAsync(InboundChannel channel, InboundEnvelope message, WebhookCall call, Guid? parentId, CancellationToken ct)
+    private async Task<Result<Guid>> StoreAsync(InboundChannel channel, InboundEnvelope message, WebhookCall call, Admission admission, CancellationToken ct)
     {
         var id = clock.NewId();
         await using var tx = database.Begin(Actor.System(channel.TenantId));
-        var address = new ChannelAddress(ChannelTypes.Identity(channel.Row.ChannelType), message.Sender);
-        var contact = await contacts.GetOrCreateAsync(tx, address, message.SenderName, ct);
+        var address = Address(channel, message);
+        var contact = admission.Sender ?? await contacts.CreateAsync(tx, address, message.SenderName, ct);
         var conversation = await conversations.OpenAsync(tx, new OpenConversation(contact.Id, channel.Row.AgentId, address.Channel, address.Address, channel.Id), ct);
-        Post(tx, channel, message, new Placed(id, contact.Id, conversation.Id, clock.NewId(), parentId));
+        Post(tx, channel, message, new Placed(id, contact.Id, conversation.Id, clock.NewId(), admission.ParentId));
         WebhookLog.PostInbound(tx, clock.NewId(), channel.Id, id, adapterEvent: "message.received", call, message.RawPayload);
         try
         {
@@ -166,7 +170,9 @@ public sealed class InboundIntake(
 
     private sealed record Placed(Guid Id, Guid ContactId, Guid ConversationId, Guid MessageId, Guid? ParentId);
 
-    private sealed record Admission(Guid? DuplicateOf, Guid? ParentId, bool Admitted);
+    private sealed record Counted(Guid? DuplicateOf, Guid? ParentId, bool Admitted);
+
+    private sealed record Admission(Guid? DuplicateOf, Guid? ParentId, bool Admitted, Contact? Sender);
 
     private sealed record Rates(DateTimeOffset MinuteStart, int MinuteCount, int MinuteBefore, DateTimeOffset HourStart, int HourCount, int HourBefore);
 

@@ -52,7 +52,7 @@ internal sealed class TrainModel(Database database, ActionRegistry registry, Int
 
         await using var tx = database.Begin(actor);
         models.Add(tx, agentId, model, set, took);
-        await item.SettleAsync(tx, new WorkOutcome.Done(), ct);
+        item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         log.ModelTrained(agentId, set.Examples.Count, (long)took.TotalMilliseconds);
         return WorkOutcome.Settled;
