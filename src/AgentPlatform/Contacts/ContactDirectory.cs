@@ -107,7 +107,7 @@ public sealed class ContactDirectory
 
     private static string? Shorten(string? name) => string.IsNullOrWhiteSpace(name) ? null : name.Trim() is { Length: > 255 } big ? big[..255] : name.Trim();
 
-    internal static class Sql
+    private static class Sql
     {
         internal const string Find =
             """
@@ -152,6 +152,7 @@ public sealed class ContactDirectory
             ), identity AS (
                 INSERT INTO contacts.channel_identities (tenant_id, id, profile_id, channel, channel_user_id)
                 SELECT tenant_id, $4::uuid, id, $1, $2 FROM made
+                ON CONFLICT (tenant_id, channel, channel_user_id) DO NOTHING
             )
             SELECT p.id, p.external_id, p.phone_number, p.email, p.display_name, p.first_name, p.last_name, p.company, p.title, p.linkedin_url, p.verified,
                    p.innovator, p.expert_connector, p.expertise, p.poc_agent_id, p.poc_agent_type, p.quiet_hours_start, p.quiet_hours_end, p.timezone,

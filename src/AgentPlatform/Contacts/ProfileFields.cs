@@ -186,7 +186,7 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
         if (write is { FieldName: "phone_number" or "email", FieldValue: { } address } && (write.Verified || write.Source == FieldWrite.SystemSource))
         {
             var channel = write.FieldName == "email" ? ChannelAddress.Email : ChannelAddress.Sms;
-            tx.Post(ContactDirectory.Sql.AddIdentity, clock.NewId(), contactId, channel, address);
+            tx.Post(Sql.AddIdentity, clock.NewId(), contactId, channel, address);
         }
 
         Announce(tx, "contact.field_set", contactId, write.ConversationId, new
@@ -251,6 +251,12 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
                 timezone = CASE $2 WHEN 'timezone' THEN $3 ELSE timezone END,
                 changed_at = clock_timestamp()
             WHERE id = $1
+            """;
+
+        internal const string AddIdentity =
+            """
+            INSERT INTO contacts.channel_identities (tenant_id, id, profile_id, channel, channel_user_id) VALUES (kernel.current_tenant_id(), $1, $2, $3, $4)
+            ON CONFLICT (tenant_id, channel, channel_user_id) DO NOTHING
             """;
 
         internal const string MarkVerified =
