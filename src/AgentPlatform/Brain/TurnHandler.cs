@@ -87,6 +87,7 @@ internal sealed class TurnHandler(
         var began = clock.GetUtcNow();
         tx.Gather();
         var (unread, thread) = (conversations.UnreadAsync(tx, work.ConversationId, work.MessageId, ct), conversations.FindAsync(tx, work.ConversationId, ct));
+        var running = sessions.RunningAsync(tx, work.ConversationId, ct);
         var asking = KnownAsync(tx, work.ContactId, work.AgentId, ct);
         await tx.AskAsync(ct);
         var messages = await unread;
@@ -102,12 +103,9 @@ internal sealed class TurnHandler(
         }
 
         var contact = known.Contact ?? throw new InvalidOperationException($"Conversation {conversation.Id} has lost its contact.");
-        tx.Gather();
-        var optedOut = contacts.IsOptedOutAsync(tx, contact.Id, conversation.Channel, ct);
-        var running = sessions.LoadOrStartAsync(tx, conversation.Id, known.Agent!.Id, contact.Id, new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier), ct);
-        await tx.AskAsync(ct);
-        var session = await running;
-        return new(conversation, session, Input(known, contact, conversation, session, messages) with { OptedOut = await optedOut }, messages, began);
+        var address = new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier);
+        var session = await running ?? await sessions.StartAsync(tx, conversation.Id, known.Agent!.Id, contact.Id, address, ct);
+        return new(conversation, session, Input(known, contact, conversation, session, messages), messages, began);
     }
 
     private TurnInput Input(Known known, Contact contact, Conversation conversation, ConversationSession session, IReadOnlyList<Message> messages) => new()
@@ -123,6 +121,7 @@ internal sealed class TurnHandler(
         Actions = known.Actions,
         Model = known.Model,
         Priorities = contact.Verified ? known.Priorities : [],
+        OptedOut = known.OptedOutOf.Contains(conversation.Channel),
         RequireConfirmation = conversation.RequireConfirmation,
         MakesTasks = known.Agent!.AutoCreateTasks && conversation.AutoCreateTasks,
         InboundMessageId = messages[^1].InboundMessageId,
@@ -135,7 +134,8 @@ internal sealed class TurnHandler(
         var (contact, agent) = (contactId ?? Guid.Empty, agentId ?? Guid.Empty);
         var (person, own) = (contacts.FindAsync(tx, contact, ct), agents.FindAsync(tx, agent, ct));
         var (actions, model, priorities) = (registry.ActiveAsync(tx, agent, ct), models.CurrentAsync(tx, agent, ct), contacts.TopPrioritiesAsync(tx, contact, ct));
-        return new(await person, await own, await actions, await model, await priorities);
+        var optedOutOf = contacts.OptedOutOfAsync(tx, contact, ct);
+        return new(await person, await own, await actions, await model, await priorities, await optedOutOf);
     }
 
     private async Task<Known> KnownAgainAsync(Transaction tx, Conversation conversation, CancellationToken ct)
@@ -150,7 +150,8 @@ internal sealed class TurnHandler(
         return await asking;
     }
 
-    private sealed record Known(Contact? Contact, Agent? Agent, IReadOnlyList<ActionDefinition> Actions, AgentModel? Model, IReadOnlyList<ContactPriority> Priorities);
+    private sealed record Known(
+        Contact? Contact, Agent? Agent, IReadOnlyList<ActionDefinition> Actions, AgentModel? Model, IReadOnlyList<ContactPriority> Priorities, IReadOnlyList<string> OptedOutOf);
 
     private DateOnly Today(Contact contact)
     {

@@ -21,6 +21,9 @@ internal sealed class Consents(EventStore events)
     internal Task<bool> IsOptedOutAsync(Transaction tx, Guid contactId, string channel, CancellationToken ct) =>
         tx.SingleAsync<bool>(Sql.IsOptedOut, [contactId, channel], ct);
 
+    internal Task<IReadOnlyList<string>> OptedOutOfAsync(Transaction tx, Guid contactId, CancellationToken ct) =>
+        tx.QueryAsync<string>(Sql.OptedOutOf, [contactId], ct);
+
     internal Task<IReadOnlyList<ConsentChange>> HistoryAsync(Transaction tx, Guid contactId, CancellationToken ct) =>
         tx.QueryAsync<ConsentChange>(Sql.History, [contactId], ct);
 
@@ -37,6 +40,13 @@ internal sealed class Consents(EventStore events)
         internal const string IsOptedOut =
             """
             SELECT coalesce((SELECT opted_out FROM contacts.channel_consents WHERE profile_id = $1 AND channel = $2 ORDER BY id DESC LIMIT 1), false)
+            """;
+
+        internal const string OptedOutOf =
+            """
+            SELECT channel FROM (
+                SELECT DISTINCT ON (channel) channel, opted_out FROM contacts.channel_consents WHERE profile_id = $1 ORDER BY channel, id DESC) AS latest
+            WHERE opted_out
             """;
 
         internal const string History =

@@ -68,6 +68,9 @@ public sealed class ContactDirectory
     public Task<bool> IsOptedOutAsync(Transaction tx, Guid contactId, string channel, CancellationToken ct) =>
         _consents.IsOptedOutAsync(tx, contactId, channel, ct);
 
+    /// <summary>The channels on which the contact asked not to be written to.</summary>
+    public Task<IReadOnlyList<string>> OptedOutOfAsync(Transaction tx, Guid contactId, CancellationToken ct) => _consents.OptedOutOfAsync(tx, contactId, ct);
+
     /// <summary>The best active priorities that were not presented yet, by rank, at most five.</summary>
     public Task<IReadOnlyList<ContactPriority>> TopPrioritiesAsync(Transaction tx, Guid contactId, CancellationToken ct) =>
         _priorities.TopAsync(tx, contactId, ct);

@@ -17,14 +17,21 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
 
     /// <summary>The conversation's session, kept hot and locked until the transaction ends; a new one when it is over or out of date.</summary>
     public async Task<ConversationSession> LoadOrStartAsync(
+        Transaction tx, Guid conversationId, Guid agentId, Guid contactId, ChannelAddress address, CancellationToken ct) =>
+        await RunningAsync(tx, conversationId, ct) ?? await StartAsync(tx, conversationId, agentId, contactId, address, ct);
+
+    /// <summary>The conversation's session, kept hot and locked until the transaction ends; null when a new one is to be started.</summary>
+    public Task<ConversationSession?> RunningAsync(Transaction tx, Guid conversationId, CancellationToken ct)
+    {
+        var now = clock.GetUtcNow();
+        return ReadAsync(tx, Sql.Touch, [conversationId, Hot(now), now], ct);
+    }
+
+    /// <summary>Ends what is out of date, and starts a new one.</summary>
+    public async Task<ConversationSession> StartAsync(
         Transaction tx, Guid conversationId, Guid agentId, Guid contactId, ChannelAddress address, CancellationToken ct)
     {
         var now = clock.GetUtcNow();
-        if (await ReadAsync(tx, Sql.Touch, [conversationId, Hot(now), now], ct) is { } running)
-        {
-            return running;
-        }
-
         var id = clock.NewId();
         tx.Gather();
         var ending = tx.QueryAsync<Guid>(Sql.EndStale, [conversationId, address.Channel, address.Address, agentId, now], ct);

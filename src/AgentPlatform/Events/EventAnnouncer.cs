@@ -73,7 +73,7 @@ internal sealed class EventAnnouncer(Database database, ILogger<EventAnnouncer> 
     private async Task AnnounceAsync(Guid tenantId, Guid[] eventIds)
     {
         await using var tx = database.Begin(Actor.System(tenantId));
-        await tx.ExecuteAsync(Sql.Announce, [tenantId, eventIds], CancellationToken.None);
+        tx.PostCall(Sql.Announce, tenantId, eventIds);
         await tx.CommitAsync(CancellationToken.None);
     }
 

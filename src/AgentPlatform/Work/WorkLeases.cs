@@ -34,26 +34,40 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
     internal bool HasLookedEverywhere => _look.IsRound;
 
     /// <summary>Completes what ended, looks everywhere for what is due, and claims some of it.</summary>
-    internal Task<IReadOnlyList<WorkItem>> CompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, CancellationToken ct) =>
-        CompleteAndClaimAsync(ended, capacity, Look.Everywhere, ct);
+    internal async Task<IReadOnlyList<WorkItem>> CompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, CancellationToken ct)
+    {
+        var reclaimed = await CompleteAndClaimAsync(ended, capacity, Look.Everywhere, [], ct);
+        return [.. reclaimed, .. await CompleteAndClaimAsync([], capacity - reclaimed.Count, Look.Nowhere, ct)];
+    }
 
-    /// <summary>Completes what ended and claims what is due in the known lanes and where <paramref name="look"/> finds more, in one transaction.</summary>
+    /// <summary>
+    /// Completes what ended, claims what is due in the known lanes, and looks for what else is due, in one round trip: what is found is
+    /// claimed by the next.
+    /// </summary>
     internal async Task<IReadOnlyList<WorkItem>> CompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, Look look, CancellationToken ct)
     {
         while (true)
         {
+            var turns = Lanes.Take(capacity);
             try
             {
-                return await TryCompleteAndClaimAsync(ended, capacity, look, ct);
+                return await CompleteAndClaimAsync(ended, capacity, look, turns, ct);
             }
             catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.DeadlockDetected || e.ConstraintName == "items_serial_runs_alone")
             {
                 // Another claim took a later item of a serial key, before the earlier one was to be seen. It is over now: look again.
+                Lanes.Failed(turns);
+            }
+            catch
+            {
+                Lanes.Failed(turns);
+                throw;
             }
         }
     }
 
-    private async Task<IReadOnlyList<WorkItem>> TryCompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, Look look, CancellationToken ct)
+    private async Task<IReadOnlyList<WorkItem>> CompleteAndClaimAsync(
+        IReadOnlyCollection<Settlement> ended, int capacity, Look look, IReadOnlyList<LaneTurn> turns, CancellationToken ct)
     {
         await using var tx = database.BeginWorker();
         tx.Gather();
@@ -63,41 +77,18 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             tx.Post(Settlement.Sql.Settle, Settlement.Args(ended));
         }
 
-        if (capacity <= 0)
-        {
-            await tx.CommitAsync(ct);
-            return [];
-        }
+        var claiming = ClaimAsync(tx, turns, ct);
+        var reclaiming = look.Around ? tx.QueryAsync<Claimed>(Sql.Reclaim, [_owner, Lease, kinds.Names, capacity], ct) : Task.FromResult<IReadOnlyList<Claimed>>([]);
+        var looking = _look.AskAsync(tx, look, ct);
+        await tx.CommitAsync(ct);
 
-        var reclaiming = look.Around ? tx.QueryAsync<Claimed>(Sql.Reclaim, [_owner, Lease, kinds.Names, capacity], ct) : null;
-        if (look.Any)
-        {
-            var looking = _look.AskAsync(tx, look, ct);
-            await tx.AskAsync(ct);
-            Lanes.Found(await looking, look.Again || look.At.Count > 0);
-            tx.Gather();
-        }
-
-        var reclaimed = reclaiming is null ? [] : await reclaiming;
-        var turns = Lanes.Take(capacity - reclaimed.Count);
-        IReadOnlyList<Claimed> claimed;
-        try
-        {
-            var claiming = ClaimAsync(tx, turns, ct);
-            await tx.CommitAsync(ct);
-            claimed = await claiming;
-        }
-        catch
-        {
-            Lanes.Failed(turns);
-            throw;
-        }
-
+        var claimed = await claiming;
         Lanes.Answered(
             turns,
             [.. claimed.Select(c => (new Lane(c.TenantId, c.Kind, c.Priority), new Place(c.RunAt, c.Id)))],
             claimed.Where(c => c.Cut).Select(c => c.TenantId).ToHashSet());
-        return [.. reclaimed.Concat(claimed).Select(Count)];
+        Lanes.Found(await looking, look.Again || look.At.Count > 0);
+        return [.. (await reclaiming).Concat(claimed).Select(Count)];
     }
 
     private async Task<IReadOnlyList<Claimed>> ClaimAsync(Transaction tx, IReadOnlyList<LaneTurn> turns, CancellationToken ct)
