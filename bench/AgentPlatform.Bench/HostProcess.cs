@@ -26,6 +26,16 @@ internal sealed class HostProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>What the process has computed so far.</summary>
+    internal TimeSpan Cpu
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.TotalProcessorTime;
+        }
+    }
+
     internal static async Task<HostProcess> StartAsync(string connectionString, string twilio, int port, TimeProvider clock)
     {
         var start = new ProcessStartInfo("dotnet", [BenchOptions.HostAssembly, "--port", port.ToString(CultureInfo.InvariantCulture)])

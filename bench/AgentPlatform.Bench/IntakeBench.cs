@@ -12,6 +12,9 @@ internal static class IntakeBench
     /// <summary>Messages a second of the latency phase.</summary>
     private const int PacedRate = 20;
 
+    /// <summary>Messages of the phase that finds what one costs, each from a sender of its own.</summary>
+    private const int Through = 1000;
+
     /// <summary>Senders of the throughput phase, so that no conversation becomes the bottleneck.</summary>
     private const int Senders = 1000;
 
@@ -60,7 +63,10 @@ internal static class IntakeBench
             throw new InvalidOperationException($"{sent} webhooks were answered with 200, but {stored} messages are stored.");
         }
 
-        return Report.Write("intake", Figures(sent / seconds, limit, answers, paced, (idle, host.ResidentMegabytes)), options.JsonFile);
+        var memory = (idle, host.ResidentMegabytes);
+        Say($"{Through} messages, each answered");
+        var through = await ThroughAsync(client, twilio, host, options, clock);
+        return Report.Write("intake", [.. Figures(sent / seconds, limit, answers, paced, memory), .. through], options.JsonFile);
     }
 
     private static List<Figure> Figures(double rate, double limit, IReadOnlyCollection<double> answers, IReadOnlyCollection<double> paced, (double Idle, double AfterLoad) memory) =>
@@ -75,6 +81,49 @@ internal static class IntakeBench
         new("idle host memory", memory.Idle, "MB", Goal: 150),
         new("host memory after the load", memory.AfterLoad, "MB"),
     ];
+
+    /// <summary>What one message costs when the machine is full: the constants of <c>AgentPlatform.Cli capacity</c>.</summary>
+    private static async Task<IReadOnlyList<Figure>> ThroughAsync(WebhookClient client, FakeTwilio twilio, HostProcess host, BenchOptions options, TimeProvider clock)
+    {
+        await IdleAsync(clock);
+        using var self = Process.GetCurrentProcess();
+        var (hostCpu, ownCpu, busy, bytes, start) = (host.Cpu, self.TotalProcessorTime, Machine.Busy, await SizeAsync(), Stopwatch.GetTimestamp());
+        var next = -1;
+        async Task ClientAsync()
+        {
+            for (var i = Interlocked.Increment(ref next); i < Through; i = Interlocked.Increment(ref next))
+            {
+                await client.SendAsync(WebhookClient.Number(204, i), "hello");
+            }
+        }
+
+        await Task.WhenAll(Enumerable.Range(0, options.Clients).Select(_ => Task.Run(ClientAsync)));
+        await IdleAsync(clock);
+        var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        self.Refresh();
+        var (ours, own) = (host.Cpu - hostCpu, self.TotalProcessorTime - ownCpu);
+        var answered = Enumerable.Range(0, Through).Count(i => twilio.Calls.ContainsKey(WebhookClient.Number(204, i)));
+        return answered != Through
+            ? throw new InvalidOperationException($"{answered} of {Through} messages were answered.")
+            :
+            [
+                new("taken in and answered", Through / seconds, "msg/s"),
+                new("host CPU per message", ours.TotalMilliseconds / Through, "ms"),
+                new("database CPU per message", (Machine.Busy - busy - ours - own).TotalMilliseconds / Through, "ms"),
+                new("stored per message", (await SizeAsync() - bytes) / 1024.0 / Through, "kB"),
+            ];
+    }
+
+    /// <summary>Until nothing is due any more.</summary>
+    private static async Task IdleAsync(TimeProvider clock)
+    {
+        while ((long)(await AdminAsync("SELECT count(*) FROM work.items WHERE state = 'running' OR state = 'ready' AND run_at <= now()"))! > 0)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(100), clock);
+        }
+    }
+
+    private static async Task<long> SizeAsync() => (long)(await AdminAsync("SELECT pg_database_size(current_database())"))!;
 
     /// <summary>Sends at a steady rate whatever the answers do, and returns the milliseconds from each webhook to its reply's provider call.</summary>
     private static async Task<IReadOnlyCollection<double>> PacedAsync(WebhookClient client, FakeTwilio twilio, int series, int count, TimeProvider clock)

@@ -14,5 +14,6 @@ var root = new RootCommand("AgentPlatform from the command line")
     TextCommand.Create(),
     HostCommand.Create(),
     NluCommand.Create(),
+    CapacityCommand.Create(),
 };
 return await root.Parse(args).InvokeAsync();
