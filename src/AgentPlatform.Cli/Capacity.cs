@@ -19,8 +19,8 @@ internal sealed record Assumptions
     /// <summary>Processors of the largest database one would want to fail over.</summary>
     internal int CoresPerDatabase { get; init; } = 64;
 
-    /// <summary>Connections a host's pool may open (<c>Postgres__MaxPoolSize</c>).</summary>
-    internal int PoolSize { get; init; } = 100;
+    /// <summary>Connections a host's pool may open (<c>Maximum Pool Size</c> of its connection string).</summary>
+    internal int PoolSize { get; init; } = 32;
 
     /// <summary>Server connections that a pooler shares out for each processor of the database.</summary>
     internal int ConnectionsPerCore { get; init; } = 4;

@@ -44,7 +44,7 @@ internal sealed class LocalApplication(WebApplication app, HostJson host, Termin
 
     private static string? Explain(Exception e) => e switch
     {
-        SettingException or MigrationException => e.Message,
+        SettingException or MigrationException or DatabaseCheckException => e.Message,
         OptionsValidationException options => string.Join(' ', options.Failures),
         PostgresException postgres => $"The database of ConnectionStrings__AgentPlatform refuses: {postgres.MessageText} ({postgres.SqlState}).",
         NpgsqlException { InnerException: SocketException or TimeoutException or null } npgsql =>

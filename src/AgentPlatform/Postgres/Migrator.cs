@@ -44,16 +44,15 @@ public sealed class Migrator(NpgsqlDataSource source, MigrationSet migrations)
             return migrations.All;
         }
 
-        var pending = new List<Migration>();
-        foreach (var migration in migrations.All)
+        var applied = new Dictionary<(string Module, int Version), string>();
+        await using var find = new NpgsqlCommand(Sql.FindAll, connection);
+        await using var reader = await find.ExecuteReaderAsync(ct);
+        while (await reader.ReadAsync(ct))
         {
-            if (!await IsAppliedAsync(connection, migration, ct))
-            {
-                pending.Add(migration);
-            }
+            applied[(reader.GetString(0), reader.GetInt32(1))] = reader.GetString(2);
         }
 
-        return pending;
+        return [.. migrations.All.Where(m => !IsApplied(m, applied.GetValueOrDefault((m.Module, m.Version))))];
     }
 
     private static async Task<bool> ApplyAsync(NpgsqlConnection connection, Migration migration, CancellationToken ct)
@@ -92,11 +91,12 @@ public sealed class Migrator(NpgsqlDataSource source, MigrationSet migrations)
         {
             Parameters = { new() { Value = migration.Module }, new() { Value = migration.Version } },
         };
-        var checksum = await find.ExecuteScalarAsync(ct) as string;
-        return checksum is not null && checksum != migration.Checksum
-            ? throw new MigrationException($"Migration {migration.Name} was changed after it had been applied; add a new one instead.")
-            : checksum is not null;
+        return IsApplied(migration, await find.ExecuteScalarAsync(ct) as string);
     }
+
+    private static bool IsApplied(Migration migration, string? checksum) => checksum is null || checksum == migration.Checksum
+        ? checksum is not null
+        : throw new MigrationException($"Migration {migration.Name} was changed after it had been applied; add a new one instead.");
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken ct)
     {
@@ -127,6 +127,8 @@ public sealed class Migrator(NpgsqlDataSource source, MigrationSet migrations)
         internal const string Lock = "SELECT id FROM kernel.migration_lock FOR UPDATE";
 
         internal const string Find = "SELECT checksum FROM kernel.migrations WHERE module = $1 AND version = $2";
+
+        internal const string FindAll = "SELECT module, version, checksum FROM kernel.migrations";
 
         internal const string CreateSchema = "SELECT format('CREATE SCHEMA IF NOT EXISTS %I', $1::text)";
 

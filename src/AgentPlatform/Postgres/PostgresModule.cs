@@ -26,6 +26,7 @@ public static class PostgresModule
         services.AddSingleton<Database>();
         services.AddSingleton<Migrator>();
         services.AddSingleton<SchemaInventory>();
+        services.AddHostedService<DatabaseCheck>();
         services.AddSingleton(provider => new AppLogin(provider.GetRequiredService<NpgsqlDataSource>(), () => Connect(provider, "postgres")));
         return services;
     }

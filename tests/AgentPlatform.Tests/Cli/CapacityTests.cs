@@ -28,18 +28,18 @@ public sealed class CapacityTests
     public void Pools_count_per_host_and_server_connections_per_processor_of_the_database()
     {
         var plan = CapacityPlan.For(1_000, Cost, new Assumptions());
-        Assert.Equal((10, 1_000, 80), (plan.Hosts, plan.ClientConnections, plan.ServerConnections));
+        Assert.Equal((10, 320, 80), (plan.Hosts, plan.ClientConnections, plan.ServerConnections));
         Assert.Equal(6_000, plan.CommitsPerSecond);
     }
 
     [Theory]
     [InlineData(1, "nothing")]
     [InlineData(150, "the database's processors")]
-    [InlineData(250, "connections")]
+    [InlineData(800, "connections")]
     [InlineData(900, "commits")]
     [InlineData(10_000, "one database")]
     public void Each_order_of_magnitude_meets_its_own_limit(double rate, string first) =>
-        Assert.StartsWith(first, CapacityPlan.For(rate, Cost, new Assumptions { RetentionDays = 30 }).First, StringComparison.Ordinal);
+        Assert.StartsWith(first, CapacityPlan.For(rate, Cost, new Assumptions { RetentionDays = 1 }).First, StringComparison.Ordinal);
 
     [Fact]
     public void Storage_is_met_first_when_everything_is_kept() =>

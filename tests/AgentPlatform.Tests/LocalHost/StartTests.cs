@@ -138,6 +138,19 @@ public sealed class StartTests
         Assert.Equal("Channels__EncryptionKeys__0 is missing: 32 bytes in base64 that seal the secrets of channels.", errors);
     }
 
+    [Fact]
+    public async Task A_process_over_a_database_whose_migrations_were_changed_says_one_line_and_exits_with_1()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await database.ScalarAsync<long>("WITH u AS (UPDATE kernel.migrations SET checksum = 'other' WHERE module = 'Work' AND version = 1 RETURNING 1) SELECT count(*) FROM u");
+
+        var (code, _, errors) = await RunAsync(("ConnectionStrings__AgentPlatform", database.ConnectionString));
+
+        Assert.Equal(1, code);
+        Assert.Single(errors.Split('\n'));
+        Assert.Contains("was changed", errors);
+    }
+
     private static async Task<(int Code, string Output, string Errors)> RunAsync(params (string Key, string Value)[] settings)
     {
         var start = new ProcessStartInfo("dotnet")
