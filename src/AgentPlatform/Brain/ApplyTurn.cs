@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
@@ -156,7 +157,7 @@ internal sealed class ApplyTurn(
             Params = step.Params,
             IntentId = intentId,
             TurnNumber = scene.Input.Turn,
-            TraceId = scene.Messages[0].Id.ToString("n"),
+            TraceId = Activity.Current?.TraceId.ToHexString() ?? scene.Messages[0].Id.ToString("n"),
             RequestId = intentId,
         };
         var item = await queue.EnqueueAsync(tx, request, ct);

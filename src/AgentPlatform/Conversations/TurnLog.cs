@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -24,10 +25,10 @@ public sealed record TurnRecord(Guid Id, Guid SessionId, Guid ConversationId, in
     public int? LatencyMs { get; init; }
 }
 
-/// <summary>A stored turn record.</summary>
+/// <summary>A stored turn record. TraceId: of the W3C trace from the webhook to the provider.</summary>
 public sealed record StoredTurn(
     Guid Id, Guid SessionId, Guid ConversationId, int TurnNumber, string UserMessage, string? AssistantResponse, JsonElement? ContextExtracted,
-    JsonElement RulesMatched, JsonElement? ScenarioState, JsonElement ToolsExecuted, JsonElement? TokenUsage, int? LatencyMs, DateTimeOffset CreatedAt);
+    JsonElement RulesMatched, JsonElement? ScenarioState, JsonElement ToolsExecuted, JsonElement? TokenUsage, int? LatencyMs, string? TraceId, DateTimeOffset CreatedAt);
 
 /// <summary>The record of turns, append-only.</summary>
 public sealed class TurnLog(TimeProvider clock)
@@ -39,7 +40,7 @@ public sealed class TurnLog(TimeProvider clock)
     public void Append(Transaction tx, TurnRecord record) => tx.Post(
         Sql.Append, record.Id, record.SessionId, record.ConversationId, record.TurnNumber, record.UserMessage, record.AssistantResponse,
         Json.Param(record.ContextExtracted), Json.Param(record.RulesMatched ?? Json.Of(Array.Empty<object>())), Json.Param(record.ScenarioState),
-        Json.Param(record.ToolsExecuted ?? Json.Of(Array.Empty<object>())), Json.Param(record.TokenUsage), record.LatencyMs, clock.GetUtcNow());
+        Json.Param(record.ToolsExecuted ?? Json.Of(Array.Empty<object>())), Json.Param(record.TokenUsage), record.LatencyMs, Activity.Current?.TraceId.ToHexString(), clock.GetUtcNow());
 
     /// <summary>The turns of a conversation, newest first.</summary>
     public async Task<Page<StoredTurn>> ListAsync(Transaction tx, Guid conversationId, PageRequest page, CancellationToken ct) =>
@@ -51,15 +52,15 @@ public sealed class TurnLog(TimeProvider clock)
             """
             INSERT INTO conversations.turn_records
                 (tenant_id, id, session_id, conversation_id, turn_number, user_message, assistant_response, context_extracted, rules_matched, scenario_state,
-                 tools_executed, token_usage, latency_ms, created_at)
+                 tools_executed, token_usage, latency_ms, trace_id, created_at)
             VALUES (kernel.current_tenant_id(), $1, $2, $3, conversations.take_turn_number(kernel.current_tenant_id(), $2, $4),
-                    $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                    $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
             """;
 
         internal const string List =
             """
             SELECT id, session_id, conversation_id, turn_number, user_message, assistant_response, context_extracted, rules_matched, scenario_state,
-                   tools_executed, token_usage, latency_ms, created_at
+                   tools_executed, token_usage, latency_ms, trace_id, created_at
             FROM conversations.turn_records WHERE conversation_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
             """;
     }

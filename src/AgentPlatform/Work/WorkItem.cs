@@ -70,6 +70,9 @@ public sealed record WorkItem(
     /// <summary>Others may have to wait for its end: it has a serial key, or it counts in a limit.</summary>
     internal bool HoldsOthers { get; init; }
 
+    /// <summary>The trace it belongs to: that of whoever enqueued it.</summary>
+    internal string? TraceParent { get; init; }
+
     /// <summary>What the handler wrote itself.</summary>
     internal Settlement? Settled { get; private set; }
 

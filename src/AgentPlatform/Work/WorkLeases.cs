@@ -137,6 +137,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
         {
             Priority = c.Priority,
             HoldsOthers = c.HoldsOthers,
+            TraceParent = c.TraceParent,
         };
     }
 
@@ -146,7 +147,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
     /// </summary>
     private sealed record Claimed(
         long Id, Guid TenantId, string Kind, string Key, string RawPayload, int Attempt, int MaxAttempts, int Interruptions, long Fence,
-        DateTimeOffset EnqueuedAt, short Priority, DateTimeOffset RunAt, bool HoldsOthers, bool Cut, bool TakenOver);
+        DateTimeOffset EnqueuedAt, short Priority, DateTimeOffset RunAt, string? TraceParent, bool HoldsOthers, bool Cut, bool TakenOver);
 
     private sealed record TokenWait(Guid TenantId, double Seconds);
 
@@ -231,7 +232,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             FROM due AS d
             WHERE i.tenant_id = d.tenant_id AND i.id = d.id AND d.id NOT IN (SELECT id FROM limited WHERE beyond)
             RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
-                      i.priority, i.run_at, i.serial_key IS NOT NULL OR i.id IN (SELECT id FROM limited) AS holds_others,
+                      i.priority, i.run_at, i.trace_parent, i.serial_key IS NOT NULL OR i.id IN (SELECT id FROM limited) AS holds_others,
                       i.tenant_id IN (SELECT tenant_id FROM limited WHERE beyond) AS cut, false AS taken_over
             """;
 
@@ -266,7 +267,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             FROM expired AS e
             WHERE i.tenant_id = e.tenant_id AND i.id = e.id
             RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
-                      i.priority, i.run_at, true AS holds_others, false AS cut, true AS taken_over
+                      i.priority, i.run_at, i.trace_parent, true AS holds_others, false AS cut, true AS taken_over
             """;
 
         internal const string Renew =

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
@@ -13,7 +14,7 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
         object?[] args =
         [
             tx.TenantId, work.Kind, work.Key, work.SerialKey, work.Priority, work.RunAt?.ToUniversalTime(), maxAttempts, Json.Param(work.Payload),
-            work.StartBy?.ToUniversalTime(), work.ConcurrencyKey,
+            work.StartBy?.ToUniversalTime(), work.ConcurrencyKey, Activity.Current?.Id,
         ];
         if (work.MergeKey is null)
         {
@@ -53,7 +54,8 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
             works.Select(w => w.MaxAttempts ?? kinds.Find(w.Kind).MaxAttempts).ToArray(),
             works.Select(w => Json.Param(w.Payload).Value as string).ToArray(),
             works.Select(w => w.StartBy?.ToUniversalTime()).ToArray(),
-            works.Select(w => w.ConcurrencyKey).ToArray());
+            works.Select(w => w.ConcurrencyKey).ToArray(),
+            Activity.Current?.Id);
         foreach (var (kind, priority) in works.Select(w => (w.Kind, w.Priority)).Distinct())
         {
             Announce(tx, kind, priority);
@@ -108,8 +110,8 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
     {
         internal const string EnqueueMany =
             """
-            INSERT INTO work.items (tenant_id, kind, key, serial_key, priority, run_at, max_attempts, payload, start_by, concurrency_key)
-            SELECT $1, n.kind, n.key, n.serial_key, n.priority, coalesce(n.run_at, now()), n.max_attempts, n.payload::jsonb, n.start_by, n.concurrency_key
+            INSERT INTO work.items (tenant_id, kind, key, serial_key, priority, run_at, max_attempts, payload, start_by, concurrency_key, trace_parent)
+            SELECT $1, n.kind, n.key, n.serial_key, n.priority, coalesce(n.run_at, now()), n.max_attempts, n.payload::jsonb, n.start_by, n.concurrency_key, $11
             FROM unnest($2::text[], $3::text[], $4::text[], $5::smallint[], $6::timestamptz[], $7::integer[], $8::text[], $9::timestamptz[], $10::text[])
                  WITH ORDINALITY AS n (kind, key, serial_key, priority, run_at, max_attempts, payload, start_by, concurrency_key, place)
             ORDER BY n.place
@@ -118,21 +120,21 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
 
         internal const string Enqueue =
             """
-            INSERT INTO work.items (tenant_id, kind, key, serial_key, priority, run_at, max_attempts, payload, start_by, concurrency_key)
-            VALUES ($1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, $9, $10)
+            INSERT INTO work.items (tenant_id, kind, key, serial_key, priority, run_at, max_attempts, payload, start_by, concurrency_key, trace_parent)
+            VALUES ($1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, $9, $10, $11)
             ON CONFLICT ON CONSTRAINT items_key DO NOTHING
             """;
 
         // The row that waits is locked by the conflict: it cannot start between the look and the change. A key that was said before is old news.
         internal const string Merge =
             """
-            INSERT INTO work.items AS i (tenant_id, kind, key, serial_key, priority, run_at, max_attempts, payload, start_by, concurrency_key, merge_key)
-            SELECT $1::uuid, $2, $3, $4, $5::smallint, coalesce($6::timestamptz, now()), $7::integer, $8::jsonb, $9::timestamptz, $10, $11
+            INSERT INTO work.items AS i (tenant_id, kind, key, serial_key, priority, run_at, max_attempts, payload, start_by, concurrency_key, trace_parent, merge_key)
+            SELECT $1::uuid, $2, $3, $4, $5::smallint, coalesce($6::timestamptz, now()), $7::integer, $8::jsonb, $9::timestamptz, $10, $11, $12
             WHERE NOT EXISTS (SELECT FROM work.items WHERE tenant_id = $1 AND kind = $2 AND key = $3)
             ON CONFLICT (tenant_id, kind, merge_key) WHERE merge_key IS NOT NULL AND state = 'ready' AND fence = 0
-            DO UPDATE SET payload = excluded.payload, start_by = excluded.start_by,
-                          run_at = CASE WHEN $12 = 'Debounce' THEN excluded.run_at ELSE i.run_at END
-            WHERE $12 <> 'Keep'
+            DO UPDATE SET payload = excluded.payload, start_by = excluded.start_by, trace_parent = excluded.trace_parent,
+                          run_at = CASE WHEN $13 = 'Debounce' THEN excluded.run_at ELSE i.run_at END
+            WHERE $13 <> 'Keep'
             """;
 
         internal const string Full =

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using AgentPlatform.Tests.Sandbox;
 
 namespace AgentPlatform.Tests.EndToEnd;
@@ -26,6 +27,23 @@ public sealed class TextMessageTests : IAsyncLifetime
         Assert.Equal([Answer], await _stage.RepliesAsync("+14155550100"));
         Assert.Single(_stage.Twilio.Requests);
         Assert.Single(_stage.Endpoint.Requests);
+    }
+
+    [Fact]
+    public async Task A_message_is_one_trace_from_the_webhook_to_the_calls_and_on_the_rows_between()
+    {
+        await using var host = await _stage.HostAsync();
+        using var activity = new Activity("provider").Start();
+        Assert.True(await _stage.TextAsync("+14155550104", Ask, "SM-traced"), host.Output);
+        Assert.Equal([Answer], await _stage.RepliesAsync("+14155550104"));
+
+        var trace = activity.TraceId.ToHexString();
+        Assert.Contains(trace, Assert.Single(_stage.Endpoint.Requests).Headers["traceparent"], StringComparison.Ordinal);
+        Assert.Contains(trace, Assert.Single(_stage.Twilio.TraceParents), StringComparison.Ordinal);
+        Assert.Equal(trace, await _stage.Platform.Postgres.ScalarAsync<string>("SELECT trace_id FROM conversations.turn_records"));
+        Assert.Equal(trace, await _stage.Platform.Postgres.ScalarAsync<string>("SELECT trace_id FROM actions.action_execution_log"));
+        Assert.Equal(3, await _stage.Platform.Postgres.ScalarAsync<long>(
+            "SELECT count(*) FROM work.items WHERE kind IN ('conversation.turn', 'actions.execute', 'messaging.dispatch') AND trace_parent LIKE '00-' || $1 || '-%'", trace));
     }
 
     [Fact]

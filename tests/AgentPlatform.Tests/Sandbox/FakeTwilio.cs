@@ -58,6 +58,9 @@ public sealed class FakeTwilio : IAsyncDisposable
     /// <summary>Every send that was asked of it.</summary>
     public ConcurrentQueue<IReadOnlyDictionary<string, string>> Requests { get; } = new();
 
+    /// <summary>The traces that the sends said they belong to, in the same order.</summary>
+    public ConcurrentQueue<string> TraceParents { get; } = new();
+
     /// <summary>How often it was asked for a list of messages.</summary>
     public int Lists { get; private set; }
 
@@ -122,6 +125,7 @@ public sealed class FakeTwilio : IAsyncDisposable
         }
 
         var form = (await request.ReadFormAsync()).ToDictionary(f => f.Key, f => f.Value.ToString(), StringComparer.Ordinal);
+        TraceParents.Enqueue(request.Headers.TraceParent.ToString());
         Requests.Enqueue(form);
         var answer = _answers.TryDequeue(out var next) ? next : new TwilioAnswer.Accept();
         switch (answer)
