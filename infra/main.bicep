@@ -45,6 +45,10 @@ param instanceMemoryMb int = 2048
 @minValue(2)
 param postgresPoolSize int = 8
 
+@allowed(['None', 'Consumption', 'Dedicated'])
+@description('Where orchestrations are kept: None in the storage account, else in a Durable Task Scheduler of that size. Build the app with DurableTaskScheduler=true then.')
+param durableTaskScheduler string = 'None'
+
 @description('Who is told of alerts; empty: alerts show in the portal only.')
 param alertEmail string = ''
 
@@ -146,6 +150,19 @@ module postgres 'modules/postgres.bicep' = {
   }
 }
 
+module scheduler 'modules/scheduler.bicep' = if (durableTaskScheduler != 'None') {
+  name: 'scheduler'
+  scope: group
+  params: {
+    suffix: suffix
+    location: location
+    tags: tags
+    appPrincipalId: identity.outputs.principalId
+    workspaceId: monitoring.outputs.workspaceId
+    sku: durableTaskScheduler == 'None' ? 'Consumption' : durableTaskScheduler
+  }
+}
+
 module app 'modules/app.bicep' = {
   name: 'app'
   scope: group
@@ -170,6 +187,8 @@ module app 'modules/app.bicep' = {
     appSubnetId: privateNetworking ? network!.outputs.appSubnetId : ''
     publicBaseUrl: publicBaseUrl
     emailSmtp: emailSmtp
+    schedulerEndpoint: durableTaskScheduler == 'None' ? '' : scheduler!.outputs.endpoint
+    schedulerHub: durableTaskScheduler == 'None' ? '' : scheduler!.outputs.hub
     workspaceId: monitoring.outputs.workspaceId
   }
 }

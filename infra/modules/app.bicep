@@ -19,9 +19,19 @@ param instanceMemoryMb int
 param appSubnetId string
 param publicBaseUrl string
 param emailSmtp string
+param schedulerEndpoint string
+param schedulerHub string
 param workspaceId string
 
 var name = 'func-${suffix}'
+
+// What host.json leaves to its default, the storage account, is overridden where there is a scheduler.
+var schedulerSettings = schedulerEndpoint == '' ? {} : {
+  AzureFunctionsJobHost__extensions__durableTask__hubName: schedulerHub
+  AzureFunctionsJobHost__extensions__durableTask__storageProvider__type: 'azureManaged'
+  AzureFunctionsJobHost__extensions__durableTask__storageProvider__connectionStringName: 'DURABLE_TASK_SCHEDULER_CONNECTION_STRING'
+  DURABLE_TASK_SCHEDULER_CONNECTION_STRING: 'Endpoint=${schedulerEndpoint};Authentication=ManagedIdentity;ClientID=${identityClientId};TaskHub=${schedulerHub}'
+}
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   name: 'plan-${suffix}'
@@ -74,7 +84,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
 
   resource settings 'config' = {
     name: 'appsettings'
-    properties: {
+    properties: union({
       AzureWebJobsStorage__accountName: storageAccountName
       AzureWebJobsStorage__credential: 'managedidentity'
       AzureWebJobsStorage__clientId: identityClientId
@@ -87,7 +97,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
       PublicBaseUrl: publicBaseUrl == '' ? 'https://${app.properties.defaultHostName}' : publicBaseUrl
       Channels__EncryptionKeys__0: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/channels-encryption-key)'
       Channels__Email__Smtp: emailSmtp
-    }
+    }, schedulerSettings)
   }
 }
 
