@@ -104,6 +104,9 @@ public sealed record WorkflowStep
     public JsonElement? Result { get; init; }
     public string? Error { get; init; }
     public string? ErrorCode { get; init; }
+
+    /// <summary>It failed, and nothing tells whether its call was carried out.</summary>
+    public bool MayHaveHappened { get; init; }
     public Guid? ActionQueueId { get; init; }
     public Guid? ChildInstance { get; init; }
     public string? ExecutionId { get; init; }

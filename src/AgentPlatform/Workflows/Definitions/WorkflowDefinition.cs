@@ -156,7 +156,7 @@ internal static class DefinitionJson
         }
         catch (JsonException e)
         {
-            return Problem.Invalid(e.Path ?? "$", e.Message.Split(" Path:", 2)[0]);
+            return Problem.Invalid(e.Path ?? "$", e.Message.Contains("could not be mapped", StringComparison.Ordinal) ? "Is no member of a definition." : "Is not what is expected here.");
         }
     }
 

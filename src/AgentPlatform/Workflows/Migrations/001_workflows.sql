@@ -191,6 +191,8 @@ CREATE TABLE workflows.workflow_steps (
     result          jsonb,
     error           text,
     error_code      text,
+    -- It failed, and nothing tells whether its call was carried out.
+    may_have_happened boolean NOT NULL DEFAULT false,
     action_queue_id uuid,
     child_instance  uuid,
     execution_id    text,

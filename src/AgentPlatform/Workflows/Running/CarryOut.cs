@@ -48,7 +48,7 @@ internal sealed class CarryOut(
                 case Order.Undo(var step, var done, var row):
                     var undo = await FindAsync(tx, actions, step.AgentId ?? run.Instance.AgentId, row.ActionId!, ct);
                     var values = row.Input ?? (undo is null ? Parameters.None : Parameters.Merge(undo, done.Input ?? Parameters.None, done.Result is { ValueKind: JsonValueKind.Object } brought ? brought : Parameters.None));
-                    run = Write(tx, run, await RequestAsync(tx, run, undo, row with { Input = values }, $"{Key(done.OriginInstance, done)}:undo", values, step.Undo!.Retry, done.ExecutionId, ct));
+                    run = Write(tx, run, await RequestAsync(tx, run, undo, row with { Input = values }, $"{Key(done.OriginInstance, done)}:undo", values, step.Undo!.Retry, done.Status == "completed" ? done.ExecutionId : null, ct));
                     break;
                 case Order.Stop stop:
                     run = await StopAsync(tx, run, stop, ct);

@@ -48,11 +48,11 @@ internal sealed class InstanceStore(TimeProvider clock)
 
     internal void Insert(Transaction tx, WorkflowStep row) => tx.Post(
         Sql.Insert, tx.TenantId, row.Id, row.InstanceId, row.StepId, row.Iteration, row.Direction, row.OriginInstance, Text(row.Type), row.ActionId, row.Status,
-        Json.Param(row.Input), Json.Param(row.Result), row.Error, row.ErrorCode, row.ActionQueueId, row.ChildInstance, row.ExecutionId, row.EventName,
+        Json.Param(row.Input), Json.Param(row.Result), row.Error, row.ErrorCode, row.MayHaveHappened, row.ActionQueueId, row.ChildInstance, row.ExecutionId, row.EventName,
         row.DueAt?.ToUniversalTime(), row.StartedAt.ToUniversalTime(), row.CompletedAt?.ToUniversalTime());
 
     internal void Update(Transaction tx, WorkflowStep row) => tx.Post(
-        Sql.Update, row.Id, row.Status, Json.Param(row.Result), row.Error, row.ErrorCode, row.ActionQueueId, row.ChildInstance, row.ExecutionId, row.CompletedAt?.ToUniversalTime());
+        Sql.Update, row.Id, row.Status, Json.Param(row.Result), row.Error, row.ErrorCode, row.ActionQueueId, row.ChildInstance, row.ExecutionId, row.CompletedAt?.ToUniversalTime(), row.MayHaveHappened);
 
     internal void Consume(Transaction tx, WorkflowSignal signal, WorkflowStep by) => tx.Post(Sql.Consume, signal.Id, by.Id, clock.GetUtcNow());
 
@@ -146,14 +146,14 @@ internal sealed class InstanceStore(TimeProvider clock)
         internal const string Insert =
             """
             INSERT INTO workflows.workflow_steps (tenant_id, id, instance_id, step_id, iteration, direction, origin_instance, type, action_id, status, input, result,
-                error, error_code, action_queue_id, child_instance, execution_id, event_name, due_at, started_at, completed_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+                error, error_code, may_have_happened, action_queue_id, child_instance, execution_id, event_name, due_at, started_at, completed_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
             """;
 
         internal const string Update =
             """
             UPDATE workflows.workflow_steps
-            SET status = $2, result = $3, error = $4, error_code = $5, action_queue_id = $6, child_instance = $7, execution_id = $8, completed_at = $9
+            SET status = $2, result = $3, error = $4, error_code = $5, action_queue_id = $6, child_instance = $7, execution_id = $8, completed_at = $9, may_have_happened = $10
             WHERE id = $1
             """;
 

@@ -12,7 +12,6 @@ internal sealed class Interpreter
 {
     internal const string Cancelled = "cancelled";
     internal const string TimedOut = "workflow_timeout";
-    internal const string UnknownOutcome = "action_outcome_unknown";
 
     private readonly List<Order> _orders = [];
     private readonly DateTimeOffset _now;
@@ -214,10 +213,13 @@ internal sealed class Interpreter
 
     /// <summary>A final step has succeeded, or may have: what led to it must stand.</summary>
     private bool MustStand() =>
-        _run.Doings.Any(row => _run.Definition.Step(row.StepId).IsFinal && (row is { Status: "completed" } or { Status: "failed", ErrorCode: UnknownOutcome }));
+        _run.Doings.Any(row => _run.Definition.Step(row.StepId).IsFinal && HasEffect(row));
+
+    /// <summary>What may have happened counts as if it had.</summary>
+    private static bool HasEffect(WorkflowStep row) => row.Status == "completed" || row.MayHaveHappened;
 
     private List<WorkflowStep> Undoable() =>
-        [.. _run.Doings.Where(row => row.Status == "completed" && _run.Definition.Step(row.StepId).Undo is not null)
+        [.. _run.Doings.Where(row => HasEffect(row) && _run.Definition.Step(row.StepId).Undo is not null)
             .OrderByDescending(row => row.CompletedAt).ThenByDescending(row => _run.Definition.PlaceOf(row.StepId)).ThenByDescending(row => row.Iteration)];
 
     private WorkflowStep? UndoOf(WorkflowStep done) => _run.Rows.FirstOrDefault(row => row.IsUndo && row.StepId == done.StepId && row.Iteration == done.Iteration);

@@ -63,6 +63,7 @@ internal sealed class StepOutcome(InstanceStore store, SettleStep settle, TimePr
             Status = "failed",
             ErrorCode = $"action_{change.Failure?.Kind ?? "failed"}",
             Error = change.Failure?.Message ?? "The action failed.",
+            MayHaveHappened = change.Failure?.MayHaveHappened ?? false,
             ExecutionId = failed.ExecutionId,
             CompletedAt = now,
         },
