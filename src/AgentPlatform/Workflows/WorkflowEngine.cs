@@ -1,9 +1,8 @@
 using System.Text.Json;
-using AgentPlatform.Conversations;
-using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Workflows.Definitions;
+using AgentPlatform.Workflows.Forks;
 using AgentPlatform.Workflows.Running;
 using AgentPlatform.Workflows.Starting;
 
@@ -17,9 +16,10 @@ public sealed class WorkflowEngine
     private readonly AdvanceWorkflow _advance;
     private readonly InstanceStore _store;
     private readonly ControlInstance _control;
+    private readonly ForkInstance _forks;
 
-    internal WorkflowEngine(WorkflowCatalogue catalogue, StartWorkflow starts, AdvanceWorkflow advance, InstanceStore store, ControlInstance control) =>
-        (_catalogue, _starts, _advance, _store, _control) = (catalogue, starts, advance, store, control);
+    internal WorkflowEngine(WorkflowCatalogue catalogue, StartWorkflow starts, AdvanceWorkflow advance, InstanceStore store, ControlInstance control, ForkInstance forks) =>
+        (_catalogue, _starts, _advance, _store, _control, _forks) = (catalogue, starts, advance, store, control, forks);
 
     /// <summary>
     /// Starts a run in the caller's transaction. Problems: <c>workflow_not_found</c>, <c>conversation_not_found</c>, <c>workflow_version_not_found</c>,
@@ -45,6 +45,18 @@ public sealed class WorkflowEngine
     public Task<Workflow?> WorkflowAsync(Transaction tx, string workflowId, CancellationToken ct) => _catalogue.FindAsync(tx, workflowId, ct);
 
     /// <summary>
+    /// Makes a workflow, or gives the one of that id this description and definition: another definition is a new version. Problem
+    /// <c>validation_failed</c>, with what is wrong under its JSON path.
+    /// </summary>
+    public async Task<Result<Workflow>> DefineAsync(Transaction tx, Workflow workflow, WorkflowDefinition definition, CancellationToken ct)
+    {
+        var complete = await _catalogue.CheckAsync(tx, definition, workflow.WorkflowId, workflow.AgentId, ct);
+        return !complete.IsOk ? complete.Problem
+            : await _catalogue.LockAsync(tx, workflow.WorkflowId, ct) is not { } known ? await _catalogue.InsertAsync(tx, workflow, complete.Value, ct)
+            : await _catalogue.UpdateAsync(tx, workflow with { Id = known.Id, Version = known.Version, Definition = known.Definition }, complete.Value, ct);
+    }
+
+    /// <summary>
     /// Sends an event to an instance: a step that waits for its name takes it, now or when it comes to wait. The same key counts once. Problem
     /// <c>workflow_instance_over</c>.
     /// </summary>
@@ -58,6 +70,12 @@ public sealed class WorkflowEngine
 
     /// <summary>Begins nothing more, cancels what has not begun, and undoes what was done unless a final step has succeeded. Cannot be taken back.</summary>
     public Task<Result<WorkflowInstance>> CancelAsync(Transaction tx, Guid id, string reason, CancellationToken ct) => _control.CancelAsync(tx, id, reason, ct);
+
+    /// <summary>
+    /// A new run out of one that is over, with the same history up to a step. The same key forks once. Problems: <c>workflow_instance_not_over</c>,
+    /// <c>fork_repeats_final</c>, <c>workflow_version_not_found</c>.
+    /// </summary>
+    public Task<Result<WorkflowInstance>> ForkAsync(Transaction tx, Guid id, WorkflowFork fork, string key, CancellationToken ct) => _forks.RunAsync(tx, id, fork, $"fork:{key}", ct);
 }
 
 /// <summary>An instance drawn as a graph: a node for each step of its definition, with what was done of it.</summary>

@@ -33,6 +33,7 @@ internal sealed class RegistrySequence(ActionRegistry registry, WorkflowCatalogu
 
         if (known is not null)
         {
+            // Read again under the lock: another turn may have made the new version meanwhile.
             await catalogue.UpdateAsync(tx, (await catalogue.LockAsync(tx, workflowId, ct))!, definition.Value, ct);
             return null;
         }
