@@ -6,6 +6,7 @@ using AgentPlatform.Schedules;
 using AgentPlatform.Work;
 using AgentPlatform.Workflows.Definitions;
 using AgentPlatform.Workflows.Forks;
+using AgentPlatform.Workflows.Patterns;
 using AgentPlatform.Workflows.Running;
 using AgentPlatform.Workflows.Starting;
 using Microsoft.AspNetCore.Routing;
@@ -20,7 +21,7 @@ public static class WorkflowsModule
     {
         services.AddSingleton<WorkflowCatalogue>().AddSingleton<ManageWorkflows>().AddSingleton<RegistrySequence>()
             .AddSingleton<InstanceStore>().AddSingleton<WakeUps>().AddSingleton<SettleStep>().AddSingleton<StartWorkflow>().AddSingleton<CarryOut>().AddSingleton<AdvanceWorkflow>()
-            .AddSingleton<ControlInstance>().AddSingleton<StepApproval>().AddSingleton<ForkInstance>().AddSingleton<FleetForks>()
+            .AddSingleton<ControlInstance>().AddSingleton<StepApproval>().AddSingleton<ForkInstance>().AddSingleton<FleetForks>().AddSingleton<PatternShelf>()
             .AddSingleton(p => new WorkflowSweep(p.GetRequiredService<Database>(), p.GetRequiredService<WakeUps>(), p.GetRequiredService<TimeProvider>()))
             .AddSingleton(p => new WorkflowEngine(
                 p.GetRequiredService<WorkflowCatalogue>(), p.GetRequiredService<StartWorkflow>(), p.GetRequiredService<AdvanceWorkflow>(), p.GetRequiredService<InstanceStore>(),
@@ -33,11 +34,12 @@ public static class WorkflowsModule
         return services.AddWorkHandler<WakeWorkflow>(WakeUps.Kind, kind => kind.MaxAttempts = 1000);
     }
 
-    /// <summary>Under <c>/api/v1</c>: workflows, workflow-instances, workflow-failures, workflow-fleet-forks.</summary>
+    /// <summary>Under <c>/api/v1</c>: workflows, workflow-instances, workflow-failures, workflow-fleet-forks, workflow-patterns.</summary>
     public static void MapWorkflows(this IEndpointRouteBuilder v1)
     {
         WorkflowsApi.Map(v1);
         InstancesApi.Map(v1);
         ForksApi.Map(v1);
+        PatternsApi.Map(v1);
     }
 }

@@ -91,6 +91,7 @@ internal sealed class ManageWorkflows(Database database, WorkflowCatalogue catal
                 UserId = Member(actor),
                 Source = "copy",
                 CopiedFrom = original.Id,
+                MadeOf = null,
                 IsTemplate = false,
                 IsActive = true,
                 TriggerEvent = null,

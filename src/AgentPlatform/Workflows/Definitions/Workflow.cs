@@ -22,6 +22,9 @@ public sealed record Workflow
     public string Source { get; init; } = "";
     public Guid? CopiedFrom { get; init; }
 
+    /// <summary>The pattern whose blanks were filled.</summary>
+    public Guid? MadeOf { get; init; }
+
     /// <summary>Everybody in the tenant sees it, and only its owner changes it; others make a copy.</summary>
     public bool IsTemplate { get; init; }
     public string[] Tags { get; init; } = [];

@@ -50,7 +50,7 @@ internal sealed class WorkflowCatalogue(ActionRegistry registry, TimeProvider cl
         var inserted = await tx.ExecuteAsync(Sql.Insert,
         [
             tx.TenantId, id, workflow.WorkflowId, workflow.UserId, workflow.AgentId, workflow.Name, workflow.Description, workflow.Category, workflow.Source, workflow.CopiedFrom,
-            workflow.IsTemplate, workflow.Tags, workflow.IsActive, workflow.TriggerEvent, Json.Param(workflow.TriggerWhen), clock.GetUtcNow(),
+            workflow.IsTemplate, workflow.Tags, workflow.IsActive, workflow.TriggerEvent, Json.Param(workflow.TriggerWhen), clock.GetUtcNow(), workflow.MadeOf,
         ], ct);
         if (inserted == 0)
         {
@@ -129,8 +129,8 @@ internal sealed class WorkflowCatalogue(ActionRegistry registry, TimeProvider cl
         internal const string Insert =
             """
             INSERT INTO workflows.automation_workflows (tenant_id, id, workflow_id, user_id, agent_id, name, description, category, source, copied_from, is_template, tags,
-                is_active, trigger_event, trigger_when, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)
+                is_active, trigger_event, trigger_when, created_at, updated_at, made_of)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17)
             ON CONFLICT ON CONSTRAINT workflow_id_once_per_tenant DO NOTHING
             """;
 

@@ -8,6 +8,7 @@ using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 using AgentPlatform.Workflows.Definitions;
+using AgentPlatform.Workflows.Patterns;
 using AgentPlatform.Workflows.Starting;
 
 namespace AgentPlatform.Workflows.Running;
@@ -161,6 +162,7 @@ internal sealed class CarryOut(
         run = run with { Instance = ended };
         store.Save(tx, run, wakeAt: null);
         store.Finish(tx, ended.Id, finish);
+        PatternShelf.Learn(tx, ended);
         events.Append(tx, WorkflowEvents.Of(
             $"workflow.{finish.Status}", ended,
             new { ended.Output, ended.Error, ended.ErrorCode, ended.ErrorStep, ended.ErrorSignature, ended.TimedOut, finish.RolledBack, ended.ForkedFrom }));

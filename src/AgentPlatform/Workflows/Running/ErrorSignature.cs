@@ -14,6 +14,6 @@ internal static partial class ErrorSignature
     }
 
     // Quoted text, ids and numbers.
-    [GeneratedRegex("""("[^"]*"|'[^']*'|[0-9a-f]{8}-[0-9a-f-]{27}|\d[\w.:-]*)""", RegexOptions.CultureInvariant | RegexOptions.NonBacktracking)]
+    [GeneratedRegex("""("[^"]*"|'[^']*'|[0-9a-f]{8}-[0-9a-f-]{27}|\d[\w.:-]*)""", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
     private static partial Regex Differing();
 }

@@ -72,7 +72,17 @@ internal sealed class InstanceStore(TimeProvider clock)
     {
         var entry = Json.Of(new
         {
-            sequence_id = run.Definition.PlaceOf(row.StepId), row.StepId, row.Iteration, row.ActionId, row.Status, row.ExecutionId, row.StartedAt, row.CompletedAt, row.Result, row.Error, row.ErrorCode,
+            sequence_id = run.Definition.PlaceOf(row.StepId),
+            row.StepId,
+            row.Iteration,
+            row.ActionId,
+            row.Status,
+            row.ExecutionId,
+            row.StartedAt,
+            row.CompletedAt,
+            row.Result,
+            row.Error,
+            row.ErrorCode,
         });
         if (row.IsUndo)
         {
