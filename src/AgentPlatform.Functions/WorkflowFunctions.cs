@@ -7,12 +7,14 @@ namespace AgentPlatform.Functions;
 /// One orchestration for each running workflow: it moves the workflow on, and then waits for news or for time. It holds nothing that the workflow's
 /// rows do not say, so another build may go on with it, and a lost one is started again.
 /// </summary>
-public sealed class WorkflowFunctions(WorkflowEngine engine, WorkflowSweep sweep, DurableWorkflows workflows)
+public sealed class WorkflowFunctions(WorkflowEngine engine, WorkflowSweep sweep, DurableWorkflows workflows, TimeProvider clock)
 {
     private const string News = "news";
 
     /// <summary>After so many moves the history begins anew.</summary>
     private const int MostMoves = 50;
+
+    private static readonly TimeSpan KeptFor = TimeSpan.FromDays(7);
 
     private static readonly TaskOptions Patient = TaskOptions.FromRetryPolicy(new RetryPolicy(
         maxNumberOfAttempts: 100, firstRetryInterval: TimeSpan.FromSeconds(1), backoffCoefficient: 2, maxRetryInterval: TimeSpan.FromMinutes(1)));
@@ -45,6 +47,14 @@ public sealed class WorkflowFunctions(WorkflowEngine engine, WorkflowSweep sweep
         workflows.Use(durable);
         return sweep.RunAsync(ct);
     }
+
+    [Function("OrchestrationRetention")]
+    public Task Purge([TimerTrigger("0 40 3 * * *")] TimerInfo timer, [DurableClient] DurableTaskClient durable, CancellationToken ct) =>
+        PurgeAsync(durable, clock.GetUtcNow() - KeptFor, ct);
+
+    /// <summary>What has ended is told by the workflows' own rows; the orchestration's history goes.</summary>
+    public static Task PurgeAsync(DurableTaskClient durable, DateTimeOffset createdBefore, CancellationToken ct) => durable.PurgeAllInstancesAsync(
+        new PurgeInstancesFilter(null, createdBefore, [OrchestrationRuntimeStatus.Completed, OrchestrationRuntimeStatus.Failed, OrchestrationRuntimeStatus.Terminated]), ct);
 
     internal static async Task WakeAsync(DurableTaskClient durable, WorkflowRef workflow, CancellationToken ct)
     {

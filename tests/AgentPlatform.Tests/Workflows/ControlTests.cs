@@ -165,6 +165,20 @@ public sealed class ControlTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_step_whose_time_is_over_when_another_fails_is_stopped_once()
+    {
+        await _flows.DefineAsync(
+            "both", new { id = "upload", action = "upload", after = Array.Empty<string>(), timeout_seconds = 30, retry = new { max_retries = 5, initial_delay_seconds = 600 } },
+            new { id = "answer", type = "wait", @event = "answer", after = Array.Empty<string>(), timeout_seconds = 30 });
+        _flows.Depot.Refuses["upload"] = 500;
+        var trying = await _flows.RunAsync("both");
+        await _flows.PassAsync(trying.Id);
+        Assert.Equal("failed", (await _flows.ReadAsync(trying.Id)).Status);
+        Assert.Equal("cancelled", await _flows.Platform.Postgres.ScalarAsync<string>("SELECT status FROM actions.action_queue"));
+        Assert.All(await _flows.StepsAsync(trying.Id), step => Assert.Equal("failed", step.Status));
+    }
+
+    [Fact]
     public async Task A_step_that_a_person_must_allow_waits_and_the_answer_decides()
     {
         await _flows.OfferAsync(new ActionDefinition { ActionId = "confirm", ActionName = "confirm", ResponseType = "none", Approval = Json.Of(new { risk_level = "high" }) });

@@ -91,6 +91,16 @@ public sealed class UndoTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Nothing_begins_beside_a_step_that_fails_at_once()
+    {
+        await _flows.DefineAsync("beside", new { id = "reserve", action = "reserve", after = Array.Empty<string>() }, new { id = "upload", action = "upload", after = Array.Empty<string>(), for_each = "$.input.files" });
+        var failed = await _flows.RunAsync("beside", new { files = "none" });
+        Assert.Equal(("failed", "not_a_list"), (failed.Status, failed.ErrorCode));
+        Assert.Empty(_flows.Depot.Calls);
+        Assert.Equal("not_started", (await _flows.StepsAsync(failed.Id))[0].Status);
+    }
+
+    [Fact]
     public async Task Every_element_that_was_done_is_undone()
     {
         await _flows.DefineAsync("each", new { id = "upload", action = "upload", for_each = "$.input.files", input = new { n = "$.item" }, undo = new { action = "remove", input = new { n = "$.item" } } }, new { id = "submit", action = "submit" });

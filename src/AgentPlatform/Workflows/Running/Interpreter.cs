@@ -14,6 +14,9 @@ internal sealed class Interpreter
     internal const string TimedOut = "workflow_timeout";
 
     private readonly List<Order> _orders = [];
+
+    /// <summary>What begins if nothing that ends at the same moment forbids it.</summary>
+    private readonly List<Order.Run> _starts = [];
     private readonly DateTimeOffset _now;
     private readonly Func<Guid> _newId;
     private RunState _run;
@@ -46,9 +49,13 @@ internal sealed class Interpreter
 
         if (WhyBack() is { } error)
         {
+            _run = _run with { Rows = [.. _run.Rows.Where(row => _starts.All(start => start.Row.Id != row.Id))] };
             Return(error);
+            return;
         }
-        else if (_run.Definition.Steps.All(step => _run.IsDone(step.Id)))
+
+        _orders.AddRange(_starts);
+        if (_run.Definition.Steps.All(step => _run.IsDone(step.Id)))
         {
             _orders.Add(new Order.Finish("completed", Output(), RolledBack: false));
         }
@@ -76,7 +83,7 @@ internal sealed class Interpreter
                 return true;
             }
 
-            if (step.Type is not (StepType.Sleep or StepType.Wait) && row.DueAt <= _now && !_orders.OfType<Order.Stop>().Any(stop => stop.Row.StepId == row.StepId))
+            if (step.Type is not (StepType.Sleep or StepType.Wait) && row.DueAt <= _now)
             {
                 StopRunning(row.StepId, stopped => Fail(stopped, "step_timeout", "The step has taken too long."));
             }
@@ -179,7 +186,7 @@ internal sealed class Interpreter
             DueAt = iteration == 0 && step.TimeoutSeconds is { } seconds ? _now.AddSeconds(seconds) : null,
         };
         _run = _run with { Rows = [.. _run.Rows, row] };
-        _orders.Add(new Order.Run(step, row));
+        _starts.Add(new Order.Run(step, row));
     }
 
     /// <summary>Nothing new begins; what is under way is waited for; then what was done is undone, the latest first.</summary>
@@ -246,7 +253,11 @@ internal sealed class Interpreter
         {
             if (row.ActionQueueId is not null || row.ChildInstance is not null)
             {
-                _orders.Add(new Order.Stop(row, end(row)));
+                // Its own time may be over at the moment at which another step fails.
+                if (!_orders.OfType<Order.Stop>().Any(stop => stop.Row.Id == row.Id))
+                {
+                    _orders.Add(new Order.Stop(row, end(row)));
+                }
             }
             else if (!_run.Elements(stepId).Any(element => element.IsOpen))
             {

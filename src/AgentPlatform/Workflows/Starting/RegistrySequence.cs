@@ -39,7 +39,8 @@ internal sealed class RegistrySequence(ActionRegistry registry, WorkflowCatalogu
         }
 
         var workflow = new Workflow { WorkflowId = workflowId, AgentId = agentId, Name = workflowId.Replace('_', ' '), Category = "registry", Source = "registry", IsActive = true };
-        return (await catalogue.InsertAsync(tx, workflow, definition.Value, ct)).Problem;
+        // Somebody else's turn may have made it at this moment.
+        return (await catalogue.InsertAsync(tx, workflow, definition.Value, ct)).Problem is { Code: not "workflow_exists" } problem ? problem : null;
     }
 
     /// <summary>Pure: the definition that a registry says; null when it says none.</summary>
