@@ -64,6 +64,12 @@ public sealed record WorkflowInstance
 
     /// <summary>The execution's status: pending, running, completed, failed or cancelled.</summary>
     public string ExecutionStatus { get; init; } = "";
+
+    /// <summary>The member who started it; null when the platform did.</summary>
+    public Guid? UserId { get; init; }
+
+    /// <summary>The browser session it works in, if it works in one.</summary>
+    public string? BrowserSessionId { get; init; }
     public JsonElement Input { get; init; }
     public JsonElement? Output { get; init; }
     public string? Error { get; init; }
@@ -129,6 +135,9 @@ public sealed record WorkflowSignal
     public Guid Id { get; init; }
     public string Name { get; init; } = "";
     public JsonElement Payload { get; init; }
+
+    /// <summary>The member who sent it; null when the platform did.</summary>
+    public Guid? SentBy { get; init; }
     public DateTimeOffset ReceivedAt { get; init; }
     public DateTimeOffset? ConsumedAt { get; init; }
 

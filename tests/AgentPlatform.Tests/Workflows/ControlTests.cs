@@ -111,6 +111,8 @@ public sealed class ControlTests : IAsyncLifetime
         Assert.Equal("completed", (await _flows.ReadAsync(id)).Status);
         Assert.Equal(("early", "late"), (_flows.Depot.Effects.Single().Body.GetProperty("n").GetString(), _flows.Depot.Effects.Single().Body.GetProperty("ref").GetString()));
         Assert.Equal("workflow_instance_over", (await _flows.MoveAsync(id, "signals", new { name = "word" })).Code);
+        var taken = (await _flows.Api.GetAsync($"/api/v1/workflow-instances/{id}/signals")).Json.GetProperty("items").EnumerateArray().Select(s => s.GetProperty("consumed_by").GetGuid());
+        Assert.Equal((await _flows.StepsAsync(id)).Take(2).Select(s => s.Run!.Id), taken);
     }
 
     [Fact]

@@ -170,7 +170,7 @@ public sealed class RunTests : IAsyncLifetime
         var answers = new List<Guid>();
         for (var i = 0; i < 2; i++)
         {
-            var answer = await _flows.Api.PostAsync("/api/v1/workflows/once/start", new { conversation_id = _flows.ConversationId }, idempotencyKey: "same");
+            var answer = await _flows.Api.PostAsync("/api/v1/workflows/once/start", new { conversation_id = _flows.ConversationId, browser_session_id = "tab-1" }, idempotencyKey: "same");
             answers.Add(answer.Json.GetProperty("id").GetGuid());
         }
 
@@ -182,9 +182,29 @@ public sealed class RunTests : IAsyncLifetime
 
         Assert.Equal(answers[0], answers[1]);
         var instance = await _flows.ReadAsync(answers[0]);
+        Assert.Equal(("tab-1", _flows.Api.Tenant.OwnerId), (instance.BrowserSessionId, instance.UserId));
         var queued = await _flows.Platform.Postgres.ScalarAsync<string>(
             "SELECT q.idempotency_key FROM actions.action_queue q JOIN workflows.workflow_instances i ON i.workflow_instance_id = q.workflow_instance_id WHERE i.id = $1", instance.Id);
         Assert.Equal($"workflow:{instance.Id:n}:upload:0", queued);
         Assert.Equal(["workflow.started", "workflow.step_started", "workflow.step_completed", "workflow.completed"], await _flows.EventsAsync(instance.Id));
+    }
+
+    [Theory]
+    [Behaviour("brain-context-cascade")]
+    [InlineData("DELETE FROM conversations.sessions")]
+    [InlineData("DELETE FROM tenancy.agents")]
+    public async Task Deleting_whom_a_run_belongs_to_takes_its_rows_along(string delete)
+    {
+        await _flows.DefineAsync("apply", new { id = "reserve", action = "reserve" }, new { id = "answer", type = "wait", @event = "answer" });
+        var run = await _flows.RunAsync("apply");
+        await _flows.MoveAsync(run.Id, "signals", new { name = "other" });
+        const string Count =
+            """
+            SELECT (SELECT count(*) FROM workflows.workflow_instances) + (SELECT count(*) FROM workflows.workflow_executions)
+                 + (SELECT count(*) FROM workflows.workflow_steps) + (SELECT count(*) FROM workflows.workflow_signals)
+            """;
+        Assert.Equal(5, await _flows.Platform.Postgres.ScalarAsync<long>(Count));
+        await _flows.ChangeAsync(delete);
+        Assert.Equal(0, await _flows.Platform.Postgres.ScalarAsync<long>(Count));
     }
 }

@@ -73,6 +73,7 @@ internal static class WorkflowsApi
         {
             Input = body.Input,
             Version = body.Version,
+            BrowserSessionId = body.BrowserSessionId,
         }, ct);
         if (started.IsOk)
         {
@@ -83,8 +84,8 @@ internal static class WorkflowsApi
     }
 }
 
-internal sealed record StartBody(Guid? ConversationId, System.Text.Json.JsonElement? Input, int? Version)
+internal sealed record StartBody(Guid? ConversationId, System.Text.Json.JsonElement? Input, int? Version, string? BrowserSessionId)
 {
     internal Problem? Problem => new Validation().Check("conversation_id", ConversationId is not null, "Is required.").MustBeObject("input", Input)
-        .Check("version", Version is null or >= 1, "Must be at least 1.").Problem;
+        .Check("version", Version is null or >= 1, "Must be at least 1.").Text("browser_session_id", BrowserSessionId, 255).Problem;
 }

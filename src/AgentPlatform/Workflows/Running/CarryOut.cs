@@ -46,10 +46,9 @@ internal sealed class CarryOut(
                     var action = await FindAsync(tx, actions, step.AgentId ?? run.Instance.AgentId, row.ActionId!, ct);
                     run = Write(tx, run, await RequestAsync(tx, run, action, row, Key(run.Instance.Id, row), row.Input!.Value, step.Retry, null, ct));
                     break;
-                case Order.Undo(var step, var done, var row):
-                    var undo = await FindAsync(tx, actions, step.AgentId ?? run.Instance.AgentId, row.ActionId!, ct);
-                    var values = row.Input ?? (undo is null ? Parameters.None : Parameters.Merge(undo, done.Input ?? Parameters.None, done.Result is { ValueKind: JsonValueKind.Object } brought ? brought : Parameters.None));
-                    run = Write(tx, run, await RequestAsync(tx, run, undo, row with { Input = values }, $"{Key(done.OriginInstance, done)}:undo", values, step.Undo!.Retry, done.Status == "completed" ? done.ExecutionId : null, ct));
+                case Order.Undo undo:
+                    var undoing = await FindAsync(tx, actions, undo.Step.AgentId ?? run.Instance.AgentId, undo.Row.ActionId!, ct);
+                    run = await UndoAsync(tx, run, undo, undoing, ct);
                     break;
                 case Order.Stop stop:
                     run = await StopAsync(tx, run, stop, ct);
@@ -121,6 +120,17 @@ internal sealed class CarryOut(
             default:
                 return row;
         }
+    }
+
+    /// <summary>Without a mapping the undoing gets what the step was given, and what it brought over it.</summary>
+    private async Task<RunState> UndoAsync(Transaction tx, RunState run, Order.Undo order, ActionDefinition? action, CancellationToken ct)
+    {
+        var done = order.Done;
+        var brought = done.Result is { ValueKind: JsonValueKind.Object } result ? result : Parameters.None;
+        var values = order.Row.Input ?? (action is null ? Parameters.None : Parameters.Merge(action, done.Input ?? Parameters.None, brought));
+        var undone = done.Status == "completed" ? done.ExecutionId : null;
+        var row = await RequestAsync(tx, run, action, order.Row with { Input = values }, $"{Key(done.OriginInstance, done)}:undo", values, order.Step.Undo!.Retry, undone, ct);
+        return Write(tx, run, row);
     }
 
     private async Task<RunState> StartAsync(Transaction tx, RunState run, Order.Run order, CancellationToken ct)

@@ -35,6 +35,9 @@ internal sealed class InstanceStore(TimeProvider clock)
 
     internal Task<IReadOnlyList<WorkflowStep>> StepsAsync(Transaction tx, Guid id, CancellationToken ct) => tx.QueryAsync<WorkflowStep>(Sql.Steps, [id], ct);
 
+    /// <summary>All that were sent, in the order in which they came.</summary>
+    internal Task<IReadOnlyList<WorkflowSignal>> SignalsAsync(Transaction tx, Guid id, CancellationToken ct) => tx.QueryAsync<WorkflowSignal>(Sql.Signals, [id], ct);
+
     internal async Task<Page<WorkflowInstance>> ListAsync(Transaction tx, InstanceFilter filter, PageRequest page, CancellationToken ct) =>
         Page<WorkflowInstance>.Cut(
             await tx.QueryAsync<WorkflowInstance>(
@@ -111,21 +114,21 @@ internal sealed class InstanceStore(TimeProvider clock)
 
         internal const string Find =
             """
-            SELECT i.*, e.status AS execution_status, e.input, e.output, e.error, e.error_code, e.error_step, e.error_signature, e.duration
+            SELECT i.*, e.status AS execution_status, e.user_id, e.browser_session_id, e.input, e.output, e.error, e.error_code, e.error_step, e.error_signature, e.duration
             FROM workflows.workflow_instances i JOIN workflows.workflow_executions e USING (tenant_id, id)
             WHERE i.id = $1
             """;
 
         internal const string ByStartKey =
             """
-            SELECT i.*, e.status AS execution_status, e.input, e.output, e.error, e.error_code, e.error_step, e.error_signature, e.duration
+            SELECT i.*, e.status AS execution_status, e.user_id, e.browser_session_id, e.input, e.output, e.error, e.error_code, e.error_step, e.error_signature, e.duration
             FROM workflows.workflow_instances i JOIN workflows.workflow_executions e USING (tenant_id, id)
             WHERE i.start_key = $1
             """;
 
         internal const string List =
             """
-            SELECT i.*, e.status AS execution_status, e.input, e.output, e.error, e.error_code, e.error_step, e.error_signature, e.duration
+            SELECT i.*, e.status AS execution_status, e.user_id, e.browser_session_id, e.input, e.output, e.error, e.error_code, e.error_step, e.error_signature, e.duration
             FROM workflows.workflow_instances i JOIN workflows.workflow_executions e USING (tenant_id, id)
             WHERE ($1::text IS NULL OR i.workflow_id = $1)
               AND ($2::text IS NULL OR i.status = $2)
@@ -148,6 +151,8 @@ internal sealed class InstanceStore(TimeProvider clock)
         internal const string Steps = "SELECT * FROM workflows.workflow_steps WHERE instance_id = $1 ORDER BY id";
 
         internal const string OpenSignals = "SELECT * FROM workflows.workflow_signals WHERE instance_id = $1 AND consumed_at IS NULL ORDER BY id";
+
+        internal const string Signals = "SELECT * FROM workflows.workflow_signals WHERE instance_id = $1 ORDER BY id";
 
         internal const string OfAction = "SELECT * FROM workflows.workflow_steps WHERE action_queue_id = $1";
 

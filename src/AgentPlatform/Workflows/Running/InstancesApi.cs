@@ -21,6 +21,8 @@ internal static class InstancesApi
         instances.MapGet("/{id:guid}", FindAsync).RequireScope("workflows:read").Describe("readWorkflowInstance", "One run: progress, estimate, histories and outcome.").Produces<WorkflowInstance>();
         instances.MapGet("/{id:guid}/steps", GraphAsync).RequireScope("workflows:read").Describe("readWorkflowSteps", "The run as a graph: each step of its definition with what was done and undone of it.").Produces<InstanceGraph>();
 
+        instances.MapGet("/{id:guid}/signals", SignalsAsync).RequireScope("workflows:read").Describe("listWorkflowSignals", "The events that were sent to a run, and which step took each.").Produces<Page<WorkflowSignal>>();
+
         instances.MapPost("/{id:guid}/pause", (Guid id, HttpContext http, Database database, ControlInstance control, ReasonBody? body, CancellationToken ct) =>
             MoveAsync(http, database, body?.Problem(required: false), tx => control.PauseAsync(tx, id, body?.Reason, ct), ct))
             .RequireScope("workflows:write").Describe("pauseWorkflow", "Begin no further step until it is resumed.").Produces<WorkflowInstance>();
@@ -66,6 +68,14 @@ internal static class InstancesApi
     {
         await using var tx = database.Begin(http.Actor());
         return (await engine.GraphAsync(tx, id, ct)).OrNotFound("workflow_instance").ToHttp();
+    }
+
+    private static async Task<IResult> SignalsAsync(Guid id, HttpContext http, Database database, InstanceStore store, CancellationToken ct)
+    {
+        await using var tx = database.Begin(http.Actor());
+        return await store.FindAsync(tx, id, ct) is null
+            ? Problem.NotFound("workflow_instance").ToHttp()
+            : ((Result<Page<WorkflowSignal>>)new Page<WorkflowSignal>(await store.SignalsAsync(tx, id, ct), null)).ToHttp();
     }
 
     /// <summary>A refusal commits nothing.</summary>

@@ -20,6 +20,9 @@ public sealed record WorkflowStart(string WorkflowId, Guid ConversationId, strin
 
     /// <summary>An earlier version than the current one.</summary>
     public int? Version { get; init; }
+
+    /// <summary>The browser session it works in.</summary>
+    public string? BrowserSessionId { get; init; }
     internal Guid? ParentStep { get; init; }
     internal Guid? ForkedFrom { get; init; }
     internal string? ForkedAtStep { get; init; }
@@ -76,7 +79,7 @@ internal sealed class StartWorkflow(
         [
             tx.TenantId, id, $"wfi_{id:n}", workflow.Id, workflow.WorkflowId, workflow.Name, what.Version, who.Session, who.Contact, workflow.AgentId, start.ConversationId, start.IntentId,
             start.StartedBy, start.StartKey, start.ParentStep, start.ForkedFrom, start.ForkedAtStep, steps, now, now + what.Definition.Timeout,
-            Json.Param(start.Input ?? Json.Of(new { })), user == Guid.Empty ? null : user,
+            Json.Param(start.Input ?? Json.Of(new { })), user == Guid.Empty ? null : user, start.BrowserSessionId,
         ], ct);
         if (started == 0)
         {
@@ -105,8 +108,8 @@ internal sealed class StartWorkflow(
                 ON CONFLICT (tenant_id, start_key) DO NOTHING
                 RETURNING tenant_id, id, workflow, workflow_version
             )
-            INSERT INTO workflows.workflow_executions (tenant_id, id, workflow, version, input, user_id, created_at)
-            SELECT tenant_id, id, workflow, workflow_version, $21, $22, $19 FROM instance
+            INSERT INTO workflows.workflow_executions (tenant_id, id, workflow, version, input, user_id, browser_session_id, created_at)
+            SELECT tenant_id, id, workflow, workflow_version, $21, $22, $23, $19 FROM instance
             """;
 
         internal const string Estimate = "UPDATE workflows.workflow_instances SET estimated_completion_at = $2 WHERE id = $1";
