@@ -6,7 +6,7 @@ using AgentPlatform.Kernel;
 namespace AgentPlatform.Functions;
 
 /// <summary>The job board that the demo tenant's actions call. Its token is its address, as with a provider's webhook.</summary>
-public sealed class DemoFunctions(JobBoard board)
+public sealed class DemoFunctions(JobBoard board, ApplicationDesk desk)
 {
     [Function("DemoJobs")]
     public async Task<IResult> Jobs([HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "demo/{token}/jobs")] HttpRequest request, string token, CancellationToken ct) =>
@@ -22,7 +22,7 @@ public sealed class DemoFunctions(JobBoard board)
         [HttpTrigger(AuthorizationLevel.Anonymous, "post", Route = "demo/{token}/applications")] HttpRequest request, string token, CancellationToken ct)
     {
         var body = await ReadAsync<ApplicationRequest>(request, ct);
-        return body.IsOk ? (await board.ApplyAsync(token, request.Headers["Idempotency-Key"].ToString(), body.Value, ct)).ToHttp() : body.Problem.ToHttp();
+        return body.IsOk ? (await board.ApplyAsync(token, Key(request), body.Value, ct)).ToHttp() : body.Problem.ToHttp();
     }
 
     [Function("DemoCancel")]
@@ -32,6 +32,30 @@ public sealed class DemoFunctions(JobBoard board)
         var body = await ReadAsync<CancelRequest>(request, ct);
         return body.IsOk ? (await board.CancelAsync(token, body.Value, ct)).ToHttp() : body.Problem.ToHttp();
     }
+
+    [Function("DemoHold")]
+    public Task<IResult> Hold([HttpTrigger(AuthorizationLevel.Anonymous, "post", Route = "demo/{token}/places")] HttpRequest request, string token, CancellationToken ct) =>
+        DeskAsync(request, body => desk.HoldAsync(token, Key(request), body, ct), ct);
+
+    [Function("DemoRelease")]
+    public Task<IResult> Release([HttpTrigger(AuthorizationLevel.Anonymous, "post", Route = "demo/{token}/places/release")] HttpRequest request, string token, CancellationToken ct) =>
+        DeskAsync(request, body => desk.ReleaseAsync(token, body, ct), ct);
+
+    [Function("DemoStore")]
+    public Task<IResult> Store([HttpTrigger(AuthorizationLevel.Anonymous, "post", Route = "demo/{token}/resumes")] HttpRequest request, string token, CancellationToken ct) =>
+        DeskAsync(request, body => desk.StoreAsync(token, Key(request), body, ct), ct);
+
+    [Function("DemoRemove")]
+    public Task<IResult> Remove([HttpTrigger(AuthorizationLevel.Anonymous, "post", Route = "demo/{token}/resumes/remove")] HttpRequest request, string token, CancellationToken ct) =>
+        DeskAsync(request, body => desk.RemoveAsync(token, body, ct), ct);
+
+    private static async Task<IResult> DeskAsync<T>(HttpRequest request, Func<DeskRequest, Task<Result<T>>> ask, CancellationToken ct)
+    {
+        var body = await ReadAsync<DeskRequest>(request, ct);
+        return body.IsOk ? (await ask(body.Value)).ToHttp() : body.Problem.ToHttp();
+    }
+
+    private static string Key(HttpRequest request) => request.Headers["Idempotency-Key"].ToString();
 
     private static async Task<Result<T>> ReadAsync<T>(HttpRequest request, CancellationToken ct)
     {

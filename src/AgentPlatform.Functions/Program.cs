@@ -8,4 +8,5 @@ builder.UseMiddleware<JobMiddleware>();
 builder.Services.AddAgentPlatform(builder.Configuration);
 builder.Services.AddConsole();
 builder.Services.AddSingleton<Pipelines>();
+builder.Services.AddDurableWorkflows();
 builder.Build().Run();

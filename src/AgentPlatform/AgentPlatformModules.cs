@@ -19,6 +19,7 @@ using AgentPlatform.Tasks;
 using AgentPlatform.Telemetry;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
+using AgentPlatform.Workflows;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -32,7 +33,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Tasks", "Brain", "Demo" }
+        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Tasks", "Workflows", "Brain", "Demo" }
             .Select(module => (module, Self)),
     ];
 
@@ -43,7 +44,7 @@ public static class AgentPlatformModules
         services.AddTelemetry(configuration).AddOperations();
         services.AddTenancy().AddIdentity().AddEvents().AddResilience();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
-        services.AddActions().AddTasks().AddBrain();
+        services.AddActions().AddTasks().AddWorkflows().AddBrain();
         services.AddDemo();
         return services;
     }
@@ -65,6 +66,7 @@ public static class AgentPlatformModules
         v1.MapSchedules();
         v1.MapActions();
         v1.MapTasks();
+        v1.MapWorkflows();
         v1.MapBrain();
     }
 }

@@ -39,16 +39,16 @@ public sealed class ActionQueue
         var values = Parameters.Merge(action, Parameters.None, request.Params);
         var state = request.Context is { } who
             ? await StateAsync(tx, action, request.ContactId, who, values, ct)
-            : RequestState.Decide(Parameters.Check(action, values), blocked: null, values);
+            : AwaitingApproval(action, RequestState.Decide(Parameters.Check(action, values), blocked: null, values), request.NeedsApproval);
         var id = _clock.NewId();
-        var policy = action.Policy;
+        var policy = request.Retry ?? action.Policy;
         var inserted = await tx.FindAsync<QueuedAction>(Sql.Insert,
         [
             tx.TenantId, id, $"act_{id:n}", action.ActionId, action.ActionName, request.SessionId, request.ContactId, action.AgentId, request.ConversationId,
             request.IntentId, request.TurnNumber, request.TraceId, request.RequestId, Text(state.Status), QueuePriority.Of(action.Priority), state.Params,
             Json.Param(state.Check.Missing), Json.Param(state.Check.Errors), policy.MaxRetries, Text(policy.BackoffStrategy), policy.InitialDelaySeconds,
             policy.MaxDelaySeconds, policy.RetryOnErrors, state.Blocked?.Reason, Json.Param(state.Blocked?.Stored), request.IdempotencyKey, _clock.GetUtcNow(),
-            request.RollbackOf, request.ReplayOf, policy.Jitter,
+            request.RollbackOf, request.ReplayOf, policy.Jitter, request.WorkflowInstanceId,
         ], ct);
         if (inserted is null)
         {
@@ -148,10 +148,10 @@ public sealed class ActionQueue
     internal Task<IReadOnlyList<QueuedAction>> NextAsync(Transaction tx, int limit, CancellationToken ct) =>
         tx.QueryAsync<QueuedAction>(Sql.Next, [limit], ct);
 
-    /// <summary>Answers come back in the order in which the conversation asked; a retry delays only what was asked after it.</summary>
+    /// <summary>Answers come back in the order in which the conversation asked; a retry delays only what was asked after it. A workflow has an order of its own.</summary>
     internal static NewWork WorkOf(QueuedAction item) => new(ActionsModule.WorkKind, item.Id.ToString(), new ActionWork(item.Id))
     {
-        SerialKey = $"actions:{item.ConversationId}",
+        SerialKey = item.WorkflowInstanceId is null ? $"actions:{item.ConversationId}" : null,
         Priority = QueuePriority.ForWork(item.Priority),
     };
 
@@ -164,11 +164,13 @@ public sealed class ActionQueue
     {
         var completed = action.DependsOn.Count == 0 ? []
             : await tx.QueryAsync<string>(Sql.CompletedOf, [contactId, action.DependsOn.ToArray()], ct);
-        var state = RequestState.Decide(Parameters.Check(action, values), Eligibility.Decide(action, who, completed), values);
-        return state.Status == QueueStatus.Ready && action.ApprovalPolicy is { } approval
+        return AwaitingApproval(action, RequestState.Decide(Parameters.Check(action, values), Eligibility.Decide(action, who, completed), values), asks: true);
+    }
+
+    private static RequestState AwaitingApproval(ActionDefinition action, RequestState state, bool asks) =>
+        asks && state.Status == QueueStatus.Ready && action.ApprovalPolicy is { } approval
             ? state with { Status = QueueStatus.Blocked, Blocked = approval.Wait(action) }
             : state;
-    }
 
     private async Task<QueuedAction> MoveAsync(Transaction tx, QueuedAction item, ActionDefinition action, RequestState state, CancellationToken ct)
     {
@@ -214,8 +216,8 @@ public sealed class ActionQueue
             INSERT INTO actions.action_queue (tenant_id, id, queue_id, action_id, action_name, session_id, contact_id, agent_id, conversation_id,
                 intent_id, turn_number, trace_id, request_id, status, priority, params_collected, params_missing, params_validation_errors, max_retries,
                 backoff_strategy, initial_delay_seconds, max_delay_seconds, retry_on_errors, blocker_reason, blocker_details, idempotency_key, added_at,
-                rollback_of, replay_of, retry_jitter)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
+                rollback_of, replay_of, retry_jitter, workflow_instance_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)
             ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
             RETURNING *
             """;

@@ -89,7 +89,18 @@ public sealed record ActionRequest(ActionDefinition Action, Guid SessionId, Guid
     public int? TurnNumber { get; init; }
     public string? TraceId { get; init; }
     public string? RequestId { get; init; }
-    internal string? RollbackOf { get; init; }
+
+    /// <summary>The workflow that requests it: its actions do not wait for each other.</summary>
+    public string? WorkflowInstanceId { get; init; }
+
+    /// <summary>An action with an approval policy waits for its approval, although no eligibility is looked at.</summary>
+    public bool NeedsApproval { get; init; }
+
+    /// <summary>In place of the registry entry's retry policy.</summary>
+    public RetryPolicy? Retry { get; init; }
+
+    /// <summary>The execution that this request undoes.</summary>
+    public string? RollbackOf { get; init; }
     internal string? ReplayOf { get; init; }
 }
 

@@ -25,8 +25,8 @@ internal sealed class ActionFeedback(
     public async Task ChangedAsync(Transaction tx, ActionChange change, CancellationToken ct)
     {
         var item = change.Item;
-        // What a task ordered is told by the task, at its own end.
-        var reply = item.Status is QueueStatus.Completed or QueueStatus.Failed && !TaskBoard.Ordered(item) && await conversations.FindAsync(tx, item.ConversationId, ct) is { } conversation
+        // What a task ordered is told by the task, at its own end; of a workflow's steps, only what the registry has words for.
+        var reply = item.Status is QueueStatus.Completed or QueueStatus.Failed && !TaskBoard.Ordered(item) && !IsSilentStep(change) && await conversations.FindAsync(tx, item.ConversationId, ct) is { } conversation
             ? await ReplyAsync(tx, change, conversation, ct)
             : null;
         MoveIntent(tx, change, reply);
@@ -36,6 +36,9 @@ internal sealed class ActionFeedback(
             await FreeAsync(tx, item, ct);
         }
     }
+
+    private static bool IsSilentStep(ActionChange change) =>
+        change.Item.WorkflowInstanceId is not null && (change.Item.Status == QueueStatus.Failed || change.Definition?.ResponseTemplate is null);
 
     /// <summary>Pure: the session's state once an action has moved.</summary>
     internal static SessionState After(SessionState state, ActionChange change, Told? reply)

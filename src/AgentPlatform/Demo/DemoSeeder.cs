@@ -1,9 +1,11 @@
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Api;
+using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
+using AgentPlatform.Workflows;
 using Microsoft.Extensions.Configuration;
 
 namespace AgentPlatform.Demo;
@@ -14,6 +16,9 @@ namespace AgentPlatform.Demo;
 /// </summary>
 public sealed class DemoSeeder
 {
+    /// <summary>Who texts from here can answer approvals.</summary>
+    public const string ColleaguesPhone = "+14155550177";
+
     private const string ConciergeName = "Concierge";
 
     private readonly Database _database;
@@ -23,14 +28,17 @@ public sealed class DemoSeeder
     private readonly ActionRegistry _registry;
     private readonly DemoChannels _channels;
     private readonly JobBoard _board;
+    private readonly WorkflowEngine _workflows;
+    private readonly MemberDirectory _members;
+    private readonly ManageAccount _accounts;
     private readonly IConfiguration _configuration;
     private readonly TimeProvider _clock;
 
     internal DemoSeeder(
         Database database, TenantProvisioning tenants, ManageAgents agents, AgentDirectory directory, ActionRegistry registry, DemoChannels channels, JobBoard board,
-        IConfiguration configuration, TimeProvider clock) =>
-        (_database, _tenants, _agents, _directory, _registry, _channels, _board, _configuration, _clock) =
-        (database, tenants, agents, directory, registry, channels, board, configuration, clock);
+        WorkflowEngine workflows, MemberDirectory members, ManageAccount accounts, IConfiguration configuration, TimeProvider clock) =>
+        (_database, _tenants, _agents, _directory, _registry, _channels, _board, _workflows, _members, _accounts, _configuration, _clock) =
+        (database, tenants, agents, directory, registry, channels, board, workflows, members, accounts, configuration, clock);
 
     /// <summary>
     /// <paramref name="baseUrl"/> is where the host answers; webhooks are addressed to <c>PublicBaseUrl</c> when that is set.
@@ -54,7 +62,9 @@ public sealed class DemoSeeder
         }
 
         demo = demo with { ConciergeAgentId = concierge.Value };
-        var refused = await EquipAsync(actor, demo.AgentId, DemoActions.JobSearch(board), ct) ?? await EquipAsync(actor, concierge.Value, DemoActions.Concierge(board), ct);
+        var refused = await EquipAsync(actor, demo.AgentId, [.. DemoActions.JobSearch(board), .. DemoWorkflow.Actions(board)], ct)
+            ?? await EquipAsync(actor, concierge.Value, DemoActions.Concierge(board), ct)
+            ?? await ArrangeAsync(actor, demo.AgentId, ct);
         return refused is null ? await ConnectAsync(actor, demo, baseUrl, ct) : refused;
     }
 
@@ -105,6 +115,27 @@ public sealed class DemoSeeder
 
         await tx.CommitAsync(ct);
         return (await _agents.ConfigureAsync(actor, agentId, new AgentConfig(DemoActions.Popular), IfMatch.Any, ct)).Problem;
+    }
+
+    /// <summary>The workflow as this version knows it, and a phone for the colleague who allows applications.</summary>
+    private async Task<Problem?> ArrangeAsync(Actor actor, Guid agentId, CancellationToken ct)
+    {
+        ReachableMember owner;
+        await using (var tx = _database.Begin(actor))
+        {
+            var defined = await _workflows.DefineAsync(tx, DemoWorkflow.Workflow(agentId), DemoWorkflow.Definition, ct);
+            if (!defined.IsOk)
+            {
+                return defined.Problem;
+            }
+
+            owner = (await _members.ReachableAsync(tx, null, ct))[0];
+            await tx.CommitAsync(ct);
+        }
+
+        return owner.Phone is not null ? null
+            : (await _accounts.ChangeAsync(
+                new Actor(actor.TenantId, owner.UserId, owner.Role), new ChangeAccount(null, null, ColleaguesPhone, null, null, null, null, null, null), IfMatch.Any, ct)).Problem;
     }
 
     private async Task<Result<DemoFile>> ConnectAsync(Actor actor, DemoFile demo, string baseUrl, CancellationToken ct)

@@ -52,6 +52,12 @@ public sealed class JobBoard(Database database, TimeProvider clock)
             return Problem.NotFound("job");
         }
 
+        // A domain that is made never to exist: what an application that fails is tried with.
+        if (request.Email!.EndsWith(".invalid", StringComparison.OrdinalIgnoreCase))
+        {
+            return Problem.Unprocessable("address_unreachable", "The employer cannot answer to this address.");
+        }
+
         tx.Post(Sql.Insert, tx.TenantId, clock.NewId(), idempotencyKey, job.JobId, request.Applicant!, request.Email!, request.Resume, clock.GetUtcNow());
         var application = await tx.SingleAsync<JobApplication>(Sql.Applied, [tx.TenantId, idempotencyKey, request.Applicant!, job.JobId], ct);
         await tx.CommitAsync(ct);
@@ -98,9 +104,9 @@ public sealed class JobBoard(Database database, TimeProvider clock)
     }
 
     // Row level security compares the token as text.
-    private static string Canonical(string token) => Guid.TryParse(token, out var parsed) ? parsed.ToString() : "";
+    internal static string Canonical(string token) => Guid.TryParse(token, out var parsed) ? parsed.ToString() : "";
 
-    private static async Task<bool> EnterAsync(Transaction tx, CancellationToken ct)
+    internal static async Task<bool> EnterAsync(Transaction tx, CancellationToken ct)
     {
         if (await tx.QueryAsync<Guid>(Sql.Find, [], ct) is not [var tenantId])
         {

@@ -35,6 +35,7 @@ public sealed class FunctionsTests : IAsyncLifetime
                     .AddSingleton(_inbox)
                     .AddAgentPlatform(builder.Configuration)
                     .AddSingleton<Pipelines>()
+                    .AddDurableWorkflows()
                     .AddWorkHandler<Handler>("test.functions");
             },
         });

@@ -28,8 +28,9 @@ public sealed partial class ModuleMap
         ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Operations", "Postgres", "Resilience", "Schedules", "Work"],
         ["Actions"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Resilience", "Tenancy", "Work"],
         ["Tasks"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Work"],
+        ["Workflows"] = ["Actions", "Api", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tenancy", "Work"],
         ["Brain"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tasks", "Tenancy", "Work"],
-        ["Demo"] = ["Actions", "Api", "Brain", "Channels", "Kernel", "Postgres", "Tenancy"],
+        ["Demo"] = ["Actions", "Api", "Brain", "Channels", "Identity", "Kernel", "Postgres", "Tenancy", "Workflows"],
     };
 
     [Fact]

@@ -16,6 +16,9 @@ internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry,
 {
     internal Task<ActionApproval?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<ActionApproval>(Sql.ById, [id], ct);
 
+    /// <summary>The open question about a queued action; null when there is none.</summary>
+    internal Task<Guid?> OfRequestAsync(Transaction tx, Guid actionQueueId, CancellationToken ct) => tx.FindAsync<Guid?>(Sql.OfRequest, [actionQueueId], ct);
+
     internal async Task<Page<ActionApproval>> ListAsync(Transaction tx, string? status, PageRequest page, CancellationToken ct) =>
         Page<ActionApproval>.Cut(await tx.QueryAsync<ActionApproval>(Sql.List, [status, page.Before, page.Fetch], ct), page, row => row.Id);
 
@@ -171,6 +174,8 @@ internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry,
     private static class Sql
     {
         internal const string ById = "SELECT * FROM actions.approvals WHERE id = $1";
+
+        internal const string OfRequest = "SELECT id FROM actions.action_approvals WHERE action_queue_id = $1 AND status = 'pending'";
 
         internal const string List =
             """

@@ -64,7 +64,7 @@ internal sealed class ExecuteAction(
         {
             executions.CloseInterrupted(tx, item.QueueId);
             var action = await registry.FindAsync(tx, item.AgentId, item.ActionId, ct);
-            await settle.FailAsync(tx, item, action, new ActionFailure("internal_error", error), ct);
+            await settle.FailAsync(tx, item, action, new ActionFailure("internal_error", error) { MayHaveHappened = item.Status == QueueStatus.Executing }, ct);
         }
     }
 
@@ -114,7 +114,7 @@ internal sealed class ExecuteAction(
         var called = item.ExecutionId is null && item.ReplayOf is null ? [] : await effects.OfRequestAsync(tx, item.Id, ct);
         if (called.Any(effect => effect.IsOpen) && !EffectRules.CanResolve(action))
         {
-            return new(await RefuseAsync(tx, work, item, action, new ActionFailure(ErrorKind.OutcomeUnknown, "The call may have been carried out, and nothing tells whether it was."), ct));
+            return new(await RefuseAsync(tx, work, item, action, new ActionFailure(ErrorKind.OutcomeUnknown, "The call may have been carried out, and nothing tells whether it was.") { MayHaveHappened = true }, ct));
         }
 
         var passage = action.ExecutionType == "http"

@@ -83,4 +83,7 @@ public sealed record ActionFailure(string Kind, string Message)
     public string? StackTrace { get; init; }
     public int? ResponseStatus { get; init; }
     public JsonElement? ResponseBody { get; init; }
+
+    /// <summary>Nothing tells whether the call was carried out.</summary>
+    public bool MayHaveHappened { get; init; }
 }

@@ -70,7 +70,7 @@ internal sealed class SettleAttempt(
             }
             else
             {
-                await FailAsync(tx, item, action, failure, ct);
+                await FailAsync(tx, item, action, failure with { MayHaveHappened = result.Effect == "unknown" }, ct);
             }
         }
 

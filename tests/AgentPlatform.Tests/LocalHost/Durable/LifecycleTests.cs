@@ -124,6 +124,18 @@ public sealed class LifecycleTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_histories_of_what_has_ended_are_purged_and_what_runs_stays()
+    {
+        await _app.RunAsync<string[]>("Greet", new[] { "Ada" }, "ended");
+        await _app.StartAsync("Approve", TimeSpan.FromDays(1), "running");
+        await AgentPlatform.Functions.WorkflowFunctions.PurgeAsync(Client, TimeProvider.System.GetUtcNow().AddMinutes(-1), default);
+        Assert.NotNull(await Client.GetInstanceAsync("ended"));
+        await AgentPlatform.Functions.WorkflowFunctions.PurgeAsync(Client, TimeProvider.System.GetUtcNow().AddMinutes(1), default);
+        Assert.Null(await Client.GetInstanceAsync("ended"));
+        Assert.NotNull(await Client.GetInstanceAsync("running"));
+    }
+
+    [Fact]
     public async Task What_does_not_exist_or_has_ended_takes_no_commands()
     {
         await _app.RunAsync<string[]>("Greet", new[] { "Ada" }, "over");

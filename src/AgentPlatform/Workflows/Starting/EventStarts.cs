@@ -1,0 +1,51 @@
+using System.Text.Json;
+using AgentPlatform.Events;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using AgentPlatform.Workflows.Definitions;
+
+namespace AgentPlatform.Workflows.Starting;
+
+/// <summary>
+/// Starts the workflows whose <c>trigger_event</c> has happened to a conversation, with the event as input: what one agent has done sets the next one
+/// going. A workflow is not started by its own runs.
+/// </summary>
+internal sealed class EventStarts(WorkflowCatalogue catalogue, StartWorkflow starts, EventStore events) : IEventConsumer
+{
+    internal const string Consumer = "workflows.starts";
+
+    /// <summary>Every event of these types is looked at; more of them cost more.</summary>
+    internal static readonly string[] Types =
+    [
+        "agency_task.completed", "agency_task.failed", "conversation.status_changed",
+        "workflow.completed", "workflow.failed", "workflow.cancelled", "workflow.step_completed",
+    ];
+
+    public async Task HandleAsync(StoredEvent e, Transaction tx, CancellationToken ct)
+    {
+        var input = Json.Of(new { e.EventType, e.AggregateType, e.AggregateId, e.Payload });
+        if (ConversationOf(e) is not { } conversation)
+        {
+            return;
+        }
+
+        foreach (var workflow in (await catalogue.StartedByAsync(tx, e.EventType, ct)).Where(w => Wants(w, e, input)))
+        {
+            var started = await starts.RunAsync(tx, new WorkflowStart(workflow.WorkflowId, conversation, "event", $"event:{e.Id:n}:{workflow.Id:n}") { Input = input }, ct);
+            if (!started.IsOk)
+            {
+                events.Append(tx, new NewEvent("workflow.not_started", "conversation", conversation, new { workflow_id = workflow.WorkflowId, event_id = e.Id, code = started.Problem.Code, started.Problem.Title }) { CreatedBy = "workflows" });
+            }
+        }
+    }
+
+    private static bool Wants(Workflow workflow, StoredEvent e, JsonElement input) =>
+        Text(e.Payload, "workflow_id") != workflow.WorkflowId
+        && (workflow.TriggerWhen is not { } when || Condition.Holds(when, Json.Of(new { input })));
+
+    private static Guid? ConversationOf(StoredEvent e) =>
+        e.AggregateType == "conversation" ? e.AggregateId : Guid.TryParse(Text(e.Payload, "conversation_id"), out var id) ? id : null;
+
+    private static string? Text(JsonElement payload, string name) =>
+        payload.ValueKind == JsonValueKind.Object && payload.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+}

@@ -1,0 +1,45 @@
+using AgentPlatform.Actions;
+using AgentPlatform.Contacts;
+using AgentPlatform.Events;
+using AgentPlatform.Postgres;
+using AgentPlatform.Schedules;
+using AgentPlatform.Work;
+using AgentPlatform.Workflows.Definitions;
+using AgentPlatform.Workflows.Forks;
+using AgentPlatform.Workflows.Patterns;
+using AgentPlatform.Workflows.Running;
+using AgentPlatform.Workflows.Starting;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AgentPlatform.Workflows;
+
+public static class WorkflowsModule
+{
+    /// <summary>Workflows; a host adds the <see cref="IWorkflowRuntime"/> that moves them on.</summary>
+    public static IServiceCollection AddWorkflows(this IServiceCollection services)
+    {
+        services.AddSingleton<WorkflowCatalogue>().AddSingleton<ManageWorkflows>().AddSingleton<RegistrySequence>()
+            .AddSingleton<InstanceStore>().AddSingleton<WakeUps>().AddSingleton<SettleStep>().AddSingleton<StartWorkflow>().AddSingleton<CarryOut>().AddSingleton<AdvanceWorkflow>()
+            .AddSingleton<ControlInstance>().AddSingleton<StepApproval>().AddSingleton<ForkInstance>().AddSingleton<FleetForks>().AddSingleton<PatternShelf>()
+            .AddSingleton(p => new WorkflowSweep(p.GetRequiredService<Database>(), p.GetRequiredService<WakeUps>(), p.GetRequiredService<TimeProvider>()))
+            .AddSingleton(p => new WorkflowEngine(
+                p.GetRequiredService<WorkflowCatalogue>(), p.GetRequiredService<StartWorkflow>(), p.GetRequiredService<AdvanceWorkflow>(), p.GetRequiredService<InstanceStore>(),
+                p.GetRequiredService<ControlInstance>(), p.GetRequiredService<ForkInstance>()));
+        services.AddSingleton<IActionListener, StepOutcome>().AddSingleton<IActionListener, TriggeredByAction>().AddSingleton<IContactMergeParticipant, MergedInstances>();
+        services.AddSingleton<IAgentTaskHandler, ScheduledStart>().AddEventConsumer<EventStarts>(EventStarts.Consumer, EventStarts.Types);
+        services.AddWorkHandler<StopChild>(CarryOut.StopKind, kind => kind.MaxAttempts = 25);
+        services.AddWorkHandler<RunFleet>(RunFleet.Kind, kind => kind.MaxAttempts = 25);
+        // A wake-up is handed to the runtime, which may be away for a while.
+        return services.AddWorkHandler<WakeWorkflow>(WakeUps.Kind, kind => kind.MaxAttempts = 1000);
+    }
+
+    /// <summary>Under <c>/api/v1</c>: workflows, workflow-instances, workflow-failures, workflow-fleet-forks, workflow-patterns.</summary>
+    public static void MapWorkflows(this IEndpointRouteBuilder v1)
+    {
+        WorkflowsApi.Map(v1);
+        InstancesApi.Map(v1);
+        ForksApi.Map(v1);
+        PatternsApi.Map(v1);
+    }
+}
