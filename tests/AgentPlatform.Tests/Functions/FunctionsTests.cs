@@ -1,12 +1,16 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using AgentPlatform.Contacts;
+using AgentPlatform.Conversations;
 using AgentPlatform.Functions;
 using AgentPlatform.Kernel;
 using AgentPlatform.LocalHost;
 using AgentPlatform.LocalHost.Queues;
 using AgentPlatform.LocalHost.Invocation;
+using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
+using AgentPlatform.Schedules;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Tests.LocalHost;
 using AgentPlatform.Work;
@@ -118,6 +122,32 @@ public sealed class FunctionsTests : IAsyncLifetime
         Assert.Equal("payload", await _inbox.NextAsync());
     }
 
+    /// <summary>Seed 004 has a cron job for tasks and one for messages: here one timer finds both, and its runs are listed.</summary>
+    [Fact, Behaviour("yp-cron-scheduled")]
+    public async Task Tasks_and_messages_that_fall_due_unnoticed_are_found_by_a_timer_whose_runs_are_listed()
+    {
+        await UnnoticedAsync(QueueAsync);
+
+        var done = await Eventually.SeeAsync(
+            async () => (
+                await _database.ScalarAsync<string>("SELECT status FROM schedules.agent_tasks"), await _database.ScalarAsync<string>("SELECT status FROM messaging.message_queue")),
+            seen => seen == ("failed", "sent"));
+        Assert.Equal(("failed", "sent"), done);
+        Assert.Equal(
+            "succeeded", await Eventually.SeeAsync(() => _database.ScalarAsync<string>("SELECT max(last_outcome) FROM operations.cron_job_status WHERE job_name = 'WorkSweep'"), o => o is not null));
+    }
+
+    /// <summary>A message in a talk that needs no provider, and a task that nobody here knows how to do.</summary>
+    private static async Task QueueAsync(IServiceProvider platform, Transaction tx)
+    {
+        var web = new ChannelAddress(ChannelAddress.Web, "visitor");
+        var contact = await platform.GetRequiredService<ContactDirectory>().GetOrCreateAsync(tx, web, null, default);
+        var agent = await platform.GetRequiredService<AgentDirectory>().DefaultAsync(tx, default);
+        var conversation = await platform.GetRequiredService<ConversationLog>().OpenAsync(tx, new OpenConversation(contact.Id, agent.Id, web.Channel, web.Address, null), default);
+        platform.GetRequiredService<Outbox>().Queue(tx, new OutgoingMessage(contact.Id, conversation.Id, "concierge", "It is time.") { ScheduledFor = TimeProvider.System.GetUtcNow().AddSeconds(1) });
+        platform.GetRequiredService<TaskQueue>().Enqueue(tx, new NewAgentTask("unheard_of", "concierge", new { }));
+    }
+
     private async Task<string?> StatusAsync(string path, HttpStatusCode code)
     {
         using var response = await _app.Client.GetAsync(path);
@@ -129,7 +159,13 @@ public sealed class FunctionsTests : IAsyncLifetime
         _app.Services.GetRequiredService<QueueFactory>().Open(_app.Services.GetRequiredService<FunctionCatalog>().All[0], new(name));
 
     // By another process, as it were: this one hears of no commit.
-    private async Task EnqueueUnnoticedAsync()
+    private Task EnqueueUnnoticedAsync() => UnnoticedAsync((platform, tx) =>
+    {
+        platform.GetRequiredService<WorkQueue>().Enqueue(tx, new NewWork("test.functions", $"{TimeProvider.System.NewId()}", "payload"));
+        return Task.CompletedTask;
+    });
+
+    private async Task UnnoticedAsync(Func<IServiceProvider, Transaction, Task> act)
     {
         await using var platform = new ServiceCollection()
             .AddSingleton(_app.Services.GetRequiredService<IConfiguration>())
@@ -140,7 +176,7 @@ public sealed class FunctionsTests : IAsyncLifetime
         var unique = TimeProvider.System.NewId();
         var tenant = (await platform.GetRequiredService<TenantProvisioning>().CreateAsync(new NewTenant("Acme", $"t-{unique}", $"{unique}@example.test"), default)).Value;
         await using var tx = platform.GetRequiredService<Database>().Begin(Actor.System(tenant.TenantId));
-        platform.GetRequiredService<WorkQueue>().Enqueue(tx, new NewWork("test.functions", $"{unique}", "payload"));
+        await act(platform, tx);
         await tx.CommitAsync(default);
     }
 
