@@ -27,7 +27,7 @@ public sealed class DatabaseCheckTests : IAsyncLifetime
     public async Task Clocks_that_differ_stop_the_start(int seconds, string line)
     {
         var clock = new FakeClock(TimeProvider.System.GetUtcNow().AddSeconds(seconds));
-        var e = await Assert.ThrowsAsync<DatabaseCheckException>(() => Check(TestDatabase.Migrations, clock).StartAsync(default));
+        var e = await Assert.ThrowsAsync<DatabaseCheckException>(() => Check(clock).StartAsync(default));
         Assert.Contains(line, e.Message);
         Assert.DoesNotContain('\n', e.Message);
     }
