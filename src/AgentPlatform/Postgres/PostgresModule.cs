@@ -26,10 +26,12 @@ public static class PostgresModule
         services.AddSingleton<Database>();
         services.AddSingleton<Migrator>();
         services.AddSingleton<SchemaInventory>();
-        services.AddHostedService<DatabaseCheck>();
         services.AddSingleton(provider => new AppLogin(provider.GetRequiredService<NpgsqlDataSource>(), () => Connect(provider, "postgres")));
         return services;
     }
+
+    /// <summary>For a host: it does not start over a database of another build, or one whose clock differs.</summary>
+    public static IServiceCollection AddDatabaseCheck(this IServiceCollection services) => services.AddHostedService<DatabaseCheck>();
 
     private static NpgsqlDataSource Connect(IServiceProvider services, string? database = null)
     {

@@ -18,3 +18,9 @@ public interface IWorkflowRuntime
     /// <summary>Tells the instance's orchestration that there is news; starts it when there is none.</summary>
     Task WakeAsync(WorkflowRef workflow, CancellationToken ct);
 }
+
+/// <summary>Of a process that moves no workflows: what it is asked to wake is tried again until a host that does has taken it.</summary>
+internal sealed class NoWorkflowRuntime : IWorkflowRuntime
+{
+    public Task WakeAsync(WorkflowRef workflow, CancellationToken ct) => throw new InvalidOperationException("This process moves no workflows.");
+}

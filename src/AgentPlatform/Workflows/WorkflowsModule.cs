@@ -11,6 +11,7 @@ using AgentPlatform.Workflows.Running;
 using AgentPlatform.Workflows.Starting;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace AgentPlatform.Workflows;
 
@@ -30,6 +31,7 @@ public static class WorkflowsModule
         services.AddSingleton<IAgentTaskHandler, ScheduledStart>().AddEventConsumer<EventStarts>(EventStarts.Consumer, EventStarts.Types);
         services.AddWorkHandler<StopChild>(CarryOut.StopKind, kind => kind.MaxAttempts = 25);
         services.AddWorkHandler<RunFleet>(RunFleet.Kind, kind => kind.MaxAttempts = 25);
+        services.TryAddSingleton<IWorkflowRuntime, NoWorkflowRuntime>();
         // A wake-up is handed to the runtime, which may be away for a while.
         return services.AddWorkHandler<WakeWorkflow>(WakeUps.Kind, kind => kind.MaxAttempts = 1000);
     }
