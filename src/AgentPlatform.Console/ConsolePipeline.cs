@@ -1,6 +1,7 @@
 using AgentPlatform.Console.Sessions;
 using AgentPlatform.Console.Shell;
 using AgentPlatform.Console.Simulator;
+using AgentPlatform.Console.Workflows;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -8,7 +9,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Console;
 
-/// <summary>The web pages as one request delegate, which the functions <c>console/{*path}</c> and <c>simulator/{*path}</c> run. Build it once.</summary>
+/// <summary>The web pages as one request delegate, which the functions <c>console/{*path}</c>, <c>simulator/{*path}</c> and <c>workflows/{*path}</c> run. Build it once.</summary>
 public static class ConsolePipeline
 {
     public static RequestDelegate Build(IServiceProvider services)
@@ -30,6 +31,7 @@ public static class ConsolePipeline
         endpoints.MapSessions();
         endpoints.MapShell();
         endpoints.MapSimulator();
+        endpoints.MapWorkflows();
     }
 }
 

@@ -1,6 +1,6 @@
 namespace AgentPlatform.Functions;
 
-/// <summary>The web pages. Two addresses, one pipeline, which serves both and signs operators in.</summary>
+/// <summary>The web pages. Three addresses, one pipeline, which serves both and signs operators in.</summary>
 public sealed class ConsoleFunctions(Pipelines pipelines)
 {
     [Function("Console")]
@@ -9,5 +9,9 @@ public sealed class ConsoleFunctions(Pipelines pipelines)
 
     [Function("Simulator")]
     public Task<IResult> SimulatorAsync([HttpTrigger(AuthorizationLevel.Anonymous, "get", "post", Route = "simulator/{*path}")] HttpRequest request) =>
+        pipelines.ConsoleAsync(request.HttpContext);
+
+    [Function("Workflows")]
+    public Task<IResult> WorkflowsAsync([HttpTrigger(AuthorizationLevel.Anonymous, "get", "post", Route = "workflows/{*path}")] HttpRequest request) =>
         pipelines.ConsoleAsync(request.HttpContext);
 }

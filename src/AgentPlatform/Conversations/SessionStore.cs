@@ -42,9 +42,15 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             audit.Append(tx, new AuditEvent("session.ended", new { reason = "expired" }) { SessionId = over });
         }
 
+        if (await starting is not { } started)
+        {
+            // Another transaction has begun one since we looked, and has committed.
+            return await RunningAsync(tx, conversationId, ct) ?? throw new InvalidOperationException($"Conversation {conversationId} can have no session.");
+        }
+
         var about = new { conversation_id = conversationId, agent_id = agentId, channel = address.Channel };
         audit.Append(tx, new AuditEvent("session.started", about) { SessionId = id });
-        return (await starting)!;
+        return started;
     }
 
     /// <summary>By id, kept hot; null when there is none, when it ended, expired, or is another tenant's.</summary>
@@ -227,6 +233,7 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             INSERT INTO conversations.sessions
                 (tenant_id, id, conversation_id, agent_id, contact_id, channel, user_channel_id, hot_until, persist_until, created_at, last_activity_at)
             VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+            ON CONFLICT DO NOTHING
             RETURNING id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id,
                       active_scenario_version, current_step_id, step_history, pending_migration, last_turn_number, version, true AS was_hot, hot_until,
                       persist_until, created_at, last_activity_at

@@ -22,7 +22,7 @@ public sealed class AccessibilityTests(ConsoleSite site)
         var page = await site.OpenAsync(tenant.ApiKey, $"/simulator/{conversation}", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
         await page.Locator(".theirs .text").First.WaitForAsync();
         await page.Locator("#live[data-state=on]").WaitForAsync();
-        foreach (var path in new[] { $"/simulator/{conversation}", "/simulator", "/console", "/console/nowhere" })
+        foreach (var path in new[] { $"/simulator/{conversation}", "/simulator", "/console", "/console/nowhere", "/workflows" })
         {
             await page.GotoAsync(new Uri(site.Address, path).ToString());
             Assert.Empty(await ViolationsAsync(page));
@@ -34,6 +34,18 @@ public sealed class AccessibilityTests(ConsoleSite site)
         await page.ClickAsync("main button[type=submit]");
         await page.Locator(".alert").WaitForAsync();
         Assert.Empty(await ViolationsAsync(page));
+        await page.Context.CloseAsync();
+    }
+
+    [Theory]
+    [InlineData(ColorScheme.Light, 1360, 860)]
+    [InlineData(ColorScheme.Dark, 390, 844)]
+    public async Task A_workflows_run_violates_none_either(ColorScheme scheme, int width, int height)
+    {
+        var (tenant, run) = await WorkflowPageTests.RunAsync(site);
+        var page = await site.OpenAsync(tenant.ApiKey, $"/workflows/{run}", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
+        Assert.Empty(await ViolationsAsync(page));
+        Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"));
         await page.Context.CloseAsync();
     }
 
@@ -54,7 +66,7 @@ public sealed class AccessibilityTests(ConsoleSite site)
             }
         }
 
-        foreach (var wanted in new[] { "Skip to content", "AgentPlatform", "Overview", "Simulator", "Sign out", "New conversation", "Messages", "text", "Send", "Turns, latest last" })
+        foreach (var wanted in new[] { "Skip to content", "AgentPlatform", "Overview", "Simulator", "Workflows", "Sign out", "New conversation", "Messages", "text", "Send", "Turns, latest last" })
         {
             Assert.Contains(wanted, reached);
         }

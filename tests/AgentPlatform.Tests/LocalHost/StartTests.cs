@@ -142,7 +142,7 @@ public sealed class StartTests
     public async Task A_process_over_a_database_whose_migrations_were_changed_says_one_line_and_exits_with_1()
     {
         await using var database = await TestDatabase.CreateAsync();
-        await database.ScalarAsync<long>("WITH u AS (UPDATE kernel.migrations SET checksum = 'other' WHERE module = 'Work' AND version = 1 RETURNING 1) SELECT count(*) FROM u");
+        Assert.Equal(1L, await database.ScalarAsync<long>("WITH u AS (UPDATE kernel.migrations SET checksum = 'other' WHERE module = 'work' AND version = 1 RETURNING 1) SELECT count(*) FROM u"));
 
         var (code, _, errors) = await RunAsync(("ConnectionStrings__AgentPlatform", database.ConnectionString));
 

@@ -1,0 +1,92 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json;
+using AgentPlatform.Kernel;
+using AgentPlatform.Tenancy;
+using Microsoft.Playwright;
+
+namespace AgentPlatform.Tests.Console;
+
+/// <summary>A run of a workflow in the browser: drawn as a graph, sent the event it waits for, forked when it is over.</summary>
+[Collection("Console")]
+public sealed class WorkflowPageTests(ConsoleSite site)
+{
+    [Fact]
+    public async Task A_run_is_drawn_with_its_states_takes_the_event_it_waits_for_and_is_forked()
+    {
+        var (tenant, run) = await RunAsync();
+        var page = await site.OpenAsync(tenant.ApiKey, $"/workflows/{run}");
+        await WaitForAsync(page, "g.node.waiting");
+        Assert.Equal(["Ask", "waits", "Left", "Right"], (await page.Locator("g.node .name").AllTextContentsAsync()).Select(t => t.Trim()));
+        Assert.Equal(3, await page.Locator("path.edge").CountAsync());
+        Assert.Equal("go", await page.InputValueAsync("#event"));
+
+        await page.ClickAsync("text=Pause");
+        await page.Locator(".page-head .mark", new() { HasText = "paused" }).WaitForAsync();
+        await page.ClickAsync("text=Resume");
+        await page.FillAsync("#payload", "not json");
+        await page.ClickAsync("text=Send event");
+        Assert.Equal("Must be JSON.", await page.Locator(".alert").InnerTextAsync());
+        await page.FillAsync("#payload", """{"n": 1}""");
+        await page.ClickAsync("text=Send event");
+        await WaitForAsync(page, ".page-head .mark.good");
+        Assert.Equal(4, await page.Locator("g.node.good").CountAsync());
+
+        await page.SelectOptionAsync("#step", "left");
+        await page.ClickAsync("button:has-text('Fork')");
+        await page.WaitForURLAsync(url => !url.EndsWith($"{run}", StringComparison.Ordinal) && !url.EndsWith("/fork", StringComparison.Ordinal));
+        await page.Locator("text=started by fork").WaitForAsync();
+        await page.ClickAsync("nav >> text=Workflows");
+        Assert.Equal(2, await page.Locator("tbody tr").CountAsync());
+        await page.Context.CloseAsync();
+    }
+
+    [Fact]
+    public async Task Runs_of_others_do_not_exist_and_readers_cannot_steer()
+    {
+        var (_, run) = await RunAsync();
+        using var stranger = await site.SignedInAsync((await site.TenantAsync()).ApiKey);
+        using var shown = await stranger.GetAsync($"/workflows/{run}");
+        Assert.Equal(HttpStatusCode.NotFound, shown.StatusCode);
+        using var steered = await stranger.SubmitAsync("/workflows", $"/workflows/{run}/cancel");
+        Assert.Equal(HttpStatusCode.NotFound, steered.StatusCode);
+    }
+
+    /// <summary>A workflow that waits for an event and then runs two steps side by side, begun for a conversation.</summary>
+    internal static async Task<(ProvisionedTenant Tenant, Guid Run)> RunAsync(ConsoleSite site)
+    {
+        var tenant = await Talk.TenantThatAnswersAsync(site);
+        var conversation = await Talk.BeginAsync(site, tenant, "hello");
+        using var client = new HttpClient { BaseAddress = site.Address, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", tenant.ApiKey) } };
+        object[] steps =
+        [
+            new { id = "ask", name = "Ask", type = "action", action = "opening_hours" },
+            new { id = "waits", type = "wait", @event = "go", timeout_seconds = 3600 },
+            new { id = "left", name = "Left", type = "action", action = "opening_hours", after = new[] { "waits" } },
+            new { id = "right", name = "Right", type = "action", action = "opening_hours", after = new[] { "waits" } },
+        ];
+        await PostAsync(client, "/api/v1/workflows", new { workflow_id = "visit", name = "Visit", agent_id = tenant.AgentId, definition = new { steps } });
+        var run = await PostAsync(client, "/api/v1/workflows/visit/start", new { conversation_id = conversation });
+        return (tenant, run.GetProperty("id").GetGuid());
+    }
+
+    private Task<(ProvisionedTenant Tenant, Guid Run)> RunAsync() => RunAsync(site);
+
+    private static async Task<JsonElement> PostAsync(HttpClient client, string path, object body)
+    {
+        using var answer = await client.PostAsJsonAsync(new Uri(path, UriKind.Relative), body, Json.Options);
+        var json = await answer.Content.ReadFromJsonAsync<JsonElement>();
+        Assert.True(answer.IsSuccessStatusCode, json.ToString());
+        return json;
+    }
+
+    /// <summary>The page is read again until the run has come there.</summary>
+    private static Task<bool> WaitForAsync(IPage page, string selector) => Eventually.SeeAsync(
+        async () =>
+        {
+            await page.ReloadAsync();
+            return await page.Locator(selector).CountAsync() > 0;
+        },
+        seen => seen);
+}
