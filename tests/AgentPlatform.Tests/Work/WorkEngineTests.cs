@@ -208,8 +208,14 @@ public class WorkEngineTests : IAsyncLifetime
             await EnqueueAsync($"{i}");
         }
 
-        var claims = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => (i % 2 == 0 ? _platform.Get<WorkLeases>() : other).CompleteAndClaimAsync([], 20, default)));
-        var ids = claims.SelectMany(c => c).Select(i => i.Id).ToList();
+        // A claim may find that another under way has what it wanted; what is left is the next one's.
+        var ids = new List<long>();
+        for (var round = 0; round < 5 && ids.Count < 50; round++)
+        {
+            var claims = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => (i % 2 == 0 ? _platform.Get<WorkLeases>() : other).CompleteAndClaimAsync([], 20, default)));
+            ids.AddRange(claims.SelectMany(c => c).Select(i => i.Id));
+        }
+
         Assert.Equal(50, ids.Count);
         Assert.Equal(50, ids.Distinct().Count());
     }

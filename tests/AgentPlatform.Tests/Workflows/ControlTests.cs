@@ -177,7 +177,10 @@ public sealed class ControlTests : IAsyncLifetime
         await _flows.PassAsync(trying.Id);
         Assert.Equal("failed", (await _flows.ReadAsync(trying.Id)).Status);
         Assert.Equal("cancelled", await _flows.Platform.Postgres.ScalarAsync<string>("SELECT status FROM actions.action_queue"));
-        Assert.All(await _flows.StepsAsync(trying.Id), step => Assert.Equal("failed", step.Status));
+        // Which of the two is looked at first is open: the other has failed too by then, or is stopped because the first has.
+        var ends = (await _flows.StepsAsync(trying.Id)).Select(step => step.Status).ToList();
+        Assert.Contains("failed", ends);
+        Assert.Empty(ends.Except(["failed", "cancelled"]));
     }
 
     [Fact]

@@ -39,7 +39,7 @@ public sealed class SagaTests
         // A delivery that fails is tried again, and then the first agent makes up for what it did.
         flows.Depot.Refuses["deliver"] = 429;
         await flows.BeginAsync("order", new { n = "2" });
-        for (var i = 0; i < 5 && !flows.Depot.Names.Contains("release"); i++)
+        for (var i = 0; i < 20 && !flows.Depot.Names.Contains("release"); i++)
         {
             await flows.ChangeAsync("UPDATE actions.action_queue SET next_retry_at = now() WHERE status = 'retrying'");
             await flows.ChangeAsync("UPDATE work.items SET run_at = now() WHERE state = 'ready'");
