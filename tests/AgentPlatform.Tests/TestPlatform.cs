@@ -1,3 +1,4 @@
+using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
@@ -71,8 +72,21 @@ public sealed class TestPlatform : IAsyncDisposable
     public T Get<T>()
         where T : notnull => _services.GetRequiredService<T>();
 
-    /// <summary>Runs everything that is due, and what that makes due.</summary>
-    public Task<int> DrainAsync() => Get<WorkRunner>().DrainAsync(CancellationToken.None);
+    /// <summary>
+    /// Runs everything that is due, and what that makes due. An event is read only when no older transaction runs anywhere in the cluster:
+    /// those of tests beside this one are waited for.
+    /// </summary>
+    public async Task<int> DrainAsync()
+    {
+        var ran = await Get<WorkRunner>().DrainAsync(CancellationToken.None);
+        while (await WaitsForOthersAsync())
+        {
+            await Task.Delay(ConsumeEvents.Unsettled, TimeProvider.System);
+            ran += await Get<WorkRunner>().DrainAsync(CancellationToken.None);
+        }
+
+        return ran;
+    }
 
     /// <summary>One transaction as <paramref name="actor"/>, committed.</summary>
     public async Task<T> AsAsync<T>(Actor actor, Func<Transaction, Task<T>> work)
@@ -98,6 +112,18 @@ public sealed class TestPlatform : IAsyncDisposable
     {
         var unique = TimeProvider.System.NewId();
         return (await Get<TenantProvisioning>().CreateAsync(new NewTenant(name, $"t-{unique}", $"{unique}@example.test"), CancellationToken.None)).Value;
+    }
+
+    /// <summary>True while events wait for transactions of other databases only.</summary>
+    private async Task<bool> WaitsForOthersAsync()
+    {
+        const string waits =
+            """
+            SELECT EXISTS (SELECT FROM work.items WHERE kind = $1 AND state = 'ready' AND run_at BETWEEN now() AND now() + $2)
+                AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL)
+            """;
+        await using var tx = Database.BeginWorker();
+        return await tx.SingleAsync<bool>(waits, [ConsumeEvents.Kind, ConsumeEvents.Unsettled], default);
     }
 
     public async ValueTask DisposeAsync()

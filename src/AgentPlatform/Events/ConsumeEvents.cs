@@ -17,7 +17,7 @@ internal sealed class ConsumeEvents(
     internal const int BatchSize = 20;
 
     /// <summary>Between looks at events that are stored, but not yet safe to read.</summary>
-    private static readonly TimeSpan Unsettled = TimeSpan.FromMilliseconds(250);
+    internal static readonly TimeSpan Unsettled = TimeSpan.FromMilliseconds(250);
 
     internal static NewWork Work(EventConsumer consumer, Guid cause) =>
         new(Kind, $"{consumer.Name}:{cause}", new Payload(consumer.Name)) { SerialKey = $"{Kind}:{consumer.Name}", MaxAttempts = 1000 };

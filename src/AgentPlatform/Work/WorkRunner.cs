@@ -115,7 +115,7 @@ public sealed class WorkRunner : IDisposable
 
             if (trips.Count < _options.Value.RoundTrips && NextTrip(ct) is { } trip)
             {
-                trips.Add(RoundTripAsync(trip));
+                trips.Add(BeginRoundTrip(trip));
             }
             else if (trips.Count == 0 && _slots.InHand == 0 && !_slots.HasEnded && !MayGoOnSoon(ct))
             {
@@ -183,6 +183,14 @@ public sealed class WorkRunner : IDisposable
         return claims || _slots.HasEnded ? new Trip(_slots.TakeEnded(), claims ? capacity : 0, look) : null;
     }
 
+    /// <summary>The drain is woken once the task is over, not by the task's last step: woken before, it could miss the end and wait for ever.</summary>
+    private Task<int> BeginRoundTrip(Trip trip)
+    {
+        var under = RoundTripAsync(trip);
+        under.ConfigureAwait(false).GetAwaiter().OnCompleted(_wake.Set);
+        return under;
+    }
+
     /// <summary>
     /// Completes and claims. When the database is away, what ended is kept for the next round trip: written twice, because only the answer was
     /// lost, it touches no row the second time.
@@ -220,7 +228,6 @@ public sealed class WorkRunner : IDisposable
         {
             Interlocked.Add(ref _asked, -trip.Capacity);
             Interlocked.Decrement(ref _under);
-            _wake.Set();
         }
     }
 
