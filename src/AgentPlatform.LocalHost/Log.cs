@@ -13,6 +13,9 @@ internal static partial class Log
     [LoggerMessage(7003, LogLevel.Information, "Applied {Count} migrations")]
     internal static partial void Migrated(this ILogger log, int count);
 
+    [LoggerMessage(7004, LogLevel.Error, "Function {Function} failed in a run by hand")]
+    internal static partial void ManualRunFailed(this ILogger log, string function, Exception e);
+
     [LoggerMessage(7010, LogLevel.Error, "Function {Function} failed on message {Message}, attempt {Attempt} of {Limit}")]
     internal static partial void MessageFailed(this ILogger log, string function, string message, long attempt, int limit, Exception e);
 

@@ -60,7 +60,9 @@ internal static class RuntimeSetup
 
         IEndpointRouteBuilder routes = app;
         routes.DataSources.Add(new DefaultEndpointDataSource(app.Services.GetRequiredService<HttpFunctions>().Endpoints()));
-        routes.MapAdmin(catalog, app.Services.GetRequiredService<HostKeys>(), host, app.Services.GetRequiredService<TimeProvider>());
+        routes.MapAdmin(
+            catalog, app.Services.GetRequiredService<FunctionExecutor>(), app.Services.GetRequiredService<HostKeys>(), host,
+            app.Services.GetRequiredService<TimeProvider>(), app.Logger);
         routes.MapDurable(
             catalog, app.Services.GetRequiredService<HostKeys>(), app.Services.GetRequiredService<PostgresDurableClient>(), app.Services.GetRequiredService<InstanceReader>());
     }

@@ -4,13 +4,14 @@ using AgentPlatform.LocalHost.Invocation;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Logging;
 
 namespace AgentPlatform.LocalHost.Http;
 
-/// <summary><c>/admin</c>, opened by the master key: which functions there are and how the host does.</summary>
+/// <summary><c>/admin</c>, opened by the master key: which functions there are, a run of one by hand, and how the host does.</summary>
 internal static class AdminEndpoints
 {
-    internal static void MapAdmin(this IEndpointRouteBuilder routes, FunctionCatalog catalog, HostKeys keys, HostJson host, TimeProvider clock)
+    internal static void MapAdmin(this IEndpointRouteBuilder routes, FunctionCatalog catalog, FunctionExecutor executor, HostKeys keys, HostJson host, TimeProvider clock, ILogger log)
     {
         var started = clock.GetTimestamp();
         var admin = routes.MapGroup("/admin").AddEndpointFilter(async (context, next) =>
@@ -19,6 +20,8 @@ internal static class AdminEndpoints
                 : TypedResults.StatusCode(StatusCodes.Status401Unauthorized));
 
         admin.MapGet("/functions", (HttpRequest request) => TypedResults.Ok(catalog.All.Select(f => Describe(f, host, request))));
+        admin.MapPost("/functions/{name}", async (string name, ManualRun run, CancellationToken ct) =>
+            await RunAsync(catalog.All.FirstOrDefault(f => name.Equals(f.Name, StringComparison.OrdinalIgnoreCase)), run.Input ?? "", executor, clock, log, ct));
         admin.MapGet("/host/status", () => TypedResults.Ok(new
         {
             id = Environment.MachineName,
@@ -27,6 +30,31 @@ internal static class AdminEndpoints
             processUptime = (long)clock.GetElapsedTime(started).TotalMilliseconds,
             functionCount = catalog.All.Count,
         }));
+    }
+
+    /// <summary>As on Azure the answer says that it was run, not how that went: a failure is in the log.</summary>
+    private static async Task<IResult> RunAsync(LocalFunction? function, string input, FunctionExecutor executor, TimeProvider clock, ILogger log, CancellationToken ct)
+    {
+        if (function is null)
+        {
+            return TypedResults.NotFound();
+        }
+
+        if (function.Kind.ByHand(input, clock.GetUtcNow()) is not { } data)
+        {
+            return TypedResults.BadRequest($"{function.Name} is not a function that is run by hand: call its own endpoint.");
+        }
+
+        try
+        {
+            await executor.ExecuteAsync(function, data, ct);
+        }
+        catch (Exception e)
+        {
+            log.ManualRunFailed(function.Name, e);
+        }
+
+        return TypedResults.Accepted(uri: null as string);
     }
 
     private static object Describe(LocalFunction function, HostJson host, HttpRequest request) => new
@@ -67,4 +95,6 @@ internal static class AdminEndpoints
 
         return binding;
     }
+
+    private sealed record ManualRun(string? Input);
 }

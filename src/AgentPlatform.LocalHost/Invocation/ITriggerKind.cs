@@ -22,6 +22,9 @@ internal interface ITriggerKind
 
     /// <summary>How to read another parameter by its name; null when there is no such thing.</summary>
     ParameterReader? BindOther(ParameterInfo parameter);
+
+    /// <summary>What a run by hand through <c>/admin/functions</c> starts from; null when functions of this kind have another way in.</summary>
+    TriggerData? ByHand(string input, DateTimeOffset now) => null;
 }
 
 /// <summary>What started an execution: the request, message or timer, and named data of it.</summary>

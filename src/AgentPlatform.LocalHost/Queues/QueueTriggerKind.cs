@@ -35,6 +35,9 @@ internal sealed class QueueTriggerKind : ITriggerKind
             : null;
     }
 
+    public TriggerData ByHand(string input, DateTimeOffset now) =>
+        Data(QueuesModelFactory.QueueMessage("by-hand", "", BinaryData.FromString(input), dequeueCount: 1, nextVisibleOn: null, insertedOn: now, expiresOn: null));
+
     internal static TriggerData Data(QueueMessage message) => new(message, new Dictionary<string, object?>(StringComparer.OrdinalIgnoreCase)
     {
         ["QueueTrigger"] = message.Body.ToString(),

@@ -13,4 +13,6 @@ internal sealed class TimerTriggerKind : ITriggerKind
         parameter.ParameterType == typeof(TimerInfo) ? static (data, _) => data.Source : null;
 
     public ParameterReader? BindOther(ParameterInfo parameter) => null;
+
+    public TriggerData ByHand(string input, DateTimeOffset now) => new(new TimerInfo(), new Dictionary<string, object?>());
 }

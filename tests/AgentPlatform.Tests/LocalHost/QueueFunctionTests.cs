@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Http.Json;
 using System.Text;
 using AgentPlatform.LocalHost;
 using AgentPlatform.LocalHost.Invocation;
@@ -27,6 +29,20 @@ public sealed class QueueFunctionTests
         Assert.Equal(("whole", 1L), (message.Body.ToString(), message.DequeueCount));
         await SendAsync(app, "as-properties", "named");
         Assert.Equal("named 1 True True", await _inbox.NextAsync());
+    }
+
+    [Fact]
+    public async Task A_function_is_run_by_hand_with_the_master_key_and_the_input_is_its_message()
+    {
+        await using var app = await StartAsync(typeof(Text));
+        Task<HttpResponseMessage> RunAsync(string name, string key) => app.Client.PostAsJsonAsync($"admin/functions/{name}?code={app.Keys()[key]}", new { input = "by hand" });
+
+        using var run = await RunAsync("text", "_master");
+        using var unknown = await RunAsync("nothing", "_master");
+        using var keyless = await RunAsync("text", "default");
+
+        Assert.Equal((HttpStatusCode.Accepted, HttpStatusCode.NotFound, HttpStatusCode.Unauthorized), (run.StatusCode, unknown.StatusCode, keyless.StatusCode));
+        Assert.Equal("by hand", await _inbox.NextAsync());
     }
 
     [Fact]

@@ -168,6 +168,8 @@ public sealed class StartTests
 
         using var process = Process.Start(start)!;
         var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1), TimeProvider.System);
+        await using var late = limit.Token.Register(() => process.Kill(entireProcessTree: true));
         await process.WaitForExitAsync();
         return (process.ExitCode, await output, (await errors).Trim());
     }
