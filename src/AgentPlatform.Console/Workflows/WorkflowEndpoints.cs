@@ -18,13 +18,17 @@ internal static class WorkflowEndpoints
 {
     private const string Read = "workflows:read";
     private const string Write = "workflows:write";
+    private const string Approve = "approvals:write";
     private const int PerPage = 20;
+
+    private static Task<Result<WorkflowInstance>> NothingLikeIt => Task.FromResult<Result<WorkflowInstance>>(Problem.NotFound("form"));
 
     internal static void MapWorkflows(this IEndpointRouteBuilder endpoints)
     {
         endpoints.MapGet("/workflows", ListAsync).WithMetadata(new NeedsScope(Read));
         endpoints.MapGet("/workflows/{id:guid}", ShowAsync).WithMetadata(new NeedsScope(Read));
         endpoints.MapPost("/workflows/{id:guid}/{act}", SteerAsync).WithMetadata(new NeedsScope(Write));
+        endpoints.MapPost("/workflows/{id:guid}/steps/{step}/{answer}", AnswerAsync).WithMetadata(new NeedsScope(Approve));
     }
 
     private static async Task<IResult> ListAsync(HttpContext http, Database database, WorkflowEngine engine, string? cursor, CancellationToken ct)
@@ -46,34 +50,48 @@ internal static class WorkflowEndpoints
     private static async Task<IResult> SteerAsync(HttpContext http, Database database, WorkflowEngine engine, Guid id, string act, CancellationToken ct)
     {
         var form = await http.Request.ReadFormAsync(ct);
-        await using var tx = database.Begin(OperatorSession.Of(http).Actor);
-        if (await engine.FindAsync(tx, id, ct) is null)
-        {
-            return Pages.NotFound;
-        }
-
-        Task<Result<WorkflowInstance>>? acting = act switch
+        return await MoveAsync(http, database, engine, id, tx => act switch
         {
             "pause" => engine.PauseAsync(tx, id, Text(form, "reason"), ct),
             "resume" => engine.ResumeAsync(tx, id, ct),
             "cancel" => engine.CancelAsync(tx, id, Text(form, "reason") ?? "Cancelled in the console.", ct),
             "signal" => SignalAsync(tx, engine, id, form, ct),
             "fork" => engine.ForkAsync(tx, id, new WorkflowFork(Text(form, "step")), form["form_key"].ToString(), ct),
-            _ => null,
-        };
-        if (acting is null)
+            _ => NothingLikeIt,
+        }, ct);
+    }
+
+    private static async Task<IResult> AnswerAsync(HttpContext http, Database database, WorkflowEngine engine, Guid id, string step, string answer, CancellationToken ct)
+    {
+        var form = await http.Request.ReadFormAsync(ct);
+        return await MoveAsync(http, database, engine, id, tx => answer switch
+        {
+            "approve" => engine.ApproveStepAsync(tx, id, step, ct),
+            "reject" => Text(form, "reason") is { } reason
+                ? engine.RejectStepAsync(tx, id, step, reason, ct)
+                : Task.FromResult<Result<WorkflowInstance>>(Problem.Invalid("reason", "Say why.")),
+            _ => NothingLikeIt,
+        }, ct);
+    }
+
+    /// <summary>Shows the run that came of it, or this one again with why nothing did.</summary>
+    private static async Task<IResult> MoveAsync(
+        HttpContext http, Database database, WorkflowEngine engine, Guid id, Func<Transaction, Task<Result<WorkflowInstance>>> move, CancellationToken ct)
+    {
+        await using var tx = database.Begin(OperatorSession.Of(http).Actor);
+        if (await engine.FindAsync(tx, id, ct) is null)
         {
             return Pages.NotFound;
         }
 
-        var steered = await acting;
-        if (!steered.IsOk)
+        var moved = await move(tx);
+        if (!moved.IsOk)
         {
-            return await PageAsync(http, database, engine, id, steered.Problem, ct);
+            return moved.Problem.Status == StatusCodes.Status404NotFound ? Pages.NotFound : await PageAsync(http, database, engine, id, moved.Problem, ct);
         }
 
         await tx.CommitAsync(ct);
-        return Pages.See($"/workflows/{steered.Value.Id}");
+        return Pages.See($"/workflows/{moved.Value.Id}");
     }
 
     private static async Task<Result<WorkflowInstance>> SignalAsync(Transaction tx, WorkflowEngine engine, Guid id, IFormCollection form, CancellationToken ct)
@@ -107,10 +125,14 @@ internal static class WorkflowEndpoints
         {
             Graph = graph,
             MayWrite = session.May(Write),
+            MayApprove = session.May(Approve),
             Error = refusal is null ? null : refusal.Errors is { Count: > 0 } errors ? string.Join(' ', errors.SelectMany(e => e.Value)) : refusal.Detail ?? refusal.Title,
         })
         { StatusCode = refusal?.Status };
     }
+
+    /// <summary>What holds a run up says more than that it is in progress.</summary>
+    internal static string Shown(this WorkflowInstance run) => run is { Status: "in_progress", Control: not "running" } ? run.Control : run.Status;
 
     private static string? Text(IFormCollection form, string name) => form[name].ToString().Trim() is { Length: > 0 } text ? text : null;
 }

@@ -16,10 +16,12 @@ public sealed class WorkflowEngine
     private readonly AdvanceWorkflow _advance;
     private readonly InstanceStore _store;
     private readonly ControlInstance _control;
+    private readonly StepApproval _approvals;
     private readonly ForkInstance _forks;
 
-    internal WorkflowEngine(WorkflowCatalogue catalogue, StartWorkflow starts, AdvanceWorkflow advance, InstanceStore store, ControlInstance control, ForkInstance forks) =>
-        (_catalogue, _starts, _advance, _store, _control, _forks) = (catalogue, starts, advance, store, control, forks);
+    internal WorkflowEngine(
+        WorkflowCatalogue catalogue, StartWorkflow starts, AdvanceWorkflow advance, InstanceStore store, ControlInstance control, StepApproval approvals, ForkInstance forks) =>
+        (_catalogue, _starts, _advance, _store, _control, _approvals, _forks) = (catalogue, starts, advance, store, control, approvals, forks);
 
     /// <summary>
     /// Starts a run in the caller's transaction. Problems: <c>workflow_not_found</c>, <c>conversation_not_found</c>, <c>workflow_version_not_found</c>,
@@ -70,6 +72,12 @@ public sealed class WorkflowEngine
 
     /// <summary>Begins nothing more, cancels what has not begun, and undoes what was done unless a final step has succeeded. Cannot be taken back.</summary>
     public Task<Result<WorkflowInstance>> CancelAsync(Transaction tx, Guid id, string reason, CancellationToken ct) => _control.CancelAsync(tx, id, reason, ct);
+
+    /// <summary>Says yes to the step that waits for an approval. Problems: <c>no_approval_awaited</c>, and those of an answer to an approval.</summary>
+    public Task<Result<WorkflowInstance>> ApproveStepAsync(Transaction tx, Guid id, string stepId, CancellationToken ct) => _approvals.ApproveAsync(tx, id, stepId, ct);
+
+    public Task<Result<WorkflowInstance>> RejectStepAsync(Transaction tx, Guid id, string stepId, string reason, CancellationToken ct) =>
+        _approvals.RejectAsync(tx, id, stepId, reason, ct);
 
     /// <summary>
     /// A new run out of one that is over, with the same history up to a step. The same key forks once. Problems: <c>workflow_instance_not_over</c>,

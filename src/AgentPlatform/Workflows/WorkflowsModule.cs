@@ -26,7 +26,7 @@ public static class WorkflowsModule
             .AddSingleton(p => new WorkflowSweep(p.GetRequiredService<Database>(), p.GetRequiredService<WakeUps>(), p.GetRequiredService<TimeProvider>()))
             .AddSingleton(p => new WorkflowEngine(
                 p.GetRequiredService<WorkflowCatalogue>(), p.GetRequiredService<StartWorkflow>(), p.GetRequiredService<AdvanceWorkflow>(), p.GetRequiredService<InstanceStore>(),
-                p.GetRequiredService<ControlInstance>(), p.GetRequiredService<ForkInstance>()));
+                p.GetRequiredService<ControlInstance>(), p.GetRequiredService<StepApproval>(), p.GetRequiredService<ForkInstance>()));
         services.AddSingleton<IActionListener, StepOutcome>().AddSingleton<IActionListener, TriggeredByAction>().AddSingleton<IContactMergeParticipant, MergedInstances>();
         services.AddSingleton<IAgentTaskHandler, ScheduledStart>().AddEventConsumer<EventStarts>(EventStarts.Consumer, EventStarts.Types);
         services.AddWorkHandler<StopChild>(CarryOut.StopKind, kind => kind.MaxAttempts = 25);

@@ -43,7 +43,45 @@ public sealed class WorkflowPageTests(ConsoleSite site)
     }
 
     [Fact]
-    public async Task Runs_of_others_do_not_exist_and_readers_cannot_steer()
+    public async Task A_step_that_waits_for_an_approval_is_answered_on_the_page()
+    {
+        var tenant = await Talk.TenantThatAnswersAsync(site);
+        var conversation = await Talk.BeginAsync(site, tenant, "hello");
+        using var client = Client(tenant.ApiKey);
+        await PostAsync(client, $"/api/v1/agents/{tenant.AgentId}/actions", new { action_id = "confirm", action_name = "confirm", response_type = "none", approval = new { risk_level = "high" } });
+        await DefineAsync(client, tenant, "ask", new { id = "ok", name = "Fine?", type = "approval", action = "confirm" });
+        var (yes, no) = (await StartAsync(client, "ask", conversation), await StartAsync(client, "ask", conversation));
+
+        var page = await site.OpenAsync(tenant.ApiKey, $"/workflows/{yes}");
+        await WaitForAsync(page, "text=Fine? waits for an approval");
+        Assert.Equal("awaiting approval", await page.Locator(".page-head .mark").InnerTextAsync());
+        Assert.Equal("", await page.InputValueAsync("#event"));
+        await page.ClickAsync("button:has-text('Approve')");
+        await WaitForAsync(page, ".page-head .mark.good");
+        Assert.Equal(0, await page.Locator("button:has-text('Approve')").CountAsync());
+
+        await page.GotoAsync(new Uri(site.Address, $"/workflows/{no}").ToString());
+        await WaitForAsync(page, "text=Fine? waits for an approval");
+        await page.FillAsync("input[name=reason]", "Not today.");
+        await page.ClickAsync("button:has-text('Reject')");
+        await WaitForAsync(page, ".page-head .mark.bad");
+        await page.Context.CloseAsync();
+    }
+
+    [Fact]
+    public async Task A_run_is_cancelled_on_its_page()
+    {
+        var (tenant, run) = await RunAsync();
+        using var client = await site.SignedInAsync(tenant.ApiKey);
+
+        using var cancelled = await client.SubmitAsync($"/workflows/{run}", $"/workflows/{run}/cancel");
+
+        Assert.Equal(HttpStatusCode.SeeOther, cancelled.StatusCode);
+        Assert.Equal("cancelled", await StatusAsync(run));
+    }
+
+    [Fact]
+    public async Task Runs_of_others_do_not_exist()
     {
         var (_, run) = await RunAsync();
         using var stranger = await site.SignedInAsync((await site.TenantAsync()).ApiKey);
@@ -53,12 +91,32 @@ public sealed class WorkflowPageTests(ConsoleSite site)
         Assert.Equal(HttpStatusCode.NotFound, steered.StatusCode);
     }
 
+    [Fact]
+    public async Task Readers_see_a_run_and_cannot_steer_it()
+    {
+        var (tenant, run) = await RunAsync();
+        using var owner = Client(tenant.ApiKey);
+        var key = (await PostAsync(owner, "/api/v1/keys", new { name = "reader", scopes = new[] { "workflows:read" } })).GetProperty("secret").GetString()!;
+        using var reader = await site.SignedInAsync(key);
+
+        Assert.DoesNotContain("<form method=\"post\" action=\"/workflows/", await reader.Http.GetStringAsync(new Uri($"/workflows/{run}", UriKind.Relative)), StringComparison.Ordinal);
+        foreach (var act in new[] { "cancel", "pause", "signal", "steps/ask/approve" })
+        {
+            using var refused = await reader.SubmitAsync($"/workflows/{run}", $"/workflows/{run}/{act}");
+            Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
+        }
+
+        Assert.Equal("in_progress", await StatusAsync(run));
+    }
+
+    private Task<string> StatusAsync(Guid run) => site.Platform.Postgres.ScalarAsync<string>("SELECT status FROM workflows.workflow_instances WHERE id = $1", run);
+
     /// <summary>A workflow that waits for an event and then runs two steps side by side, begun for a conversation.</summary>
     internal static async Task<(ProvisionedTenant Tenant, Guid Run)> RunAsync(ConsoleSite site)
     {
         var tenant = await Talk.TenantThatAnswersAsync(site);
         var conversation = await Talk.BeginAsync(site, tenant, "hello");
-        using var client = new HttpClient { BaseAddress = site.Address, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", tenant.ApiKey) } };
+        using var client = Client(site, tenant.ApiKey);
         object[] steps =
         [
             new { id = "ask", name = "Ask", type = "action", action = "opening_hours" },
@@ -66,10 +124,20 @@ public sealed class WorkflowPageTests(ConsoleSite site)
             new { id = "left", name = "Left", type = "action", action = "opening_hours", after = new[] { "waits" } },
             new { id = "right", name = "Right", type = "action", action = "opening_hours", after = new[] { "waits" } },
         ];
-        await PostAsync(client, "/api/v1/workflows", new { workflow_id = "visit", name = "Visit", agent_id = tenant.AgentId, definition = new { steps } });
-        var run = await PostAsync(client, "/api/v1/workflows/visit/start", new { conversation_id = conversation });
-        return (tenant, run.GetProperty("id").GetGuid());
+        await DefineAsync(client, tenant, "visit", steps);
+        return (tenant, await StartAsync(client, "visit", conversation));
     }
+
+    private static HttpClient Client(ConsoleSite site, string key) =>
+        new() { BaseAddress = site.Address, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) } };
+
+    private HttpClient Client(string key) => Client(site, key);
+
+    private static Task DefineAsync(HttpClient client, ProvisionedTenant tenant, string id, params object[] steps) =>
+        PostAsync(client, "/api/v1/workflows", new { workflow_id = id, name = id, agent_id = tenant.AgentId, definition = new { steps } });
+
+    private static async Task<Guid> StartAsync(HttpClient client, string id, Guid conversation) =>
+        (await PostAsync(client, $"/api/v1/workflows/{id}/start", new { conversation_id = conversation })).GetProperty("id").GetGuid();
 
     private Task<(ProvisionedTenant Tenant, Guid Run)> RunAsync() => RunAsync(site);
 

@@ -51,6 +51,8 @@ public sealed class WorkflowCrashTests : IAsyncLifetime
         await second.DisposeAsync();
 
         Assert.True(over == 2 * Each, $"{over} are over.\n{third.Output}");
+        Assert.Equal("", await _flows.Platform.Postgres.ScalarAsync<string>(
+            "SELECT coalesce(string_agg(concat_ws(' ', status, error_step, error_code, error), E'\n'), '') FROM workflows.workflow_executions WHERE workflow IN (SELECT id FROM workflows.automation_workflows WHERE workflow_id = 'good') AND status <> 'completed'"));
         Assert.Equal(Each, await CountAsync("status = 'completed' AND steps_completed = 3 AND NOT rollback_performed"));
         Assert.Equal(Each, await CountAsync("status = 'failed' AND steps_completed = 2 AND rollback_performed AND jsonb_array_length(rollback_steps) = 2"));
         var done = _flows.Depot.Effects.ToLookup(e => e.Body.GetProperty("n").GetString()!, e => e.Name);

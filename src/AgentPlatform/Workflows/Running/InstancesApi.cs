@@ -35,11 +35,11 @@ internal static class InstancesApi
         instances.MapPost("/{id:guid}/signals", (Guid id, HttpContext http, Database database, ControlInstance control, SignalBody body, TimeProvider clock, CancellationToken ct) =>
             MoveAsync(http, database, body.Problem, tx => control.SignalAsync(tx, id, body.Name!, body.Payload, http.IdempotencyKey() ?? clock.NewId().ToString("n"), ct), ct))
             .RequireScope("workflows:write").Describe("signalWorkflow", "Send an event that a step waits for.").Produces<WorkflowInstance>();
-        instances.MapPost("/{id:guid}/steps/{step_id}/approve", (Guid id, string step_id, HttpContext http, Database database, StepApproval approvals, CancellationToken ct) =>
-            MoveAsync(http, database, null, tx => approvals.ApproveAsync(tx, id, step_id, ct), ct))
+        instances.MapPost("/{id:guid}/steps/{step_id}/approve", (Guid id, string step_id, HttpContext http, Database database, WorkflowEngine engine, CancellationToken ct) =>
+            MoveAsync(http, database, null, tx => engine.ApproveStepAsync(tx, id, step_id, ct), ct))
             .RequireScope("approvals:write").Describe("approveWorkflowStep", "Say yes to the step that waits for an approval.").Produces<WorkflowInstance>();
-        instances.MapPost("/{id:guid}/steps/{step_id}/reject", (Guid id, string step_id, HttpContext http, Database database, StepApproval approvals, ReasonBody body, CancellationToken ct) =>
-            MoveAsync(http, database, body.Problem(required: true), tx => approvals.RejectAsync(tx, id, step_id, body.Reason!, ct), ct))
+        instances.MapPost("/{id:guid}/steps/{step_id}/reject", (Guid id, string step_id, HttpContext http, Database database, WorkflowEngine engine, ReasonBody body, CancellationToken ct) =>
+            MoveAsync(http, database, body.Problem(required: true), tx => engine.RejectStepAsync(tx, id, step_id, body.Reason!, ct), ct))
             .RequireScope("approvals:write").Describe("rejectWorkflowStep", "Say no to the step that waits for an approval.").Produces<WorkflowInstance>();
     }
 
