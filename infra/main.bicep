@@ -19,7 +19,7 @@ param principalName string
 @allowed(['User', 'ServicePrincipal', 'Group'])
 param principalType string = 'User'
 
-@description('Postgres, storage and Key Vault are reached over private endpoints only. Deploy from a machine inside the network then.')
+@description('Postgres, storage, Key Vault and the scheduler are reached over private endpoints only. Deploy from a machine inside the network then.')
 param privateNetworking bool = false
 
 @description('Size of Postgres. General purpose sizes also get the built-in PgBouncer.')
@@ -159,6 +159,8 @@ module scheduler 'modules/scheduler.bicep' = if (durableTaskScheduler != 'None')
     tags: tags
     appPrincipalId: identity.outputs.principalId
     workspaceId: monitoring.outputs.workspaceId
+    endpointSubnetId: privateNetworking ? network!.outputs.endpointSubnetId : ''
+    virtualNetworkId: privateNetworking ? network!.outputs.virtualNetworkId : ''
     sku: durableTaskScheduler == 'None' ? 'Consumption' : durableTaskScheduler
   }
 }

@@ -17,18 +17,20 @@ internal static class CapacityCommand
         var bench = new Option<FileInfo>("--bench") { Description = "Figures of ./dev bench intake --json FILE", Required = true };
         var rates = new Option<double[]>("--messages-per-second") { Description = "One or more rates; 1 to 10,000 in tens when left out", AllowMultipleArgumentsPerToken = true };
         var retention = new Option<int>("--retention-days") { Description = "Days that messages are kept", DefaultValueFactory = _ => new Assumptions().RetentionDays };
+        var pool = new Option<int>("--pool-size") { Description = "Connections a host may open: Maximum Pool Size of its connection string, postgresPoolSize on Azure", DefaultValueFactory = _ => new Assumptions().PoolSize };
         var json = new Option<bool>("--json") { Description = "Print JSON" };
-        var command = new Command("capacity", "Hosts, database, connections and storage for a rate of messages") { bench, rates, retention, json };
+        var command = new Command("capacity", "Hosts, database, connections and storage for a rate of messages") { bench, rates, retention, pool, json };
         command.Run((parsed, _) =>
         {
             var asked = parsed.GetValue(rates) is { Length: > 0 } own ? own : Decades;
-            if (asked.Any(rate => rate is not (> 0 and < 1e7)) || parsed.GetValue(retention) < 1)
+            if (asked.Any(rate => rate is not (> 0 and < 1e7)) || parsed.GetValue(retention) < 1 || parsed.GetValue(pool) < 1)
             {
-                throw new CommandException("Rates lie above 0 and below 10,000,000 messages a second, and retention is at least a day.");
+                throw new CommandException("Rates lie above 0 and below 10,000,000 messages a second, retention is at least a day, and a pool has at least a connection.");
             }
 
             var cost = Read(parsed.GetValue(bench)!);
-            Print([.. asked.Select(rate => CapacityPlan.For(rate, cost, new Assumptions { RetentionDays = parsed.GetValue(retention) }))], parsed.GetValue(json));
+            var assumptions = new Assumptions { RetentionDays = parsed.GetValue(retention), PoolSize = parsed.GetValue(pool) };
+            Print([.. asked.Select(rate => CapacityPlan.For(rate, cost, assumptions))], parsed.GetValue(json));
             return Task.FromResult(0);
         });
         return command;

@@ -16,6 +16,8 @@ namespace AgentPlatform.LocalHost.Hosting;
 /// </summary>
 internal sealed class LocalApplication(WebApplication app, HostJson host, Terminal terminal) : IHost, IAsyncDisposable
 {
+    private bool _isMade;
+
     public IServiceProvider Services => app.Services;
 
     /// <summary>Where it listens, once started.</summary>
@@ -25,6 +27,9 @@ internal sealed class LocalApplication(WebApplication app, HostJson host, Termin
     {
         try
         {
+            // Made here first: the generic host cannot stop when it could not make them.
+            _ = app.Services.GetServices<IHostedService>();
+            _isMade = true;
             await app.StartAsync(cancellationToken);
             StartupTable.Write(terminal.Output, app.Services.GetRequiredService<FunctionCatalog>(), Address, host.RoutePrefix);
         }
@@ -36,7 +41,7 @@ internal sealed class LocalApplication(WebApplication app, HostJson host, Termin
         }
     }
 
-    public Task StopAsync(CancellationToken cancellationToken = default) => app.StopAsync(cancellationToken);
+    public Task StopAsync(CancellationToken cancellationToken = default) => _isMade ? app.StopAsync(cancellationToken) : Task.CompletedTask;
 
     public void Dispose() => ((IDisposable)app).Dispose();
 

@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using AgentPlatform.LocalHost.Hosting;
 using AgentPlatform.LocalHost.Invocation;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -164,6 +165,15 @@ internal sealed record KeyFile(string Path)
         File.Move(whole, Path, overwrite: true);
     }
 
-    private Dictionary<string, string> Read() =>
-        File.Exists(Path) ? JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(Path)) ?? [] : [];
+    private Dictionary<string, string> Read()
+    {
+        try
+        {
+            return File.Exists(Path) ? JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(Path)) ?? [] : [];
+        }
+        catch (JsonException)
+        {
+            throw new SettingException($"{Path} is not a JSON object of names and keys: mend it, or move it away; lost keys are replaced when their rows in localhost.keys are deleted.");
+        }
+    }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using AgentPlatform.Channels.Intake;
 using AgentPlatform.Channels.Twilio;
 using AgentPlatform.Contacts;
@@ -14,6 +15,8 @@ internal sealed record DeliveryReport(string ExternalId, Guid? OutboundId, strin
 /// <summary>Moves outbound messages along a lattice that has no way back, and the conversation's line with them.</summary>
 public sealed class DeliveryReports(ChannelGateway gateway, ConversationLog conversations, ContactDirectory contacts, EventStore events, TimeProvider clock)
 {
+    private static readonly ActivitySource Activities = new("AgentPlatform.Channels");
+
     /// <summary>False when the report says nothing new, or concerns a message that is not known yet: then it waits for its send to settle.</summary>
     internal async Task<Result<bool>> ReceiveTwilioAsync(Guid token, WebhookCall call, CancellationToken ct)
     {
@@ -69,8 +72,17 @@ public sealed class DeliveryReports(ChannelGateway gateway, ConversationLog conv
             return false;
         }
 
+        using var activity = GoOn(moved);
         await TellAsync(tx, moved, report.Status, report.ExternalId, report.ErrorCode, report.Error, ct);
         return true;
+    }
+
+    /// <summary>The report belongs to the trace of its message, and names the provider's own request.</summary>
+    private static Activity GoOn(Moved moved)
+    {
+        var request = Activity.Current;
+        var activity = Activities.GoOn("delivery.report", moved.TraceParent);
+        return request is null ? activity : activity.AddLink(new ActivityLink(request.Context));
     }
 
     /// <summary>What follows from a delivery status: the conversation's line, an event, and an opt-out the carrier tells us of.</summary>
@@ -104,7 +116,7 @@ public sealed class DeliveryReports(ChannelGateway gateway, ConversationLog conv
         _ => null,
     };
 
-    internal sealed record Moved(Guid Id, Guid? MessageId, Guid? ConversationId, Guid? ContactId);
+    internal sealed record Moved(Guid Id, Guid? MessageId, Guid? ConversationId, Guid? ContactId, string? TraceParent = null);
 
     private sealed record Receipt(Guid? OutboundMessageId);
 
@@ -139,7 +151,7 @@ public sealed class DeliveryReports(ChannelGateway gateway, ConversationLog conv
                 delivered_at = CASE WHEN $3 IN ('delivered', 'read') THEN coalesce(o.delivered_at, $7) ELSE o.delivered_at END,
                 read_at = CASE WHEN $3 = 'read' THEN $7 ELSE o.read_at END
             WHERE o.tenant_id = $1 AND o.id = $2 AND channels.delivery_rank($3) > channels.delivery_rank(o.delivery_status)
-            RETURNING o.id, o.message_id, o.conversation_id, o.contact_id
+            RETURNING o.id, o.message_id, o.conversation_id, o.contact_id, o.trace_parent
             """;
     }
 }

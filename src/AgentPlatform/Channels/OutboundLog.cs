@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using AgentPlatform.Channels.Twilio;
 using AgentPlatform.Kernel;
@@ -43,7 +44,8 @@ public sealed class OutboundLog(TimeProvider clock)
         tx.Post(
             Sql.Insert,
             tx.TenantId, message.Id, message.ChannelId, message.AgentId, message.ContactId, message.InboundMessageId, message.TaskId, message.ConversationId, message.MessageId,
-            message.MessageType, message.Subject, message.Text, message.To, message.ToName, (short?)segments, message.Status, message.ScheduledFor?.ToUniversalTime());
+            message.MessageType, message.Subject, message.Text, message.To, message.ToName, (short?)segments, message.Status, message.ScheduledFor?.ToUniversalTime(),
+            Activity.Current?.Id);
     }
 
     /// <summary>The provider has it. Meets the reports that arrived before this commit.</summary>
@@ -75,8 +77,8 @@ public sealed class OutboundLog(TimeProvider clock)
             """
             INSERT INTO channels.outbound_messages (
                 tenant_id, id, webhook_id, agent_id, contact_id, inbound_message_id, task_id, conversation_id, message_id,
-                message_type, subject, content, recipient_identifier, recipient_name, segments, delivery_status, scheduled_for)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                message_type, subject, content, recipient_identifier, recipient_name, segments, delivery_status, scheduled_for, trace_parent)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
             """;
 
         internal const string Accept =

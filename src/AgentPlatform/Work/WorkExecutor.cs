@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -20,7 +20,7 @@ internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database databas
     /// </summary>
     internal async Task<Settlement?> RunAsync(WorkItem item, CancellationToken held)
     {
-        using var activity = GoOn(item);
+        using var activity = WorkRunner.Activities.GoOn(item.Kind, item.TraceParent);
         try
         {
             await using var scope = scopes.CreateAsyncScope();
@@ -43,18 +43,6 @@ internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database databas
             log.EndNotWritten(item.Kind, item.Key, e);
             return null;
         }
-    }
-
-    /// <summary>Also where nobody listens: what the item enqueues and calls still belongs to the trace that enqueued it.</summary>
-    private static Activity GoOn(WorkItem item)
-    {
-        if (WorkRunner.Activities.StartActivity(item.Kind, ActivityKind.Consumer, item.TraceParent) is { } heard)
-        {
-            return heard;
-        }
-
-        var unheard = new Activity(item.Kind);
-        return (item.TraceParent is { } parent ? unheard.SetParentId(parent) : unheard).Start();
     }
 
     /// <summary>The handler, null when it could not even be made, and how its run ended.</summary>

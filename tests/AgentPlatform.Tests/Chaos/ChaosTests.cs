@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace AgentPlatform.Tests.Chaos;
 
 /// <summary>A short run of <c>./dev chaos</c>: real workers, a Postgres and a PgBouncer of its own, every kill once.</summary>
+[Collection("Alone")]
 public sealed class ChaosTests(ITestOutputHelper output)
 {
     [Fact]

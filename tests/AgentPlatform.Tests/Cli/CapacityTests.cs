@@ -29,6 +29,7 @@ public sealed class CapacityTests
     {
         var plan = CapacityPlan.For(1_000, Cost, new Assumptions());
         Assert.Equal((10, 320, 80), (plan.Hosts, plan.ClientConnections, plan.ServerConnections));
+        Assert.Equal(80, CapacityPlan.For(1_000, Cost, new Assumptions { PoolSize = 8 }).ClientConnections);
         Assert.Equal(6_000, plan.CommitsPerSecond);
     }
 
@@ -64,6 +65,7 @@ public sealed class CapacityTests
                 """);
             Assert.Equal(0, await RunAsync("--bench", file, "--messages-per-second", "5", "500"));
             Assert.Equal(1, await RunAsync("--bench", file, "--messages-per-second", "0"));
+            Assert.Equal(1, await RunAsync("--bench", file, "--pool-size", "0"));
             Assert.Equal(1, await RunAsync("--bench", file + ".missing"));
         }
         finally

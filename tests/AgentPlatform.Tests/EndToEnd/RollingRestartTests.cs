@@ -1,6 +1,7 @@
 namespace AgentPlatform.Tests.EndToEnd;
 
 /// <summary>A deployment as it happens: the old version serves, the schema moves on, the new version joins, the old one leaves.</summary>
+[Collection("Alone")]
 public sealed class RollingRestartTests : IAsyncLifetime
 {
     private const string Ask = "find me software engineer jobs in Berlin";

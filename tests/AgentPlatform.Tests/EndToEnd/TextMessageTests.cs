@@ -4,6 +4,7 @@ using AgentPlatform.Tests.Sandbox;
 namespace AgentPlatform.Tests.EndToEnd;
 
 /// <summary>The main job, with real hosts: a text message comes in, one considered reply goes out, whatever happens in between.</summary>
+[Collection("Alone")]
 public sealed class TextMessageTests : IAsyncLifetime
 {
     private const string Ask = "find me software engineer jobs in Berlin";
@@ -42,6 +43,7 @@ public sealed class TextMessageTests : IAsyncLifetime
         Assert.Contains(trace, Assert.Single(_stage.Twilio.TraceParents), StringComparison.Ordinal);
         Assert.Equal(trace, await _stage.Platform.Postgres.ScalarAsync<string>("SELECT trace_id FROM conversations.turn_records"));
         Assert.Equal(trace, await _stage.Platform.Postgres.ScalarAsync<string>("SELECT trace_id FROM actions.action_execution_log"));
+        Assert.Equal(1, await _stage.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM channels.outbound_messages WHERE trace_parent LIKE '00-' || $1 || '-%'", trace));
         Assert.Equal(3, await _stage.Platform.Postgres.ScalarAsync<long>(
             "SELECT count(*) FROM work.items WHERE kind IN ('conversation.turn', 'actions.execute', 'messaging.dispatch') AND trace_parent LIKE '00-' || $1 || '-%'", trace));
     }

@@ -6,6 +6,7 @@ using AgentPlatform.Workflows.Starting;
 namespace AgentPlatform.Tests.EndToEnd;
 
 /// <summary>Workflows on real hosts, driven by their durable orchestrations, while hosts are killed.</summary>
+[Collection("Alone")]
 public sealed class WorkflowCrashTests : IAsyncLifetime
 {
     private const int Each = 12;

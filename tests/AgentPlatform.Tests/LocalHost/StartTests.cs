@@ -151,6 +151,56 @@ public sealed class StartTests
         Assert.Contains("was changed", errors);
     }
 
+    [Theory]
+    [InlineData("no base64!")]
+    [InlineData("c2hvcnQ=")]
+    public async Task A_process_with_a_malformed_key_for_secrets_says_one_line_without_it_and_exits_with_1(string key)
+    {
+        await using var database = await TestDatabase.CreateAsync();
+
+        var (code, _, errors) = await RunAsync(("ConnectionStrings__AgentPlatform", database.ConnectionString), ("Channels__EncryptionKeys__0", key));
+
+        Assert.Equal(1, code);
+        Assert.Contains("Each of Channels:EncryptionKeys is 32 bytes in base64.", errors, StringComparison.Ordinal);
+        Assert.Single(errors.Split('\n'));
+        Assert.DoesNotContain(key, errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_process_whose_clock_is_not_the_databases_says_one_line_and_exits_with_1()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await database.ScalarAsync<string>(
+            """
+            DO $do$ BEGIN
+                CREATE SCHEMA ahead AUTHORIZATION agentplatform;
+                CREATE FUNCTION ahead.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT pg_catalog.clock_timestamp() + interval '10 minutes' $$;
+                GRANT USAGE ON SCHEMA ahead TO public;
+            END $do$;
+            SELECT 'made'
+            """);
+
+        var (code, _, errors) = await RunAsync(("ConnectionStrings__AgentPlatform", $"{database.ConnectionString};Search Path=ahead,pg_catalog,public"));
+
+        Assert.Equal(1, code);
+        Assert.Matches("^This machine's clock is (599|600|601) s behind the database's. Set both by NTP.$", errors);
+    }
+
+    [Fact]
+    public async Task A_process_whose_key_file_is_broken_says_one_line_and_exits_with_1()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, "{ \"_master\": ");
+
+        var (code, _, errors) = await RunAsync(("ConnectionStrings__AgentPlatform", database.ConnectionString), ("Host__KeyFile", file));
+
+        File.Delete(file);
+        Assert.Equal(1, code);
+        Assert.StartsWith($"{file} is not a JSON object of names and keys", errors, StringComparison.Ordinal);
+        Assert.Single(errors.Split('\n'));
+    }
+
     private static async Task<(int Code, string Output, string Errors)> RunAsync(params (string Key, string Value)[] settings)
     {
         var start = new ProcessStartInfo("dotnet")

@@ -17,10 +17,11 @@ public sealed class PacingTests : IAsyncLifetime
     private ChannelView _channel = null!;
     private Guid _contactId;
     private Guid _conversationId;
+    private int _numbers = 1000;
 
     public async Task InitializeAsync()
     {
-        _stage = await ChannelStage.StartAsync(services => services.AddSingleton<TimeProvider>(_clock));
+        _stage = await ChannelStage.StartAsync(services => services.AddSingleton<TimeProvider>(_clock), ("Work:Concurrency", "1"));
         _channel = await _stage.SmsChannelAsync();
         (_contactId, _conversationId) = await _stage.Platform.AsAsync(_stage.System, async tx =>
         {
@@ -207,32 +208,33 @@ public sealed class PacingTests : IAsyncLifetime
     }
 
     [Fact]
-    [Behaviour("yp-queue-priority")]
-    public async Task What_is_due_leaves_by_priority()
+    [Behaviour("yp-queue-priority", "yp-outbound-cron")]
+    public async Task What_falls_due_leaves_by_priority_and_what_is_not_due_or_not_allowed_stays()
     {
-        var conversations = new List<Guid>();
-        foreach (var number in new[] { "+14155550101", "+14155550102", "+14155550103" })
-        {
-            conversations.Add(await _stage.Platform.AsAsync(_stage.System, async tx =>
-            {
-                var contact = await _stage.Platform.Get<ContactDirectory>().GetOrCreateAsync(tx, new ChannelAddress("sms", number), null, CancellationToken.None);
-                return (await _stage.Platform.Get<ConversationLog>().OpenAsync(tx, new OpenConversation(contact.Id, _channel.AgentId, "sms", number, _channel.Id), CancellationToken.None)).Id;
-            }));
-        }
-
-        await _stage.Platform.AsAsync(_stage.System, tx =>
-        {
-            foreach (var (conversation, priority) in conversations.Zip(["low", "medium", "critical"]))
-            {
-                _stage.Platform.Get<Outbox>().Queue(tx, new OutgoingMessage(_contactId, conversation, "agent", priority) { Priority = priority });
-            }
-
-            return Task.CompletedTask;
-        });
-        Assert.Equal(["critical", "medium", "low"], (await _stage.ValueAsync<string>("SELECT string_agg(q.priority, ',' ORDER BY w.priority) FROM work.items w JOIN messaging.message_queue q ON q.id::text = w.key")).Split(','));
+        await LaterAsync("low", 1);
+        await LaterAsync("medium", 1);
+        await LaterAsync("critical", 1);
+        await LaterAsync("high", 3);
+        var optedOut = await LaterAsync("critical", 1);
+        await _stage.Platform.AsAsync(_stage.System, tx => _stage.Platform.Get<ContactDirectory>().SetConsentAsync(tx, optedOut, "sms", optedOut: true, "test", CancellationToken.None));
         await _stage.Platform.DrainAsync();
-        Assert.Equal(3, _stage.Twilio.Messages.Count);
+        Assert.Empty(Sent());
+
+        await WakeAsync(TimeSpan.FromMinutes(61));
+
+        Assert.Equal(["critical", "medium", "low"], Sent());
+        Assert.Equal("failed,held,sent", await _stage.ValueAsync<string>("SELECT string_agg(DISTINCT status, ',') FROM messaging.message_queue"));
     }
+
+    /// <summary>To a contact of its own, who says nothing else; the text is the priority.</summary>
+    private Task<Guid> LaterAsync(string priority, int hours) => _stage.Platform.AsAsync(_stage.System, async tx =>
+    {
+        var number = $"+1415555{++_numbers:0000}";
+        var contact = await _stage.Platform.Get<ContactDirectory>().GetOrCreateAsync(tx, new ChannelAddress("sms", number), null, CancellationToken.None);
+        var conversation = await _stage.Platform.Get<ConversationLog>().OpenAsync(tx, new OpenConversation(contact.Id, _channel.AgentId, "sms", number, _channel.Id), CancellationToken.None);
+        _stage.Platform.Get<Outbox>().Queue(tx, new OutgoingMessage(contact.Id, conversation.Id, "agent", priority) { Priority = priority, ScheduledFor = _clock.GetUtcNow().AddHours(hours) });
+        return contact.Id;
+    });
 
     [Fact]
     [Behaviour("yp-queue-lifecycle")]

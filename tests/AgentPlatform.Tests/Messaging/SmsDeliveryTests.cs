@@ -1,3 +1,6 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using AgentPlatform.Api;
 using AgentPlatform.Channels.Manage;
 using AgentPlatform.Contacts;
 using AgentPlatform.Kernel;
@@ -187,6 +190,28 @@ public sealed class SmsDeliveryTests : IAsyncLifetime
         Assert.Equal(204, await _stage.Twilio.ReportAsync(sent, "read"));
         Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM channels.outbound_messages WHERE delivery_status = 'read' AND read_at IS NOT NULL"));
         Assert.Equal(5, await _stage.CountAsync("SELECT reports::bigint FROM channels.delivery_receipts"));
+    }
+
+    [Fact]
+    public async Task A_report_goes_on_with_the_trace_of_its_message()
+    {
+        var ended = new ConcurrentQueue<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == "AgentPlatform.Channels",
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = ended.Enqueue,
+        };
+        ActivitySource.AddActivityListener(listener);
+        await ReceiveAsync("hello");
+        await _stage.SettleAsync();
+        var page = await _stage.Platform.Get<MessageLists>().OutboundAsync(_stage.System, null, null, null, PageRequest.Parse(10, null).Value, CancellationToken.None);
+        var trace = Assert.Single(page.Items).TraceId;
+        Assert.Matches("^[0-9a-f]{32}$", trace);
+
+        await _stage.Twilio.ReportAsync(Assert.Single(_stage.Twilio.Messages), "delivered");
+
+        Assert.Single(ended, activity => activity.OperationName == "delivery.report" && activity.TraceId.ToHexString() == trace);
     }
 
     [Fact]

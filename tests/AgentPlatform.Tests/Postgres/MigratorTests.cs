@@ -6,6 +6,29 @@ namespace AgentPlatform.Tests.Postgres;
 
 public sealed partial class MigratorTests
 {
+    /// <summary>Rolled forward only: decision 0209 says what stands for reverse scripts.</summary>
+    [Fact, Behaviour("ps-migrations-order")]
+    public async Task Files_run_in_their_order_each_whole_or_not_at_all_and_a_run_that_was_cut_off_goes_on()
+    {
+        await using var database = await TestDatabase.CreateEmptyAsync();
+        await using var source = NpgsqlDataSource.Create(database.ConnectionString);
+        // A table of that name is in the way of a file in the middle, which makes others before it.
+        await database.ScalarAsync<string>("DO $$ BEGIN CREATE SCHEMA work AUTHORIZATION agentplatform; CREATE TABLE work.limits (); END $$; SELECT 'made'");
+        var error = await Assert.ThrowsAsync<MigrationException>(() => new Migrator(source, TestDatabase.Migrations).MigrateAsync(default));
+        var failed = TestDatabase.Migrations.All.Single(m => error.Message.Contains(m.Name, StringComparison.Ordinal));
+        Assert.Equal(IndexOf(failed.Name), await database.ScalarAsync<long>("SELECT count(*) FROM kernel.migrations"));
+        var before = await database.ScalarAsync<long>("SELECT count(*) FROM pg_class WHERE relnamespace = 'work'::regnamespace");
+
+        await Assert.ThrowsAsync<MigrationException>(() => new Migrator(source, TestDatabase.Migrations).MigrateAsync(default));
+        Assert.Equal(before, await database.ScalarAsync<long>("SELECT count(*) FROM pg_class WHERE relnamespace = 'work'::regnamespace"));
+
+        await database.ScalarAsync<string>("DO $$ BEGIN DROP TABLE work.limits; END $$; SELECT 'gone'");
+        Assert.Equal(TestDatabase.Migrations.All.Skip(IndexOf(failed.Name)), await new Migrator(source, TestDatabase.Migrations).MigrateAsync(default));
+        Assert.Equal(
+            string.Join(',', TestDatabase.Migrations.All.Select(m => m.Name)), await database.ScalarAsync<string>("SELECT string_agg(name, ',' ORDER BY applied_at) FROM kernel.migrations"));
+        Assert.Empty(await new Migrator(source, TestDatabase.Migrations).MigrateAsync(default));
+    }
+
     [Fact]
     public async Task Migrating_twice_applies_each_file_once()
     {

@@ -10,11 +10,12 @@ public sealed record InboundView(
     JsonElement? ContentParsed, bool HasAttachments, JsonElement Attachments, string ProcessingStatus, string? ProcessingError, Guid? TaskId, Guid? ConversationId, bool IsPartOfThread,
     Guid? ParentMessageId, JsonElement? RawPayload, JsonElement? ProviderMetadata, DateTimeOffset ReceivedAt, DateTimeOffset? ProcessedAt, DateTimeOffset CreatedAt);
 
-/// <summary>A message that went out, or is about to.</summary>
+/// <summary>A message that went out, or is about to. TraceId: of the W3C trace from the webhook to the provider and its reports.</summary>
 public sealed record OutboundView(
     Guid Id, Guid WebhookId, Guid AgentId, Guid? ContactId, Guid? InboundMessageId, Guid? TaskId, Guid? ConversationId, Guid? MessageId, string MessageType, string? Subject,
     string Content, string RecipientIdentifier, string? RecipientName, short? Segments, string DeliveryStatus, string? DeliveryError, string? ErrorCode, string? Provider,
-    string? ExternalMessageId, JsonElement? ProviderResponse, DateTimeOffset? ScheduledFor, DateTimeOffset? SentAt, DateTimeOffset? DeliveredAt, DateTimeOffset? ReadAt, DateTimeOffset CreatedAt);
+    string? ExternalMessageId, JsonElement? ProviderResponse, DateTimeOffset? ScheduledFor, DateTimeOffset? SentAt, DateTimeOffset? DeliveredAt, DateTimeOffset? ReadAt, DateTimeOffset CreatedAt,
+    string? TraceId);
 
 /// <summary>One webhook call, made or received; secrets are masked.</summary>
 public sealed record WebhookLogView(
@@ -67,7 +68,8 @@ public sealed class MessageLists(Database database)
         internal const string Outbound =
             """
             SELECT id, webhook_id, agent_id, contact_id, inbound_message_id, task_id, conversation_id, message_id, message_type, subject, content, recipient_identifier, recipient_name,
-                   segments, delivery_status, delivery_error, error_code, provider, external_message_id, provider_response, scheduled_for, sent_at, delivered_at, read_at, created_at
+                   segments, delivery_status, delivery_error, error_code, provider, external_message_id, provider_response, scheduled_for, sent_at, delivered_at, read_at, created_at,
+                   nullif(split_part(trace_parent, '-', 2), '') AS trace_id
             FROM channels.outbound_messages
             WHERE tenant_id = $1 AND ($2::uuid IS NULL OR webhook_id = $2) AND ($3::uuid IS NULL OR conversation_id = $3)
               AND ($4::text IS NULL OR delivery_status = $4) AND ($5::uuid IS NULL OR id < $5)
