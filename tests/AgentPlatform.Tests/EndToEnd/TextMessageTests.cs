@@ -16,7 +16,8 @@ public sealed class TextMessageTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _stage.DisposeAsync();
 
-    [Fact, Behaviour("yp-sms-no-double-send")]
+    [Fact]
+    [Behaviour("yp-sms-no-double-send")]
     public async Task A_message_that_is_delivered_three_times_is_answered_once()
     {
         await using var host = await _stage.HostAsync();

@@ -96,7 +96,8 @@ public sealed class FunctionsTests : IAsyncLifetime
     }
 
     /// <summary>Seed 004 has a cron job for tasks and one for messages: here one timer finds both, and its runs are listed.</summary>
-    [Fact, Behaviour("yp-cron-scheduled")]
+    [Fact]
+    [Behaviour("yp-cron-scheduled")]
     public async Task Tasks_and_messages_that_fall_due_unnoticed_are_found_by_a_timer_whose_runs_are_listed()
     {
         await _stage.UnnoticedAsync(QueueAsync);

@@ -7,7 +7,8 @@ namespace AgentPlatform.Tests.Postgres;
 public sealed partial class MigratorTests
 {
     /// <summary>Rolled forward only: decision 0209 says what stands for reverse scripts.</summary>
-    [Fact, Behaviour("ps-migrations-order")]
+    [Fact]
+    [Behaviour("ps-migrations-order")]
     public async Task Files_run_in_their_order_each_whole_or_not_at_all_and_a_run_that_was_cut_off_goes_on()
     {
         await using var database = await TestDatabase.CreateEmptyAsync();
