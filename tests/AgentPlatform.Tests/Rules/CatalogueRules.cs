@@ -106,6 +106,17 @@ public sealed class CatalogueRules : IAsyncLifetime
                  OR i.indrelid = f.conrelid AND (i.indkey::int2[])[0:cardinality(f.conkey) - 1] @> f.conkey)
         """));
 
+    /// <summary>Whoever leaves the action out gets a refusal: that is meant only where people and what was said are kept.</summary>
+    [Fact]
+    [Behaviour("bb-fk-delete-policy")]
+    public async Task A_foreign_key_that_refuses_a_delete_protects_a_contact_or_what_was_said() => Assert.Empty(await NamesAsync(
+        """
+        SELECT f.conrelid::regclass::text || ' ' || f.conname
+        FROM pg_constraint f
+        WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confdeltype NOT IN ('c', 'n')
+          AND f.confrelid NOT IN ('contacts.customer_profiles'::regclass, 'conversations.conversations'::regclass, 'conversations.turn_records'::regclass)
+        """));
+
     [Fact]
     public async Task Nothing_is_visible_to_a_session_that_has_not_said_who_it_is()
     {
