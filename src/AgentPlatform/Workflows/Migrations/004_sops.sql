@@ -2,8 +2,8 @@
 CREATE TABLE workflows.sop_categories (
     tenant_id   uuid        NOT NULL REFERENCES tenancy.tenants (id) ON DELETE CASCADE,
     id          uuid        NOT NULL,
-    -- The member whose it is; null when the platform made it.
-    user_id     uuid,
+    -- The member whose it is; the zero id when the platform made it.
+    user_id     uuid        NOT NULL,
     name        text        NOT NULL CONSTRAINT sop_category_name_length CHECK (length(name) BETWEEN 1 AND 100),
     description text,
     icon        text,

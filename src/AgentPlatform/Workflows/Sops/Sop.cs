@@ -9,8 +9,8 @@ public sealed record SopCategory
 {
     public Guid Id { get; init; }
 
-    /// <summary>The member whose it is; null when the platform made it.</summary>
-    public Guid? UserId { get; init; }
+    /// <summary>The member whose it is; the zero id when the platform made it.</summary>
+    public Guid UserId { get; init; }
     public string Name { get; init; } = "";
     public string? Description { get; init; }
 

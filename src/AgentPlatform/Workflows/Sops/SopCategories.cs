@@ -30,7 +30,7 @@ internal sealed class SopCategories(Database database, TimeProvider clock)
         await using var tx = database.Begin(actor);
         var made = await tx.SingleAsync<SopCategory>(Sql.Insert,
         [
-            tx.TenantId, clock.NewId(), actor.UserId == Guid.Empty ? null : actor.UserId, body.Name!.Trim(), body.Description, body.Icon, body.Color, body.SortOrder ?? 0,
+            tx.TenantId, clock.NewId(), actor.UserId, body.Name!.Trim(), body.Description, body.Icon, body.Color, body.SortOrder ?? 0,
             body.IsActive ?? true, clock.GetUtcNow(),
         ], ct);
         await tx.CommitAsync(ct);
@@ -69,19 +69,15 @@ internal sealed class SopCategories(Database database, TimeProvider clock)
         internal const string List =
             """
             SELECT * FROM workflows.sop_categories
-            WHERE coalesce(user_id, '00000000-0000-0000-0000-000000000000') = kernel.current_user_id() AND (is_active OR $1::boolean)
+            WHERE user_id = kernel.current_user_id() AND (is_active OR $1::boolean)
             ORDER BY sort_order, name, id
             """;
 
         internal const string Find =
-            "SELECT * FROM workflows.sop_categories WHERE id = $1 AND coalesce(user_id, '00000000-0000-0000-0000-000000000000') = kernel.current_user_id()";
+            "SELECT * FROM workflows.sop_categories WHERE id = $1 AND user_id = kernel.current_user_id()";
 
         internal const string Lock =
-            """
-            SELECT * FROM workflows.sop_categories
-            WHERE id = $1 AND coalesce(user_id, '00000000-0000-0000-0000-000000000000') = kernel.current_user_id()
-            FOR NO KEY UPDATE
-            """;
+            "SELECT * FROM workflows.sop_categories WHERE id = $1 AND user_id = kernel.current_user_id() FOR NO KEY UPDATE";
 
         internal const string Insert =
             """
