@@ -9,7 +9,7 @@ using AgentPlatform.Workflows.Definitions;
 namespace AgentPlatform.Workflows.Sops;
 
 /// <summary>Asks the queue of actions to do a step for the contact of the execution's conversation.</summary>
-internal sealed class RequestSopAction(ConversationLog conversations, SessionStore sessions, ActionRegistry registry, ActionQueue queue)
+internal sealed class RequestSopAction(SessionStore sessions, ActionRegistry registry, ActionQueue queue)
 {
     internal const string TimedOut = "step_timeout";
     private const string KeyPrefix = "sop:";
@@ -18,10 +18,10 @@ internal sealed class RequestSopAction(ConversationLog conversations, SessionSto
     internal static bool Requested(QueuedAction item) => item.IdempotencyKey.StartsWith(KeyPrefix, StringComparison.Ordinal);
 
     /// <summary>The execution with the request it waits for; or how the step has ended already.</summary>
-    internal async Task<(SopExecution Execution, StepEnd? End)> RunAsync(Transaction tx, SopExecution execution, SopStep step, JsonElement scope, CancellationToken ct)
+    internal async Task<(SopExecution Execution, StepEnd? End)> RunAsync(Transaction tx, SopExecution execution, SopStep step, Conversation? conversation, JsonElement scope, CancellationToken ct)
     {
         var wanted = step.Action!;
-        if (execution.ConversationId is not { } id || await conversations.FindAsync(tx, id, ct) is not { ContactId: { } contact, AgentId: { } agent } conversation)
+        if (conversation is not { ContactId: { } contact, AgentId: { } agent })
         {
             return (execution, Failed("no_contact", "There is no conversation with a contact and an agent any more."));
         }
@@ -31,8 +31,8 @@ internal sealed class RequestSopAction(ConversationLog conversations, SessionSto
             return (execution, Failed("action_not_offered", $"The agent no longer offers '{wanted.ActionId}'."));
         }
 
-        var session = await sessions.LoadOrStartAsync(tx, id, agent, contact, new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier), ct);
-        var item = await queue.EnqueueAsync(tx, new ActionRequest(action, session.SessionId, contact, id, Key(execution, step))
+        var session = await sessions.LoadOrStartAsync(tx, conversation.Id, agent, contact, new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier), ct);
+        var item = await queue.EnqueueAsync(tx, new ActionRequest(action, session.SessionId, contact, conversation.Id, Key(execution, step))
         {
             Context = null,
             Params = wanted.Params is { } values ? Mapping.Apply(values, scope) ?? Parameters.None : Parameters.None,

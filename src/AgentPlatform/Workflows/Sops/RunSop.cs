@@ -21,15 +21,15 @@ internal sealed class RunSop(SopShelf shelf, SopExecutionStore store, RequestSop
         events.Append(tx, SopEvents.Of("sop.execution_started", execution, new { execution.ExecutorType, execution.Context, execution.DecidedBy }));
         // Last, for all executions of an SOP wait for each other here.
         tx.BeforeCommit(() => SopShelf.CountStart(tx, execution.SopId, now));
-        return await GoOnAsync(tx, await CourseAsync(tx, execution, ct), execution with { Status = "in_progress", StartedAt = now }, ct);
+        return await GoOnAsync(tx, await GroundAsync(tx, execution, ct), execution with { Status = "in_progress", StartedAt = now }, ct);
     }
 
     /// <summary>The step under way has ended.</summary>
     internal async Task<SopExecution> SettleAsync(Transaction tx, SopExecution execution, StepEnd end, CancellationToken ct)
     {
-        var course = await CourseAsync(tx, execution, ct);
+        var ground = await GroundAsync(tx, execution, ct);
         var request = execution.ActionQueueId;
-        var settled = await GoOnAsync(tx, course, await EndStepAsync(tx, course, execution, end, ct), ct);
+        var settled = await GoOnAsync(tx, ground, EndStep(tx, ground, execution, end), ct);
         if (end.ErrorCode == RequestSopAction.TimedOut && request is { } left && settled.ActionQueueId != left)
         {
             Stop(tx, left, "The step has taken too long.");
@@ -52,37 +52,38 @@ internal sealed class RunSop(SopShelf shelf, SopExecutionStore store, RequestSop
     private void Stop(Transaction tx, Guid actionQueueId, string reason) =>
         work.Enqueue(tx, new NewWork(StopKind, actionQueueId.ToString("n"), new StopSopAction(actionQueueId, reason)));
 
-    private async Task<SopCourse> CourseAsync(Transaction tx, SopExecution execution, CancellationToken ct) =>
-        new(await shelf.StepsAsync(tx, execution.SopId, execution.Version, ct));
+    private async Task<Ground> GroundAsync(Transaction tx, SopExecution execution, CancellationToken ct) => new(
+        new SopCourse(await shelf.StepsAsync(tx, execution.SopId, execution.Version, ct)),
+        execution.ConversationId is { } id ? await conversations.FindAsync(tx, id, ct) : null);
 
-    private async Task<SopExecution> GoOnAsync(Transaction tx, SopCourse course, SopExecution execution, CancellationToken ct)
+    private async Task<SopExecution> GoOnAsync(Transaction tx, Ground ground, SopExecution execution, CancellationToken ct)
     {
         while (true)
         {
-            var move = course.Next(execution.Results, await ScopeAsync(tx, execution, ct), clock.GetUtcNow());
+            var move = ground.Course.Next(execution.Results, Scope(ground, execution), clock.GetUtcNow());
             execution = move.Skipped.Aggregate(execution, (all, skipped) => Append(tx, all, skipped));
             if (move is not SopMove.Begin(var step, _))
             {
                 return await EndAsync(tx, execution, move is SopMove.Complete ? "completed" : "failed", ct);
             }
 
-            (execution, var end) = await BeginStepAsync(tx, course, execution, step, ct);
+            (execution, var end) = await BeginStepAsync(tx, ground, execution, step, ct);
             if (end is null)
             {
                 return await store.SaveAsync(tx, execution, ct);
             }
 
-            execution = await EndStepAsync(tx, course, execution, end, ct);
+            execution = EndStep(tx, ground, execution, end);
         }
     }
 
     /// <summary>The step under way; or how it has ended, if it has at once.</summary>
-    private async Task<(SopExecution Execution, StepEnd? End)> BeginStepAsync(Transaction tx, SopCourse course, SopExecution execution, SopStep step, CancellationToken ct)
+    private async Task<(SopExecution Execution, StepEnd? End)> BeginStepAsync(Transaction tx, Ground ground, SopExecution execution, SopStep step, CancellationToken ct)
     {
         var now = clock.GetUtcNow();
         execution = execution with
         {
-            CurrentStepIndex = course.Steps.TakeWhile(other => other.StepNumber != step.StepNumber).Count(),
+            CurrentStepIndex = ground.Course.Steps.TakeWhile(other => other.StepNumber != step.StepNumber).Count(),
             StepRound = execution.StepRound + 1,
             StepStartedAt = now,
             StepDueAt = step.Timeout is { } seconds ? now.AddSeconds(seconds) : null,
@@ -95,7 +96,7 @@ internal sealed class RunSop(SopShelf shelf, SopExecutionStore store, RequestSop
                 return (execution, StepEnd.Failed("ai_agent", "sop_ai_disabled", "The SOP is no longer executed by an agent.") with { IsFinal = true });
             }
 
-            (execution, var end) = await request.RunAsync(tx, execution, step, await ScopeAsync(tx, execution, ct), ct);
+            (execution, var end) = await request.RunAsync(tx, execution, step, ground.Conversation, Scope(ground, execution), ct);
             if (end is not null)
             {
                 return (execution, end);
@@ -110,11 +111,10 @@ internal sealed class RunSop(SopShelf shelf, SopExecutionStore store, RequestSop
         return (execution, null);
     }
 
-    private async Task<SopExecution> EndStepAsync(Transaction tx, SopCourse course, SopExecution execution, StepEnd end, CancellationToken ct)
+    private SopExecution EndStep(Transaction tx, Ground ground, SopExecution execution, StepEnd end)
     {
-        var step = course.Steps[execution.CurrentStepIndex!.Value];
-        var scope = await ScopeAsync(tx, execution, ct, end.Result);
-        return Append(tx, execution, SopCourse.Judge(step, end, execution.Results, scope, execution.StepStartedAt!.Value, clock.GetUtcNow()));
+        var step = ground.Course.Steps[execution.CurrentStepIndex!.Value];
+        return Append(tx, execution, SopCourse.Judge(step, end, execution.Results, Scope(ground, execution, end.Result), execution.StepStartedAt!.Value, clock.GetUtcNow()));
     }
 
     private SopExecution Append(Transaction tx, SopExecution execution, SopStepResult result)
@@ -148,20 +148,16 @@ internal sealed class RunSop(SopShelf shelf, SopExecutionStore store, RequestSop
     }
 
     /// <summary>What conditions, criteria and parameters see. The result of the step under way, if it has one, is <c>$.step.result</c>.</summary>
-    private async Task<JsonElement> ScopeAsync(Transaction tx, SopExecution execution, CancellationToken ct, JsonElement? result = null)
+    private static JsonElement Scope(Ground ground, SopExecution execution, JsonElement? result = null) => Json.Of(new
     {
-        var conversation = execution.ConversationId is { } id ? await conversations.FindAsync(tx, id, ct) : null;
-        return Json.Of(new
-        {
-            input = execution.Context,
-            steps = ByStep(execution),
-            instance_id = execution.Id,
-            conversation_id = execution.ConversationId,
-            contact_id = conversation?.ContactId,
-            agent_id = conversation?.AgentId,
-            step = new { result },
-        });
-    }
+        input = execution.Context,
+        steps = ByStep(execution),
+        instance_id = execution.Id,
+        conversation_id = execution.ConversationId,
+        contact_id = ground.Conversation?.ContactId,
+        agent_id = ground.Conversation?.AgentId,
+        step = new { result },
+    });
 
     /// <summary>The latest result of each step.</summary>
     private static Dictionary<string, JsonElement?> ByStep(SopExecution execution)
@@ -174,6 +170,9 @@ internal sealed class RunSop(SopShelf shelf, SopExecutionStore store, RequestSop
 
         return results;
     }
+
+    /// <summary>What a move stands on.</summary>
+    private sealed record Ground(SopCourse Course, Conversation? Conversation);
 }
 
 internal sealed record SopStepDue(Guid ExecutionId, int Round);
