@@ -124,10 +124,10 @@ internal sealed class SopRules
     /// <summary>No step waits for itself, and none is taken in its own place.</summary>
     private void CheckOrder()
     {
-        var (order, places) = (_steps.OrderBy(step => step.StepNumber).Where(step => !_instead.Contains(step.StepNumber)), _steps);
+        var order = _steps.OrderBy(step => step.StepNumber).Where(step => !_instead.Contains(step.StepNumber));
         var waits = new StepGraph([.. order.Select(step => new StepDefinition { Id = Name(step.StepNumber), After = step.DependsOn?.Select(Name).ToArray() })]);
-        var branches = new StepGraph([.. places.Select(step => new StepDefinition { Id = Name(step.StepNumber), After = [.. Branches(step).Select(Name)] })]);
-        _errors.Check("steps", waits.OnCycle.Count == 0 && waits.Unreachable.Count == 0, $"Wait for each other: {string.Join(", ", waits.OnCycle.Concat(waits.Unreachable))}.")
+        var branches = new StepGraph([.. _steps.Select(step => new StepDefinition { Id = Name(step.StepNumber), After = [.. Branches(step).Select(Name)] })]);
+        _errors.Check("steps", waits.OnCycle.Count == 0, $"Wait for each other: {string.Join(", ", waits.OnCycle)}.")
             .Check("steps", branches.OnCycle.Count == 0, $"Stand in for each other: {string.Join(", ", branches.OnCycle)}.");
     }
 }
