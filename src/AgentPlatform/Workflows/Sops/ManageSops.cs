@@ -46,7 +46,7 @@ internal sealed class ManageSops(Database database, SopShelf shelf, SopCategorie
                 return refusal;
             }
 
-            var version = sop.Status == "published" ? sop.Version + 1 : sop.Version;
+            var version = sop.Version == sop.PublishedVersion ? sop.Version + 1 : sop.Version;
             if (body.Steps is not null)
             {
                 shelf.Write(tx, id, version, StepsOf(body));

@@ -28,9 +28,9 @@ internal sealed class RunSop(SopShelf shelf, SopExecutionStore store, RequestSop
     internal async Task<SopExecution> SettleAsync(Transaction tx, SopExecution execution, StepEnd end, CancellationToken ct)
     {
         var ground = await GroundAsync(tx, execution, ct);
-        var request = execution.ActionQueueId;
+        var waitedFor = execution.ActionQueueId;
         var settled = await GoOnAsync(tx, ground, EndStep(tx, ground, execution, end), ct);
-        if (end.ErrorCode == RequestSopAction.TimedOut && request is { } left && settled.ActionQueueId != left)
+        if (end.ErrorCode == RequestSopAction.TimedOut && waitedFor is { } left && settled.ActionQueueId != left)
         {
             Stop(tx, left, "The step has taken too long.");
         }

@@ -40,7 +40,7 @@ internal sealed class SopCourse
         var skipped = new List<SopStepResult>();
         while (true)
         {
-            var last = skipped.LastOrDefault() ?? results.LastOrDefault();
+            var last = skipped.Count > 0 ? skipped[^1] : results.Count > 0 ? results[^1] : null;
             if (last?.Next == "stop")
             {
                 return new SopMove.Fail();
@@ -98,7 +98,7 @@ internal sealed class SopCourse
         return _ordinary.Where((step, i) => !over.Contains(step.StepNumber) && DependsOn(i).All(over.Contains)).FirstOrDefault();
     }
 
-    private IEnumerable<int> DependsOn(int place) => _ordinary[place].DependsOn ?? (place == 0 ? [] : [_ordinary[place - 1].StepNumber]);
+    private int[] DependsOn(int place) => _ordinary[place].DependsOn ?? (place == 0 ? [] : [_ordinary[place - 1].StepNumber]);
 
     private SopStep Step(int number) => Steps.Single(step => step.StepNumber == number);
 }

@@ -126,7 +126,7 @@ public sealed class SopStepTests : IAsyncLifetime
     [Behaviour("bb-sop-step-timeout")]
     public async Task A_try_after_a_time_out_waits_for_the_same_action_and_one_that_is_given_up_is_cancelled()
     {
-        await _sops.Flows.OfferAsync(Flows.Act("pay") with { Approval = Json.Of(new { approvers = new[] { _sops.Flows.Api.Tenant.OwnerId } }) });
+        await _sops.Flows.OfferAsync(Flows.Act("pay") with { Approval = Json.Of(new { risk_level = "high" }) });
         var sop = await _sops.PublishedAsync(new { }, Procedures.Action(1, "pay", new { timeout = 60, error_handling = new { strategy = "retry", max_retries = 1 } }));
         var execution = await _sops.ExecuteAsync(sop, "ai_agent");
         var request = execution.ActionQueueId;

@@ -54,6 +54,7 @@ public sealed class SopTests : IAsyncLifetime
         Assert.Equal("completed", (await _sops.DoAsync(young.Id, 7)).Status);
         await _sops.MoveAsync(sop, "archive");
         Assert.Equal("sop_archived", (await _sops.TryExecuteAsync(sop)).Code);
+        Assert.Equal(3, Json.Read<Sop>((await _sops.ChangeAsync(sop, new { steps = new[] { Procedures.Manual(8) } })).Json).Version);
         Assert.Equal("in_progress", (await _sops.DoAsync(during.Id, 1)).Status);
     }
 
