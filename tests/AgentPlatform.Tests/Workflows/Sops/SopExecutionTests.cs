@@ -168,6 +168,40 @@ public sealed class SopExecutionTests : IAsyncLifetime
         Assert.Equal(etag, (await _sops.SopAsync(sop)).UpdatedAt);
     }
 
+    [Theory]
+    [InlineData("approve", "completed")]
+    [InlineData("reject", "failed")]
+    [Behaviour("bb-sop-ai-gate")]
+    public async Task An_action_that_a_person_must_allow_holds_its_step_until_it_is_answered(string answer, string status)
+    {
+        await _sops.Flows.OfferAsync(Flows.Act("pay") with { Approval = Json.Of(new { risk_level = "high" }) });
+        var sop = await _sops.PublishedAsync(new { }, Procedures.Action(1, "reserve"), Procedures.Action(2, "pay"));
+        var held = await _sops.ExecuteAsync(sop, "ai_agent");
+        Assert.Equal(("in_progress", 1), (held.Status, held.CurrentStepIndex!.Value));
+        Assert.Equal(["reserve"], _sops.Flows.Depot.Names);
+
+        var approval = (await _sops.Flows.Api.GetAsync("/api/v1/approvals")).Json.GetProperty("items")[0].GetProperty("id").GetGuid();
+        Assert.Equal(200, (await _sops.Flows.Api.PostAsync($"/api/v1/approvals/{approval}/{answer}", new { reason = "so be it" })).Status);
+        await _sops.Flows.DrainAsync();
+        Assert.Equal(status, (await _sops.ReadAsync(held.Id)).Status);
+        Assert.Equal(status == "completed" ? ["reserve", "pay"] : ["reserve"], _sops.Flows.Depot.Names);
+    }
+
+    [Fact]
+    public async Task An_action_that_ends_after_its_execution_was_cancelled_is_heard_by_nobody()
+    {
+        var sop = await _sops.PublishedAsync(new { }, Procedures.Action(1, "reserve"), Procedures.Action(2, "upload"));
+        Guid id = default;
+        _sops.Flows.Depot.Meanwhile["reserve"] = async () => Assert.Equal(200, (await _sops.SteerAsync(id, "cancel")).Status);
+        id = (await _sops.TryExecuteAsync(sop, "ai_agent")).Json.GetProperty("id").GetGuid();
+        await _sops.Flows.DrainAsync();
+
+        var cancelled = await _sops.ReadAsync(id);
+        Assert.Equal(("cancelled", 0), (cancelled.Status, Procedures.WayOf(cancelled).Length));
+        Assert.Equal(["reserve"], _sops.Flows.Depot.Calls);
+        Assert.Equal("completed", await _sops.Flows.Platform.Postgres.ScalarAsync<string>("SELECT string_agg(status, ',') FROM actions.action_queue"));
+    }
+
     [Fact]
     public async Task Cancelling_cancels_the_action_that_is_waited_for_and_nothing_follows()
     {
@@ -199,11 +233,13 @@ public sealed class SopExecutionTests : IAsyncLifetime
             return Task.CompletedTask;
         });
         // A drain may end before an event's consumer is due: a host sweeps again.
-        for (var i = 0; i < 20 && _sops.Flows.Depot.Effects.IsEmpty; i++)
-        {
-            await _sops.Flows.DrainAsync();
-        }
-
+        await Eventually.SeeAsync(
+            async () =>
+            {
+                await _sops.Flows.DrainAsync();
+                return (await _sops.SopAsync(closing)).CompletedCount;
+            },
+            count => count > 0);
         Assert.Equal(["notify"], _sops.Flows.Depot.Names);
         Assert.Equal((1, 0), ((await _sops.SopAsync(closing)).CompletedCount, (await _sops.SopAsync(other)).ExecutionCount));
     }

@@ -88,6 +88,8 @@ public sealed class SopStepTests : IAsyncLifetime
         var sop = await _sops.PublishedAsync(new { }, Procedures.Manual(1, new { timeout = 60 }), Procedures.Manual(2, new { timeout = 600 }));
         var execution = await _sops.ExecuteAsync(sop, "human");
         await _sops.DoAsync(execution.Id, 1);
+        // Only the first step's time-out is let come, and the second step is past its time, too.
+        await _sops.Flows.ChangeAsync("UPDATE workflows.sop_executions SET step_due_at = now() - interval '1 second' WHERE id = $1", execution.Id);
         await _sops.Flows.ChangeAsync("UPDATE work.items SET run_at = now() - interval '1 second' WHERE kind = 'workflows.sop_step_due' AND key LIKE '%:1'");
         await _sops.Flows.DrainAsync();
         execution = await _sops.ReadAsync(execution.Id);
