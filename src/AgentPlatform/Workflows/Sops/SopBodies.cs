@@ -46,7 +46,9 @@ internal sealed record SopBody
             rules.Check(at, false, message);
         }
 
-        return (Steps is null ? rules : SopRules.Check(Steps, rules)).Problem;
+        return Steps is null ? rules.Problem
+            : Array.Exists(Steps, step => step?.Alternatives?.Contains(null) ?? step is null) ? Kernel.Problem.Invalid("steps", "Must be objects, and so must their alternatives.")
+            : SopRules.Check(Steps, rules).Problem;
     }
 
     private static bool AreShort(string[]? texts) => texts is not { Length: > 50 } && texts?.All(text => text is { Length: >= 1 and <= 100 }) != false;
@@ -109,7 +111,7 @@ internal sealed record StepResultBody(string? Status, JsonElement? Result, strin
 internal sealed record RatingBody(int? Rating, string? Feedback, ReportedIssue[]? Issues)
 {
     internal Problem? Problem => new Validation().Check("rating", Rating is >= 1 and <= 5, "Must be 1 to 5.").Text("feedback", Feedback, 10_000)
-        .Check("issues", Issues is not { Length: > 50 } && Issues?.All(issue => issue.Message is { Length: >= 1 and <= 2000 }) != false, "Are at most 50, with a message of 1 to 2000 characters.").Problem;
+        .Check("issues", Issues is not { Length: > 50 } && Issues?.All(issue => issue is { Message.Length: >= 1 and <= 2000 }) != false, "Are at most 50, with a message of 1 to 2000 characters.").Problem;
 }
 
 internal sealed record ReportedIssue(string? Message, int? StepNumber);

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using AgentPlatform.Kernel;
 using AgentPlatform.Tests.Api;
+using AgentPlatform.Tests.Rules;
 using AgentPlatform.Workflows.Sops;
 
 namespace AgentPlatform.Tests.Workflows.Sops;
@@ -88,6 +89,8 @@ public sealed class SopTests : IAsyncLifetime
         Assert.Equal(["steps"], await ErrorsAsync(
             Procedures.Manual(1, new { error_handling = new { strategy = "alternative", step = 2 } }), Procedures.Manual(2, new { error_handling = new { strategy = "alternative", step = 1 } })));
         Assert.Equal(["steps"], await ErrorsAsync());
+        Assert.Equal(["steps"], await ErrorsAsync([null!]));
+        Assert.Equal(["steps"], await ErrorsAsync(Procedures.Manual(1, new { alternatives = new object?[] { null } })));
     }
 
     [Fact]
@@ -122,6 +125,29 @@ public sealed class SopTests : IAsyncLifetime
         Assert.Equal(["Late parcels"], await TitlesAsync("tag=night&priority=high"));
         Assert.Equal(["Refunds"], await TitlesAsync("status=published"));
         Assert.Equal(400, (await _sops.Flows.Api.GetAsync("/api/v1/sops?status=lost")).Status);
+    }
+
+    [Fact]
+    public async Task The_example_of_the_documentation_is_executed_as_it_says()
+    {
+        await _sops.Flows.OfferAsync(Flows.Act("pay_back") with { ParamsOptional = Json.Of(new[] { "order", "amount" }), ApiBody = Json.Of(new { amount = "{{amount}}" }) });
+        var text = await File.ReadAllTextAsync(Path.Combine(Repository.Folder("docs"), "sops.md"));
+        var made = await _sops.Flows.Api.PostAsync("/api/v1/sops", text[text.IndexOf('{', StringComparison.Ordinal)..text.IndexOf("\n```\n", StringComparison.Ordinal)]);
+        Assert.True(made.Status == 201, made.Body);
+        var sop = made.Json.GetProperty("id").GetGuid();
+        await _sops.MoveAsync(sop, "publish");
+        Assert.Equal("sop_prerequisites_unmet", (await _sops.TryExecuteAsync(sop, context: new { })).Code);
+        foreach (var (amount, second) in new[] { (20, "2 completed step"), (900, "2 skipped alternative") })
+        {
+            var execution = await _sops.ExecuteAsync(sop, context: new { order = "A-1" });
+            await _sops.SteerAsync(execution.Id, "approve");
+            execution = await _sops.DoAsync(execution.Id, 1, new { amount });
+            execution = amount < 500 ? execution : await _sops.DoAsync(execution.Id, 4);
+            Assert.Equal("completed", (await _sops.DoAsync(execution.Id, 3)).Status);
+            Assert.Contains(second, Procedures.WayOf(await _sops.ReadAsync(execution.Id)));
+        }
+
+        Assert.Equal("20", Assert.Single(_sops.Flows.Depot.Effects).Body.GetProperty("amount").ToString());
     }
 
     private async Task<int> StepsAsync(Guid sop, int version) => (await _sops.Flows.Api.GetAsync($"/api/v1/sops/{sop}/steps?version={version}")).Json.GetProperty("items").GetArrayLength();
