@@ -21,6 +21,7 @@ internal static class RowParser
         SqlMapper.AddTypeHandler(new AsIsHandler<TimeOnly>());
         SqlMapper.AddTypeHandler(new AsIsHandler<string[]>());
         SqlMapper.AddTypeHandler(new AsIsHandler<Guid[]>());
+        SqlMapper.AddTypeHandler(new AsIsHandler<int[]>());
     }
 
     /// <summary>Dapper cannot hand out a parser for a lone text or array column; those are read directly.</summary>

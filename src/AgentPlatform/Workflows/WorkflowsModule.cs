@@ -8,6 +8,7 @@ using AgentPlatform.Workflows.Definitions;
 using AgentPlatform.Workflows.Forks;
 using AgentPlatform.Workflows.Patterns;
 using AgentPlatform.Workflows.Running;
+using AgentPlatform.Workflows.Sops;
 using AgentPlatform.Workflows.Starting;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -31,17 +32,28 @@ public static class WorkflowsModule
         services.AddSingleton<IAgentTaskHandler, ScheduledStart>().AddEventConsumer<EventStarts>(EventStarts.Consumer, EventStarts.Types);
         services.AddWorkHandler<StopChild>(CarryOut.StopKind, kind => kind.MaxAttempts = 25);
         services.AddWorkHandler<RunFleet>(RunFleet.Kind, kind => kind.MaxAttempts = 25);
-        services.TryAddSingleton<IWorkflowRuntime, NoWorkflowRuntime>();
+        services.AddSops().TryAddSingleton<IWorkflowRuntime, NoWorkflowRuntime>();
         // A wake-up is handed to the runtime, which may be away for a while.
         return services.AddWorkHandler<WakeWorkflow>(WakeUps.Kind, kind => kind.MaxAttempts = 1000);
     }
 
-    /// <summary>Under <c>/api/v1</c>: workflows, workflow-instances, workflow-failures, workflow-fleet-forks, workflow-patterns.</summary>
+    /// <summary>Under <c>/api/v1</c>: workflows, workflow-instances, workflow-failures, workflow-fleet-forks, workflow-patterns, sops, sop-categories, sop-executions.</summary>
     public static void MapWorkflows(this IEndpointRouteBuilder v1)
     {
         WorkflowsApi.Map(v1);
         InstancesApi.Map(v1);
         ForksApi.Map(v1);
         PatternsApi.Map(v1);
+        SopsApi.Map(v1);
+        SopExecutionsApi.Map(v1);
+    }
+
+    private static IServiceCollection AddSops(this IServiceCollection services)
+    {
+        services.AddSingleton<SopCategories>().AddSingleton<SopShelf>().AddSingleton<ManageSops>().AddSingleton<SopExecutionStore>().AddSingleton<RequestSopAction>()
+            .AddSingleton<RunSop>().AddSingleton<StartSop>().AddSingleton<SteerSop>().AddSingleton<IActionListener, SopActionOutcome>();
+        services.AddEventConsumer<SopTriggers>(SopTriggers.Consumer, EventStarts.Types);
+        services.AddWorkHandler<SopStepTimeout>(RunSop.DueKind, kind => kind.MaxAttempts = 25);
+        return services.AddWorkHandler<StopAbandonedAction>(RunSop.StopKind, kind => kind.MaxAttempts = 25);
     }
 }

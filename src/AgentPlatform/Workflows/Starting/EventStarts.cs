@@ -43,7 +43,8 @@ internal sealed class EventStarts(WorkflowCatalogue catalogue, StartWorkflow sta
         Text(e.Payload, "workflow_id") != workflow.WorkflowId
         && (workflow.TriggerWhen is not { } when || Condition.Holds(when, Json.Of(new { input })));
 
-    private static Guid? ConversationOf(StoredEvent e) =>
+    /// <summary>The conversation that an event is about.</summary>
+    internal static Guid? ConversationOf(StoredEvent e) =>
         e.AggregateType == "conversation" ? e.AggregateId : Guid.TryParse(Text(e.Payload, "conversation_id"), out var id) ? id : null;
 
     private static string? Text(JsonElement payload, string name) =>
