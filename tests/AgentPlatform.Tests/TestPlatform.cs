@@ -72,17 +72,20 @@ public sealed class TestPlatform : IAsyncDisposable
     public T Get<T>()
         where T : notnull => _services.GetRequiredService<T>();
 
+    /// <summary>Runs everything that is due, and what that makes due.</summary>
+    public Task<int> DrainAsync() => Get<WorkRunner>().DrainAsync(CancellationToken.None);
+
     /// <summary>
-    /// Runs everything that is due, and what that makes due. An event is read only when no older transaction runs anywhere in the cluster:
-    /// those of tests beside this one are waited for.
+    /// Also what events make due. An event is read only when no older transaction runs anywhere in the cluster: those of tests beside this one
+    /// are waited for.
     /// </summary>
-    public async Task<int> DrainAsync()
+    public async Task<int> DrainWithEventsAsync()
     {
-        var ran = await Get<WorkRunner>().DrainAsync(CancellationToken.None);
+        var ran = await DrainAsync();
         while (await WaitsForOthersAsync())
         {
             await Task.Delay(ConsumeEvents.Unsettled, TimeProvider.System);
-            ran += await Get<WorkRunner>().DrainAsync(CancellationToken.None);
+            ran += await DrainAsync();
         }
 
         return ran;

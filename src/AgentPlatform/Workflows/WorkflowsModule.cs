@@ -8,6 +8,7 @@ using AgentPlatform.Workflows.Definitions;
 using AgentPlatform.Workflows.Forks;
 using AgentPlatform.Workflows.Patterns;
 using AgentPlatform.Workflows.Running;
+using AgentPlatform.Workflows.Sops.Drafting;
 using AgentPlatform.Workflows.Sops;
 using AgentPlatform.Workflows.Starting;
 using Microsoft.AspNetCore.Routing;

@@ -112,7 +112,7 @@ internal sealed class Flows : IAsyncDisposable
         return await ReadAsync(instance);
     }
 
-    internal Task<int> DrainAsync() => Platform.DrainAsync();
+    internal Task<int> DrainAsync() => Platform.DrainWithEventsAsync();
 
     internal async Task<WorkflowInstance> ReadAsync(Guid id) => Json.Read<WorkflowInstance>((await Api.GetAsync($"/api/v1/workflow-instances/{id}")).Json);
 

@@ -29,7 +29,7 @@ public sealed class SagaTests
         await flows.BeginAsync("order", new { n = "1" });
         await using (var after = flows.Platform.Twin(s => s.AddSingleton<IWorkflowRuntime>(p => new Flows.Direct(p)), ("Actions:AllowPrivateTargets", "true")))
         {
-            await after.DrainAsync();
+            await after.DrainWithEventsAsync();
         }
 
         Assert.Equal(["reserve", "deliver"], flows.Depot.Names);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
+using AgentPlatform.Workflows.Sops.Drafting;
 using AgentPlatform.Workflows.Definitions;
 using AgentPlatform.Workflows.Starting;
 

@@ -3,6 +3,7 @@ using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
+using AgentPlatform.Workflows.Sops.Drafting;
 using AgentPlatform.Workflows.Starting;
 
 namespace AgentPlatform.Workflows.Sops;

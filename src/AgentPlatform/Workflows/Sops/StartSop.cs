@@ -5,6 +5,7 @@ using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Workflows.Definitions;
+using AgentPlatform.Workflows.Sops.Drafting;
 
 namespace AgentPlatform.Workflows.Sops;
 

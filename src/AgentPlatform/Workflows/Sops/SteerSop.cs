@@ -1,5 +1,6 @@
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
+using AgentPlatform.Workflows.Sops.Drafting;
 
 namespace AgentPlatform.Workflows.Sops;
 

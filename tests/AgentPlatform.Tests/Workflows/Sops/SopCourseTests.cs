@@ -1,5 +1,6 @@
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
+using AgentPlatform.Workflows.Sops.Drafting;
 using AgentPlatform.Workflows.Sops;
 
 namespace AgentPlatform.Tests.Workflows.Sops;

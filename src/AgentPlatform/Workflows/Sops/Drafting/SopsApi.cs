@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
-namespace AgentPlatform.Workflows.Sops;
+namespace AgentPlatform.Workflows.Sops.Drafting;
 
 internal static class SopsApi
 {

@@ -2,7 +2,7 @@ using System.Text.Json;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Workflows.Sops;
+namespace AgentPlatform.Workflows.Sops.Drafting;
 
 /// <summary>The SOPs of a tenant, and the steps of all their versions.</summary>
 internal sealed class SopShelf(TimeProvider clock)

@@ -3,7 +3,7 @@ using System.Text.Json;
 using AgentPlatform.Api;
 using AgentPlatform.Workflows.Definitions;
 
-namespace AgentPlatform.Workflows.Sops;
+namespace AgentPlatform.Workflows.Sops.Drafting;
 
 /// <summary>Pure: whether the steps of an SOP can be executed as written; each error stands under the place of what is wrong.</summary>
 internal sealed class SopRules

@@ -2,7 +2,7 @@ using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Workflows.Sops;
+namespace AgentPlatform.Workflows.Sops.Drafting;
 
 /// <summary>The caller's own categories. Those of others are not there for them.</summary>
 internal sealed class SopCategories(Database database, TimeProvider clock)

@@ -3,7 +3,7 @@ using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Workflows.Sops;
+namespace AgentPlatform.Workflows.Sops.Drafting;
 
 /// <summary>
 /// Makes, changes, publishes and archives SOPs. The steps of a published version never change: the first change after a publication begins the next
