@@ -100,6 +100,24 @@ public sealed class ScenarioApiTests : IAsyncLifetime
         Assert.Empty((await _api.GetAsync($"/api/v1/agents/{_api.Tenant.AgentId}/scenarios")).Json.GetProperty("items").EnumerateArray());
     }
 
+    [Fact]
+    public async Task A_migration_plan_is_drafted_read_approved_and_deployed()
+    {
+        var id = (await CreateAsync(Booking.Scenario)).GetProperty("id").GetGuid();
+        await PutAsync(id, Booking.Scenario with { Description = "second" });
+        var drafted = await _api.PostAsync($"/api/v1/scenarios/{id}/migration-plans", """{"from_version":1,"to_version":2,"transformation_map":{"ask_room":"ask_guests"},"scope_filter":{"channels":["sms"]}}""");
+        Assert.True(drafted.Status == 201, drafted.Body);
+        var plan = $"/api/v1/migration-plans/{drafted.Json.GetProperty("id").GetGuid()}";
+
+        Assert.Equal(409, (await _api.PostAsync($"{plan}/deploy", null)).Status);
+        Assert.Equal(412, (await _api.SendAsync(HttpMethod.Post, $"{plan}/approve", body: null, key: null, ("If-Match", "\"1\""))).Status);
+        Assert.Equal(200, (await _api.PostAsync($"{plan}/approve", null)).Status);
+        Assert.Equal(0, (await _api.PostAsync($"{plan}/deploy", null)).Json.GetProperty("sessions_marked").GetInt32());
+        Assert.Equal("DEPLOYED", (await _api.GetAsync(plan)).Json.GetProperty("status").GetString());
+        Assert.Equal("DEPLOYED", Assert.Single((await _api.GetAsync($"/api/v1/scenarios/{id}/migration-plans")).Json.GetProperty("items").EnumerateArray()).GetProperty("status").GetString());
+        Assert.Equal(409, (await _api.PostAsync($"{plan}/reject", null)).Status);
+    }
+
     private async Task<JsonElement> CreateAsync(ScenarioInput input)
     {
         var answer = await _api.PostAsync($"/api/v1/agents/{_api.Tenant.AgentId}/scenarios", input);
