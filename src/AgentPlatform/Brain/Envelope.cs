@@ -2,6 +2,7 @@ using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Agents.Scenarios;
+using AgentPlatform.Agents.Variables;
 using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Contacts;
@@ -130,6 +131,9 @@ internal sealed record TurnInput
 
     /// <summary>Where the talk stands in a scenario; null while it is in none.</summary>
     public ScenarioPlace? Place { get; init; }
+
+    /// <summary>The agent's: how the session's variables begin and change.</summary>
+    public DeclaredVariables Declared { get; init; } = DeclaredVariables.None;
 
     /// <summary>The session's.</summary>
     public IReadOnlyDictionary<string, JsonElement> Variables { get; init; } = new Dictionary<string, JsonElement>(StringComparer.Ordinal);

@@ -2,6 +2,7 @@ using AgentPlatform.Actions;
 using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Agents.Scenarios;
+using AgentPlatform.Agents.Variables;
 using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Channels;
@@ -24,7 +25,7 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 /// not at all. Messages that arrived while it waited are answered together.
 /// </summary>
 internal sealed class TurnHandler(
-    Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry, IntentModels models, ScenarioStore scenarios, ScenarioPlaces places,
+    Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry, IntentModels models, ScenarioStore scenarios, VariableStore variables, ScenarioPlaces places,
     ApplyTurn apply, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
@@ -124,6 +125,7 @@ internal sealed class TurnHandler(
         Actions = known.Actions,
         Model = known.Model,
         Scenarios = known.Scenarios,
+        Declared = known.Variables,
         Place = place,
         Variables = session.Variables,
         Priorities = contact.Verified ? known.Priorities : [],
@@ -140,8 +142,8 @@ internal sealed class TurnHandler(
         var (contact, agent) = (contactId ?? Guid.Empty, agentId ?? Guid.Empty);
         var (person, own) = (contacts.FindAsync(tx, contact, ct), agents.FindAsync(tx, agent, ct));
         var (actions, model, priorities) = (registry.ActiveAsync(tx, agent, ct), models.CurrentAsync(tx, agent, ct), contacts.TopPrioritiesAsync(tx, contact, ct));
-        var (optedOutOf, guided) = (contacts.OptedOutOfAsync(tx, contact, ct), scenarios.OfAgentAsync(tx, agent, ct));
-        return new(await person, await own, await actions, await model, await priorities, await optedOutOf, await guided);
+        var (optedOutOf, guided, declared) = (contacts.OptedOutOfAsync(tx, contact, ct), scenarios.OfAgentAsync(tx, agent, ct), variables.OfAgentAsync(tx, agent, ct));
+        return new(await person, await own, await actions, await model, await priorities, await optedOutOf, await guided, await declared);
     }
 
     private async Task<Known> KnownAgainAsync(Transaction tx, Conversation conversation, CancellationToken ct)
@@ -158,7 +160,7 @@ internal sealed class TurnHandler(
 
     private sealed record Known(
         Contact? Contact, Agent? Agent, IReadOnlyList<ActionDefinition> Actions, AgentModel? Model, IReadOnlyList<ContactPriority> Priorities, IReadOnlyList<string> OptedOutOf,
-        IReadOnlyList<Scenario> Scenarios);
+        IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables);
 
     private DateOnly Today(Contact contact)
     {

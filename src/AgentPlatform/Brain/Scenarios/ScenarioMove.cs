@@ -39,6 +39,11 @@ internal sealed record ScenarioMove(Scenario Scenario, IReadOnlyList<ScenarioSte
     /// <summary>As the turn's record keeps it.</summary>
     internal object Record => new
     {
-        scenario_id = Scenario.Id, name = Scenario.Name, version = Scenario.Version, reason = Reason, steps = Steps.Select(step => step.Name), over = Prompt is null,
+        scenario_id = Scenario.Id,
+        name = Scenario.Name,
+        version = Scenario.Version,
+        reason = Reason,
+        steps = Steps.Select(step => step.Name),
+        over = Prompt is null,
     };
 }

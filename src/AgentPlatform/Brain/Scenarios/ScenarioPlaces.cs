@@ -41,10 +41,8 @@ internal sealed class ScenarioPlaces(ScenarioStore scenarios, PlanStore plans, S
 
         var migrated = ScenarioMigration.Apply(session, plan, to, clock.GetUtcNow());
         var place = ScenarioPlace.Of(migrated, migrated.ActiveScenarioVersion == to.Version ? to : from);
-        audit.Append(tx, new AuditEvent("session.migrated", new
-        {
-            plan_id = plan.Id, from_version = plan.FromVersion, version = migrated.ActiveScenarioVersion, from_step = session.CurrentStepId, step = migrated.CurrentStepId,
-        }) { SessionId = session.SessionId });
+        var what = new { plan_id = plan.Id, from_version = plan.FromVersion, version = migrated.ActiveScenarioVersion, from_step = session.CurrentStepId, step = migrated.CurrentStepId };
+        audit.Append(tx, new AuditEvent("session.migrated", what) { SessionId = session.SessionId });
         var asked = from.Step(session.CurrentStepId)?.Collect?.Name;
         return (Saved(tx, place is null ? Lost(migrated) : migrated), place is null ? null : place with { Unasked = place.Step.Collect!.Name != asked });
     }

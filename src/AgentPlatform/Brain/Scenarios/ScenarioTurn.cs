@@ -21,7 +21,7 @@ internal static partial class ScenarioTurn
 
     /// <summary>The answer, unless it moved the scenario, with the question the talk should come back to.</summary>
     internal static Envelope GoOn(TurnInput input, Envelope envelope) =>
-        input.Place is { } place && envelope.Scenario is null && envelope.Handoff is null ? envelope with { Resume = Prompt(input, place) } : envelope;
+        input.Place is { } place && envelope.Scenario is null && envelope.Handoff is null ? envelope with { Resume = Prompt(input, place, input.Variables) } : envelope;
 
     internal static Envelope? InProgress(TurnInput input)
     {
@@ -63,10 +63,10 @@ internal static partial class ScenarioTurn
         }
 
         var scenario = input.Scenarios.First(s => s.Id == match.Action.Id);
-        var fresh = input.Variables.Where(v => scenario.Collecting(v.Key) is null).ToDictionary(StringComparer.Ordinal);
+        var fresh = input.Variables.Where(v => scenario.Collecting(v.Key) is null || !input.Declared.Replaces(v.Key)).ToDictionary(StringComparer.Ordinal);
         var (given, _) = Judge(scenario, Read(input, scenario, said, asked: null, exclude: []));
-        var variables = Over(fresh, given);
-        var walk = ScenarioWalk.From(scenario, scenario.Path[0], variables, given.Keys.ToHashSet(StringComparer.Ordinal), NoSteps);
+        var variables = input.Declared.Update(fresh, given);
+        var walk = ScenarioWalk.From(scenario, scenario.Path[0], input.Declared.Resolve(variables), given.Keys.ToHashSet(StringComparer.Ordinal), NoSteps);
         var intent = Understood("scenario", scenario, "entered", "question") with { Confidence = match.Confidence, Reasoning = $"{match.MatchType}: \"{match.Phrase}\"", Entities = given };
         return Going(input, scenario, walk, ScenarioPlace.Entered, variables, intent);
     }
@@ -87,9 +87,9 @@ internal static partial class ScenarioTurn
                 : new(input.Role) { Intents = [intent] };
         }
 
-        var variables = Over(input.Variables, given);
+        var variables = input.Declared.Update(input.Variables, given);
         return given.ContainsKey(slot.Name)
-            ? Going(input, place.Scenario, WalkOn(place, variables, Ahead(place, variables), NoSteps), "answered", variables, intent)
+            ? Going(input, place.Scenario, WalkOn(input, place, variables, Ahead(input, place, variables), NoSteps), "answered", variables, intent)
             : Staying(input, place, variables, intent);
     }
 
@@ -109,16 +109,20 @@ internal static partial class ScenarioTurn
             return null;
         }
 
-        var variables = Over(input.Variables, given);
+        var variables = input.Declared.Update(input.Variables, given);
         var first = place.Scenario.Path.First(step => step.Collect is { } slot && given.ContainsKey(slot.Name));
-        var walk = WalkOn(place with { Step = first }, variables, known, place.Passed);
+        var walk = WalkOn(input, place with { Step = first }, variables, known, place.Passed);
         var intent = Understood("correction", place.Scenario, $"corrected {string.Join(", ", given.Keys)}", "question") with { Entities = given };
         var going = Going(input, place.Scenario, walk, "corrected", variables, intent);
         return going with { Say = [$"I have changed that: {string.Join(", ", given.Select(v => $"{v.Key.Replace('_', ' ')} {v.Value}"))}.", .. going.Say] };
     }
 
-    private static ScenarioWalk WalkOn(ScenarioPlace place, Dictionary<string, JsonElement> variables, IReadOnlySet<string> known, IReadOnlySet<Guid> silent) =>
-        ScenarioWalk.From(place.Scenario, ScenarioWalk.Follow(place.Scenario, place.Step, Json.Of(variables)), variables, known, silent);
+    private static ScenarioWalk WalkOn(
+        TurnInput input, ScenarioPlace place, Dictionary<string, JsonElement> variables, IReadOnlySet<string> known, IReadOnlySet<Guid> silent)
+    {
+        var resolved = input.Declared.Resolve(variables);
+        return ScenarioWalk.From(place.Scenario, ScenarioWalk.Follow(place.Scenario, place.Step, Json.Of(resolved)), resolved, known, silent);
+    }
 
     private static Envelope Going(
         TurnInput input, Scenario scenario, ScenarioWalk walk, string reason, IReadOnlyDictionary<string, JsonElement> variables, Intent intent)
@@ -132,7 +136,7 @@ internal static partial class ScenarioTurn
                 .. actions.Select(action => new Intent("action", 0.99m) { Canonical = action.ActionId, MatchType = ActionMatch.Exact, Reasoning = $"scenario {scenario.Name}" }),
             ],
             Say = walk.Say,
-            Do = [.. actions.Select((action, i) => new Step.Enqueue(i + 1, action, Parameters.Merge(action, Parameters.None, Json.Of(variables))))],
+            Do = [.. actions.Select((action, i) => new Step.Enqueue(i + 1, action, Parameters.Merge(action, Parameters.None, Json.Of(input.Declared.Resolve(variables)))))],
             Ask = walk.Prompt is { } prompt ? new Question(prompt) : null,
             Scenario = new(scenario, walk.Steps, reason, variables, walk.Prompt),
         };
@@ -141,11 +145,12 @@ internal static partial class ScenarioTurn
     /// <summary>What was asked for is still open, but something else was told.</summary>
     private static Envelope Staying(TurnInput input, ScenarioPlace place, Dictionary<string, JsonElement> variables, Intent intent)
     {
-        var prompt = Templates.Text(place.Step.Collect!.Prompt, Json.Of(variables));
+        var prompt = Prompt(input, place, variables);
         return new(input.Role) { Intents = [intent], Ask = new Question(prompt), Scenario = new(place.Scenario, [], "told", variables, prompt) };
     }
 
-    private static string Prompt(TurnInput input, ScenarioPlace place) => Templates.Text(place.Step.Collect!.Prompt, Json.Of(input.Variables));
+    private static string Prompt(TurnInput input, ScenarioPlace place, IReadOnlyDictionary<string, JsonElement> variables) =>
+        Templates.Text(place.Step.Collect!.Prompt, Json.Of(input.Declared.Resolve(variables)));
 
     private static bool IsDigression(TurnInput input) =>
         SmallTalk.Of(input.Text) is not null || ActionMatcher.Match(input.Actions, input.Text, input.Options.FuzzyThreshold).Confidence >= Literal;
@@ -153,13 +158,13 @@ internal static partial class ScenarioTurn
     private static bool IsRepeat(string text) =>
         Phrases.Normalize(text) is "what" or "repeat" or "pardon" or "sorry" or "come again" or "say again" or "again" or "repeat that" or "repeat please" or "please repeat" or "can you repeat that" or "what was that" or "what do you mean";
 
-    /// <summary>The slots of this run that have a value.</summary>
+    /// <summary>The slots of this run that have a value; one that gathers values over many runs can always take another.</summary>
     private static HashSet<string> Answered(TurnInput input, ScenarioPlace place) =>
-        Slots(place.Scenario).Select(slot => slot.Name).Where(name => name != place.Step.Collect!.Name && input.Variables.ContainsKey(name)).ToHashSet(StringComparer.Ordinal);
+        Slots(place.Scenario).Select(slot => slot.Name).Where(name => name != place.Step.Collect!.Name && input.Variables.ContainsKey(name) && input.Declared.Replaces(name)).ToHashSet(StringComparer.Ordinal);
 
     /// <summary>Told before they were asked for. One that was asked before is asked again when the way comes back to it.</summary>
-    private static HashSet<string> Ahead(ScenarioPlace place, Dictionary<string, JsonElement> variables) =>
-        place.Scenario.Path.Where(step => step.Collect is { } slot && variables.ContainsKey(slot.Name) && !place.Passed.Contains(step.Id)).Select(step => step.Collect!.Name).ToHashSet(StringComparer.Ordinal);
+    private static HashSet<string> Ahead(TurnInput input, ScenarioPlace place, Dictionary<string, JsonElement> variables) =>
+        place.Scenario.Path.Where(step => step.Collect is { } slot && variables.ContainsKey(slot.Name) && input.Declared.Replaces(slot.Name) && !place.Passed.Contains(step.Id)).Select(step => step.Collect!.Name).ToHashSet(StringComparer.Ordinal);
 
     private static IEnumerable<Slot> Slots(Scenario scenario) => scenario.Path.Select(step => step.Collect).OfType<Slot>();
 
@@ -170,17 +175,6 @@ internal static partial class ScenarioTurn
     {
         var errors = Parameters.Check(Form(scenario), Json.Of(values)).Errors;
         return (values.Where(v => !errors.ContainsKey(v.Key)).ToDictionary(StringComparer.Ordinal), errors.ToDictionary(StringComparer.Ordinal));
-    }
-
-    private static Dictionary<string, JsonElement> Over(IReadOnlyDictionary<string, JsonElement> variables, Dictionary<string, JsonElement> given)
-    {
-        var merged = new Dictionary<string, JsonElement>(variables, StringComparer.Ordinal);
-        foreach (var (name, value) in given)
-        {
-            merged[name] = value;
-        }
-
-        return merged;
     }
 
     /// <summary>As the reader of parameters sees a scenario.</summary>
