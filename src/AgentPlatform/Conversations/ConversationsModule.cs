@@ -29,7 +29,7 @@ public static class ConversationsModule
         services.AddOptions<ConversationsOptions>().BindConfiguration("Conversations").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<IHealthSource, ConversationHealth>();
         services.AddSingleton<AuditLog>();
-        services.AddSingleton<SessionStore>().AddSingleton<MarkSessions>();
+        services.AddSingleton<SessionStore>();
         services.AddSingleton<TurnLog>();
         services.AddSingleton<ConversationLog>();
         services.AddSingleton<MessagePartitions>();

@@ -89,6 +89,7 @@ public sealed class ScenarioApiTests : IAsyncLifetime
     }
 
     [Fact]
+    [Behaviour("ps-agent-soft-delete")]
     public async Task Deleted_it_is_gone_from_every_reading_and_of_another_tenant_it_is_not_there()
     {
         var id = (await CreateAsync(Booking.Scenario)).GetProperty("id").GetGuid();
@@ -97,7 +98,9 @@ public sealed class ScenarioApiTests : IAsyncLifetime
 
         Assert.Equal(204, (await _api.SendAsync(HttpMethod.Delete, $"/api/v1/scenarios/{id}")).Status);
         Assert.Equal(404, (await _api.GetAsync($"/api/v1/scenarios/{id}")).Status);
+        Assert.Equal(404, (await PutAsync(id, Booking.Scenario)).Status);
         Assert.Empty((await _api.GetAsync($"/api/v1/agents/{_api.Tenant.AgentId}/scenarios")).Json.GetProperty("items").EnumerateArray());
+        Assert.Equal(1L, await _api.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM agents.scenarios WHERE deleted_at IS NOT NULL"));
     }
 
     [Fact]

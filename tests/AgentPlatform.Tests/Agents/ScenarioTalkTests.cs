@@ -108,6 +108,28 @@ public sealed class ScenarioTalkTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Sorry_before_an_answer_to_what_is_asked_corrects_nothing_else()
+    {
+        await _talk.GuideAsync(Booking.Scenario with
+        {
+            Name = "rent bikes",
+            EntryCondition = [],
+            Steps = [new() { Name = "days", Collect = new() { Name = "days", Type = "number", Prompt = "How many days?" }, Next = "bikes" }, new() { Name = "bikes", Collect = new() { Name = "bikes", Type = "number", Prompt = "How many bikes?" }, Next = "end" }, new() { Name = "end", Say = "{{bikes}} bikes for {{days}} days." }],
+        });
+        await _talk.SayAsync("rent bikes");
+        await _talk.SayAsync("3");
+
+        Assert.Equal("2 bikes for 3 days.", await _talk.SayAsync("sorry, 2"));
+    }
+
+    [Fact]
+    public async Task A_question_that_nothing_answers_leads_back_without_a_menu()
+    {
+        await _talk.SayAsync("book a table");
+        Assert.Equal("I did not quite get that. Could you say it in other words?\nWhat is your e-mail?", await _talk.SayAsync("will there be music?"));
+    }
+
+    [Fact]
     public async Task Cancel_leaves_the_scenario()
     {
         await _talk.SayAsync("book a table");

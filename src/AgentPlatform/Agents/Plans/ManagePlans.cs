@@ -11,7 +11,7 @@ namespace AgentPlatform.Agents.Plans;
 /// A plan is drafted, approved, and deployed, or rejected before that. Deploying marks the talks it concerns, in one statement; each goes over
 /// at its next turn, so that nobody's talk is changed in the middle of one.
 /// </summary>
-internal sealed class ManagePlans(Database database, PlanStore plans, ScenarioStore scenarios, MarkSessions sessions, EventStore events, TimeProvider clock)
+internal sealed class ManagePlans(Database database, PlanStore plans, ScenarioStore scenarios, SessionStore sessions, EventStore events, TimeProvider clock)
 {
     internal async Task<Result<MigrationPlan>> DraftAsync(Actor actor, Guid scenarioId, PlanInput input, CancellationToken ct)
     {
@@ -66,7 +66,7 @@ internal sealed class ManagePlans(Database database, PlanStore plans, ScenarioSt
         {
             // The plan is for all talks, also those that are not for the eyes of whoever deploys it.
             tx.Enter(Actor.System(actor.TenantId));
-            var marked = await sessions.ForMigrationAsync(tx, Concerned(plan), Json.Of(new PendingMigration(plan.Id, plan.ScenarioId, plan.FromVersion, plan.ToVersion)), ct);
+            var marked = await sessions.MarkForMigrationAsync(tx, Concerned(plan), Json.Of(new PendingMigration(plan.Id, plan.ScenarioId, plan.FromVersion, plan.ToVersion)), ct);
             tx.Post(Sql.Deploy, id, clock.GetUtcNow(), marked);
         }, ct);
 

@@ -20,8 +20,17 @@ internal static partial class ScenarioTurn
     private static readonly HashSet<Guid> NoSteps = [];
 
     /// <summary>The answer, unless it moved the scenario, with the question the talk should come back to.</summary>
-    internal static Envelope GoOn(TurnInput input, Envelope envelope) =>
-        input.Place is { } place && envelope.Scenario is null && envelope.Handoff is null ? envelope with { Resume = Prompt(input, place, input.Variables) } : envelope;
+    internal static Envelope GoOn(TurnInput input, Envelope envelope)
+    {
+        if (input.Place is not { } place || envelope.Scenario is not null || envelope.Handoff is not null)
+        {
+            return envelope;
+        }
+
+        // In the middle of a talk nobody wants to hear all that could be talked about instead.
+        var plain = IsLost(envelope) ? envelope with { Say = [Persona.NotFound(input, offersFollow: false)], Ask = null } : envelope;
+        return plain with { Resume = Prompt(input, place, input.Variables) };
+    }
 
     internal static Envelope? InProgress(TurnInput input)
     {
@@ -102,9 +111,11 @@ internal static partial class ScenarioTurn
             return null;
         }
 
-        var others = Slots(place.Scenario).Select(slot => slot.Name).Except(known, StringComparer.Ordinal);
-        var (given, _) = Judge(place.Scenario, Read(input, place.Scenario, input.Text[lead.Length..], asked: null, others));
-        if (given.Count == 0)
+        var all = Slots(place.Scenario).Select(slot => slot.Name).ToList();
+        var (given, _) = Judge(place.Scenario, Read(input, place.Scenario, input.Text[lead.Length..], asked: null, all.Except(known, StringComparer.Ordinal)));
+        // "Sorry, 12" to a question for a number answers that, whatever other number was told before.
+        var answers = Read(input, place.Scenario, input.Text[lead.Length..], asked: null, all.Where(name => name != place.Step.Collect!.Name)).Count > 0;
+        if (given.Count == 0 || answers)
         {
             return null;
         }
@@ -151,6 +162,9 @@ internal static partial class ScenarioTurn
 
     private static string Prompt(TurnInput input, ScenarioPlace place, IReadOnlyDictionary<string, JsonElement> variables) =>
         Templates.Text(place.Step.Collect!.Prompt, Json.Of(input.Declared.Resolve(variables)));
+
+    private static bool IsLost(Envelope envelope) =>
+        envelope.Do.Count == 0 && envelope.Intents.All(intent => intent.Type == "unknown") && envelope.Ask?.Sheet?.Type is null or "choice";
 
     private static bool IsDigression(TurnInput input) =>
         SmallTalk.Of(input.Text) is not null || ActionMatcher.Match(input.Actions, input.Text, input.Options.FuzzyThreshold).Confidence >= Literal;
