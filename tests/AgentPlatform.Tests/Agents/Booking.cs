@@ -28,12 +28,16 @@ internal static class Booking
 
     internal static readonly ScenarioStep AskOccasion = new()
     {
-        Name = "ask_occasion", Collect = new() { Name = "occasion", Prompt = "That is many! What is the occasion?" }, Next = "ask_room",
+        Name = "ask_occasion",
+        Collect = new() { Name = "occasion", Prompt = "That is many! What is the occasion?" },
+        Next = "ask_room",
     };
 
     internal static readonly ScenarioStep AskRoom = new()
     {
-        Name = "ask_room", Collect = new() { Name = "room", Type = "choice", Choices = ["Garden", "Bar"], Prompt = "Garden or bar?" }, Next = "done",
+        Name = "ask_room",
+        Collect = new() { Name = "room", Type = "choice", Choices = ["Garden", "Bar"], Prompt = "Garden or bar?" },
+        Next = "done",
     };
 
     internal static readonly ScenarioStep Done = new() { Name = "done", Say = "Booked for {{guests}} in the {{room}}, {{email}}." };

@@ -55,7 +55,7 @@ public sealed class VariableTests : IAsyncLifetime
         Assert.True(JsonElement.DeepEquals(expected, Json.Of(set)));
         Assert.True(JsonElement.DeepEquals(expected, Json.Of((await _talk.SessionAsync()).Variables)));
         Assert.Equal("validation_failed", (await Manage.SetAsync(_talk.Actor, (await _talk.SessionAsync()).SessionId, Read("""{"No Name":1}"""), default)).Problem?.Code);
-        Assert.Equal("session_not_found", (await Manage.SetAsync(_talk.Actor, Guid.CreateVersion7(), Read("{}"), default)).Problem?.Code);
+        Assert.Equal("session_not_found", (await Manage.SetAsync(_talk.Actor, TimeProvider.System.NewId(), Read("{}"), default)).Problem?.Code);
     }
 
     [Fact]
@@ -112,7 +112,7 @@ public sealed class VariableTests : IAsyncLifetime
         var changed = await api.SendAsync(HttpMethod.Patch, one, """{"update_policy":"APPEND"}""");
         Assert.Equal(("Bonn", "APPEND"), (changed.Json.GetProperty("default_value").GetString(), changed.Json.GetProperty("update_policy").GetString()));
         Assert.Single((await api.GetAsync(own)).Json.GetProperty("items").EnumerateArray());
-        Assert.Equal(404, (await api.PostAsync($"/api/v1/sessions/{Guid.CreateVersion7()}/variables", """{"city":"Bonn"}""")).Status);
+        Assert.Equal(404, (await api.PostAsync($"/api/v1/sessions/{TimeProvider.System.NewId()}/variables", """{"city":"Bonn"}""")).Status);
         Assert.Equal(204, (await api.SendAsync(HttpMethod.Delete, one)).Status);
         Assert.Equal(404, (await api.GetAsync(one)).Status);
     }
