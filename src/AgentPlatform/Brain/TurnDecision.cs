@@ -198,7 +198,7 @@ internal static class TurnDecision
         }
 
         var other = ActionMatcher.Match(input.Actions, input.Text, input.Options.FuzzyThreshold);
-        if (SmallTalk.Of(input.Text) is not null || (other.Confidence >= 0.92m && other.Action!.ActionId != action.ActionId))
+        if (SmallTalk.Of(input.Text) is not null || ScenarioTurn.IsNamed(input) || (other.Confidence >= 0.92m && other.Action!.ActionId != action.ActionId))
         {
             return null;
         }

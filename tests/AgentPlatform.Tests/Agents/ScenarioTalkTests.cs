@@ -181,6 +181,32 @@ public sealed class ScenarioTalkTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_step_whose_action_is_gone_hands_over_to_a_person()
+    {
+        await _talk.GuideAsync(Booking.Scenario with { Name = "call me", EntryCondition = [], Steps = [new() { Name = "call", Say = "Sure.", Action = "request_call" }] });
+
+        Assert.Equal("Sure.\nA colleague will take care of that.", await _talk.SayAsync("call me"));
+        Assert.Equal("", await _talk.SayAsync("book a table"));
+    }
+
+    [Fact]
+    public async Task An_option_that_was_offered_is_no_request_and_a_refused_answer_leaves_no_other_question_open()
+    {
+        await _talk.OfferAsync(Jobs.Apply);
+        await _talk.GuideAsync(Booking.Scenario with
+        {
+            Name = "career talk",
+            EntryCondition = [],
+            Steps = [Booking.AskRoom with { Next = "end", Collect = new() { Name = "way", Type = "choice", Choices = ["Apply", "Look for work"], Prompt = "Apply or look for work?" } }, new() { Name = "end", Say = "You chose {{way}}." }],
+        });
+        await _talk.SayAsync("find jobs");
+        await _talk.SayAsync("career talk");
+        Assert.Contains("one of Apply, Look for work", await _talk.SayAsync("neither of them"), StringComparison.Ordinal);
+
+        Assert.StartsWith("You chose Apply.", await _talk.SayAsync("apply"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Switched_off_or_deleted_it_is_not_entered()
     {
         await _talk.ChangeAsync(_scenario.Id, Booking.Scenario with { Enabled = false });

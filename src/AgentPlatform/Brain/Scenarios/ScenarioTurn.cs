@@ -50,15 +50,18 @@ internal static partial class ScenarioTurn
         }
 
         return IsRepeat(input.Text) ? new(input.Role) { Intents = [Understood("repeat", place.Scenario, "asked again", "question")] }
-            : IsDigression(input) ? null
+            : !IsChoice(place.Step.Collect!, input.Text) && IsDigression(input) ? null
             : Correction(input, place) ?? Reply(input, place);
     }
+
+    /// <summary>Whether a scenario is asked for literally, which an answer to something else hardly does by chance.</summary>
+    internal static bool IsNamed(TurnInput input) => input.Place is null && EntryOf(input, SmallTalk.WithoutGreeting(input.Text)).Confidence >= Literal;
 
     /// <summary>By the scenario's name or one of its phrases, unless an action is asked for more clearly.</summary>
     internal static Envelope? Enter(TurnInput input)
     {
         var said = SmallTalk.WithoutGreeting(input.Text);
-        var match = ActionMatcher.Match([.. input.Scenarios.Where(s => s.Enabled).Select(Entry)], said, input.Options.FuzzyThreshold);
+        var match = EntryOf(input, said);
         if (match.Action is null || match.Confidence < input.Options.ConfirmBelow)
         {
             return null;
@@ -80,6 +83,9 @@ internal static partial class ScenarioTurn
         return Going(input, scenario, walk, ScenarioPlace.Entered, variables, intent);
     }
 
+    private static ActionMatch EntryOf(TurnInput input, string said) =>
+        ActionMatcher.Match([.. input.Scenarios.Where(s => s.Enabled).Select(Entry)], said, input.Options.FuzzyThreshold);
+
     private static Envelope? Reply(TurnInput input, ScenarioPlace place)
     {
         var slot = place.Step.Collect!;
@@ -91,7 +97,7 @@ internal static partial class ScenarioTurn
         var intent = Understood("provide_information", place.Scenario, given.Count == 0 ? "no value found" : $"supplied {string.Join(", ", given.Keys)}", "question") with { Reasoning = $"answer to {slot.Name}", Entities = given };
         if (given.Count == 0)
         {
-            return wrong.TryGetValue(slot.Name, out var message) ? new(input.Role) { Intents = [intent], Ask = new Question(message) }
+            return wrong.TryGetValue(slot.Name, out var message) ? Staying(input, place, input.Variables, intent, message)
                 : asked is null ? null
                 : new(input.Role) { Intents = [intent] };
         }
@@ -99,7 +105,7 @@ internal static partial class ScenarioTurn
         var variables = input.Declared.Update(input.Variables, given);
         return given.ContainsKey(slot.Name)
             ? Going(input, place.Scenario, WalkOn(input, place, variables, Ahead(input, place, variables), NoSteps), "answered", variables, intent)
-            : Staying(input, place, variables, intent);
+            : Staying(input, place, variables, intent, Prompt(input, place, variables));
     }
 
     /// <summary>"No, my mail is …": the value is changed, and the way from its step gone anew, past what is still known.</summary>
@@ -139,6 +145,7 @@ internal static partial class ScenarioTurn
         TurnInput input, Scenario scenario, ScenarioWalk walk, string reason, IReadOnlyDictionary<string, JsonElement> variables, Intent intent)
     {
         var actions = walk.Actions.Select(input.FindAction).OfType<ActionDefinition>().ToList();
+        var missing = walk.Actions.FirstOrDefault(id => input.FindAction(id) is null);
         return new(input.Role)
         {
             Intents =
@@ -146,25 +153,26 @@ internal static partial class ScenarioTurn
                 intent with { ResponseType = walk.Prompt is null ? "text" : "question" },
                 .. actions.Select(action => new Intent("action", 0.99m) { Canonical = action.ActionId, MatchType = ActionMatch.Exact, Reasoning = $"scenario {scenario.Name}" }),
             ],
-            Say = walk.Say,
+            Say = missing is null ? walk.Say : [.. walk.Say, "A colleague will take care of that."],
+            Handoff = missing is null ? null : $"scenario \"{scenario.Name}\" asks for the action {missing}, which the agent does not have",
             Do = [.. actions.Select((action, i) => new Step.Enqueue(i + 1, action, Parameters.Merge(action, Parameters.None, Json.Of(input.Declared.Resolve(variables)))))],
             Ask = walk.Prompt is { } prompt ? new Question(prompt) : null,
             Scenario = new(scenario, walk.Steps, reason, variables, walk.Prompt),
         };
     }
 
-    /// <summary>What was asked for is still open, but something else was told.</summary>
-    private static Envelope Staying(TurnInput input, ScenarioPlace place, Dictionary<string, JsonElement> variables, Intent intent)
-    {
-        var prompt = Prompt(input, place, variables);
-        return new(input.Role) { Intents = [intent], Ask = new Question(prompt), Scenario = new(place.Scenario, [], "told", variables, prompt) };
-    }
+    /// <summary>What was asked for is still open: the value was wrong, or something else was told.</summary>
+    private static Envelope Staying(TurnInput input, ScenarioPlace place, IReadOnlyDictionary<string, JsonElement> variables, Intent intent, string question) =>
+        new(input.Role) { Intents = [intent], Ask = new Question(question), Scenario = new(place.Scenario, [], "asked again", variables, question) };
 
     private static string Prompt(TurnInput input, ScenarioPlace place, IReadOnlyDictionary<string, JsonElement> variables) =>
         Templates.Text(place.Step.Collect!.Prompt, Json.Of(input.Declared.Resolve(variables)));
 
     private static bool IsLost(Envelope envelope) =>
         envelope.Do.Count == 0 && envelope.Intents.All(intent => intent.Type == "unknown") && envelope.Ask?.Sheet?.Type is null or "choice";
+
+    /// <summary>One of the options that were just offered, even if an action has a name like it.</summary>
+    private static bool IsChoice(Slot slot, string text) => slot.Choices?.Any(choice => Phrases.Normalize(choice) == Phrases.Normalize(text)) == true;
 
     private static bool IsDigression(TurnInput input) =>
         SmallTalk.Of(input.Text) is not null || ActionMatcher.Match(input.Actions, input.Text, input.Options.FuzzyThreshold).Confidence >= Literal;
