@@ -1,5 +1,6 @@
 using System.Reflection;
 using AgentPlatform.Actions;
+using AgentPlatform.Agents;
 using AgentPlatform.Api;
 using AgentPlatform.Brain;
 using AgentPlatform.Channels;
@@ -33,7 +34,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Tasks", "Workflows", "Brain", "Demo" }
+        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Agents", "Tasks", "Workflows", "Brain", "Demo" }
             .Select(module => (module, Self)),
     ];
 
@@ -44,7 +45,7 @@ public static class AgentPlatformModules
         services.AddTelemetry(configuration).AddOperations();
         services.AddTenancy().AddIdentity().AddEvents().AddResilience();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
-        services.AddActions().AddTasks().AddWorkflows().AddBrain();
+        services.AddActions().AddAgents().AddTasks().AddWorkflows().AddBrain();
         services.AddDemo();
         return services;
     }
@@ -65,6 +66,7 @@ public static class AgentPlatformModules
         v1.MapConversations();
         v1.MapSchedules();
         v1.MapActions();
+        v1.MapAgents();
         v1.MapTasks();
         v1.MapWorkflows();
         v1.MapBrain();

@@ -30,7 +30,17 @@ internal sealed class ActionFeedback(
             ? await ReplyAsync(tx, change, conversation, ct)
             : null;
         MoveIntent(tx, change, reply);
-        await mirror.UpdateAsync(tx, item.SessionId, state => After(state, change, reply), ct);
+        string? resume = null;
+        await mirror.UpdateAsync(tx, item.SessionId, state =>
+        {
+            resume = state.ActiveTask is null ? NextState.Resume(state) : null;
+            return After(state, change, reply);
+        }, ct);
+        if (reply?.Message is { } message)
+        {
+            outbox.Queue(tx, resume is null ? message : message with { Text = $"{message.Text}\n{resume}" });
+        }
+
         if (item.Status == QueueStatus.Completed)
         {
             await FreeAsync(tx, item, ct);
@@ -76,8 +86,7 @@ internal sealed class ActionFeedback(
         }
 
         var role = Persona.Of(contact, await registry.ActiveAsync(tx, change.Item.AgentId, ct));
-        outbox.Queue(tx, new OutgoingMessage(contact.Id, conversation.Id, role, told.Text) { Priority = "high", IdempotencyKey = $"action:{change.Item.QueueId}{(failed ? ":failed" : "")}" });
-        return told;
+        return told with { Message = new(contact.Id, conversation.Id, role, told.Text) { Priority = "high", IdempotencyKey = $"action:{change.Item.QueueId}{(failed ? ":failed" : "")}" } };
     }
 
     private void MoveIntent(Transaction tx, ActionChange change, Told? reply)
@@ -109,7 +118,11 @@ internal sealed class ActionFeedback(
 }
 
 /// <summary>What the contact is told about an action's end; with a list, how to pick from it.</summary>
-internal sealed record Told(string Type, string Text, AnswerSheet? Sheet);
+internal sealed record Told(string Type, string Text, AnswerSheet? Sheet)
+{
+    /// <summary>The text on its way; null when nobody is to read it.</summary>
+    internal OutgoingMessage? Message { get; init; }
+}
 
 /// <summary>Pure: the words for a result, from the registry's response template.</summary>
 internal static class Response

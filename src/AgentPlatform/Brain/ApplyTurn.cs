@@ -28,8 +28,10 @@ internal sealed class ApplyTurn(
         var contact = await RememberAsync(tx, scene, envelope.Remember, ct);
         var who = Who.Of(contact, scene.Input.State);
         var outcome = await DoAsync(tx, scene, envelope, intents, who, ct);
-        var task = await NextTaskAsync(tx, scene, envelope, who, ct);
-        var ask = envelope.Ask?.Text ?? task?.Question;
+        var waiting = await NextTaskAsync(tx, scene, envelope, who, ct);
+        // The scenario asks: what is said next answers it, and not a request that waits as well.
+        var task = envelope.Scenario?.Prompt is null ? waiting : null;
+        var ask = envelope.Ask?.Text ?? task?.Question ?? (outcome.Runs ? null : envelope.Resume);
         var text = string.Join('\n', envelope.Say.Concat(outcome.Say).Append(ask).Where(part => !string.IsNullOrWhiteSpace(part)));
         await HandOffAsync(tx, scene, envelope, ct);
         CloseIntents(tx, envelope, intents, outcome, text);
@@ -119,10 +121,10 @@ internal sealed class ApplyTurn(
                 case Step.Enqueue enqueue:
                     var item = await EnqueueAsync(tx, scene, enqueue, intents[enqueue.Intent], who, ct);
                     outcome.Queued[enqueue.Intent] = item;
-                    SayWhyItWaits(outcome, item);
+                    Note(outcome, item);
                     break;
                 case Step.Supply supply:
-                    SayWhyItWaits(outcome, await queue.SupplyAsync(tx, supply.QueuedId, supply.Values, who, ct));
+                    Note(outcome, await queue.SupplyAsync(tx, supply.QueuedId, supply.Values, who, ct));
                     break;
                 case Step.Cancel cancel:
                     await queue.CancelAsync(tx, cancel.QueuedId, "cancelled by the contact", ct);
@@ -136,8 +138,9 @@ internal sealed class ApplyTurn(
         return outcome;
     }
 
-    private static void SayWhyItWaits(Outcome outcome, QueuedAction? item)
+    private static void Note(Outcome outcome, QueuedAction? item)
     {
+        outcome.Runs |= item?.Status == QueueStatus.Ready;
         if (item is null)
         {
             outcome.Say.Add("That request is no longer open.");
@@ -269,6 +272,7 @@ internal sealed class ApplyTurn(
         {
             AssistantResponse = text.Length > 0 ? text : null,
             ContextExtracted = Json.Of(envelope.Intents.Select(i => new { i.Type, i.Canonical, i.MatchType, i.Confidence, i.Entities })),
+            ScenarioState = envelope.Scenario is { } move ? Json.Of(move.Record) : null,
             ToolsExecuted = Json.Of(outcome.Queued.Values.Select(q => new { q.QueueId, q.ActionId, q.Status })),
             LatencyMs = (int)(clock.GetUtcNow() - scene.BeganAt).TotalMilliseconds,
         });
@@ -284,7 +288,8 @@ internal sealed class ApplyTurn(
         tx.Gather();
         var latest = sessions.FindAsync(tx, scene.Session.SessionId, ct);
         var refreshed = await mirror.RefreshAsync(tx, scene.Session.SessionId, state, ct);
-        sessions.Save(tx, (await latest ?? scene.Session) with { State = refreshed });
+        var session = (await latest ?? scene.Session) with { State = refreshed };
+        sessions.Save(tx, envelope.Scenario?.Apply(session, clock.GetUtcNow()) ?? session);
     }
 
     private static Guid[] InboundIds(TurnScene scene) => [.. scene.Messages.Select(m => m.InboundMessageId).OfType<Guid>()];
@@ -300,5 +305,8 @@ internal sealed class ApplyTurn(
         internal Dictionary<int, QueuedAction> Queued { get; } = [];
 
         internal List<string> Say { get; } = [];
+
+        /// <summary>Something will be told as soon as an action has ended.</summary>
+        internal bool Runs { get; set; }
     }
 }

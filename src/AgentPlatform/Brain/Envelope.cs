@@ -1,7 +1,10 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Agents.Scenarios;
+using AgentPlatform.Agents.Variables;
 using AgentPlatform.Brain.Nlu.Models;
+using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Tasks;
@@ -34,6 +37,12 @@ public sealed record Envelope(string Role)
 
     /// <summary>The task after this turn, for tasks that are not queued actions (onboarding).</summary>
     public ActiveTask? Task { get; init; }
+
+    /// <summary>What becomes of the talk's scenario; null leaves it where it is.</summary>
+    internal ScenarioMove? Scenario { get; init; }
+
+    /// <summary>The scenario's question, to come back to when nothing else is asked.</summary>
+    internal string? Resume { get; init; }
 
     internal static Envelope Silent(string role, params Intent[] intents) => new(role) { Intents = intents };
 }
@@ -116,6 +125,18 @@ internal sealed record TurnInput
     public required Agent Agent { get; init; }
 
     public required IReadOnlyList<ActionDefinition> Actions { get; init; }
+
+    /// <summary>The agent's scenarios.</summary>
+    public IReadOnlyList<Scenario> Scenarios { get; init; } = [];
+
+    /// <summary>Where the talk stands in a scenario; null while it is in none.</summary>
+    public ScenarioPlace? Place { get; init; }
+
+    /// <summary>The agent's: how the session's variables begin and change.</summary>
+    public DeclaredVariables Declared { get; init; } = DeclaredVariables.None;
+
+    /// <summary>The session's.</summary>
+    public IReadOnlyDictionary<string, JsonElement> Variables { get; init; } = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
 
     public IReadOnlyList<ContactPriority> Priorities { get; init; } = [];
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Conversations;
+using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Brain;
 
@@ -17,10 +18,26 @@ internal static class NextState
             AnswerSheet = sheet,
             AvailableSignals = Signals.Available(sheet),
             ActiveTask = task,
+            More = Resume(before.More, asks ? null : envelope.Resume),
             PreviousIntents = [.. before.PreviousIntents.Concat(envelope.Intents.Select(i => Previous(i, input.Turn))).TakeLast(remembered)],
             ConversationContext = Context(input, envelope, task),
             StreamingUpdates = [.. envelope.Intents.SelectMany((intent, i) => Updates(intent, intents[i], now))],
         };
+    }
+
+    /// <summary>The scenario's question that waits for an action to end; null when nothing does.</summary>
+    internal static string? Resume(SessionState state) => state.More is { } more && more.TryGetValue("resume", out var prompt) ? prompt.GetString() : null;
+
+    private static Dictionary<string, JsonElement>? Resume(IDictionary<string, JsonElement>? before, string? prompt)
+    {
+        var more = new Dictionary<string, JsonElement>(before ?? new Dictionary<string, JsonElement>(StringComparer.Ordinal), StringComparer.Ordinal);
+        more.Remove("resume");
+        if (prompt is not null)
+        {
+            more["resume"] = Json.Of(prompt);
+        }
+
+        return more;
     }
 
     /// <summary>An open question makes an older list of options meaningless; small talk does not.</summary>

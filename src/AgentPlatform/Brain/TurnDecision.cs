@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Channels.Twilio;
 using AgentPlatform.Contacts;
@@ -11,7 +12,7 @@ using AgentPlatform.Tasks;
 namespace AgentPlatform.Brain;
 
 /// <summary>
-/// The whole of a turn's thinking, without I/O: control words, then the answer to what was asked, then the task in hand, then new
+/// The whole of a turn's thinking, without I/O: control words, then the answer to what was asked, then the task in hand, then the scenario, then new
 /// requests. The first that recognises the message answers it.
 /// </summary>
 internal static class TurnDecision
@@ -22,9 +23,14 @@ internal static class TurnDecision
     internal static Envelope Decide(TurnInput input) =>
         Control(input)
         ?? (input.OptedOut ? Envelope.Silent(input.Role, new Intent("message_while_opted_out", 1.00m) { Resolution = "not answered: opted out", ResponseType = "none" }) : null)
-        ?? Answer(input)
+        ?? ScenarioTurn.GoOn(input, Talk(input));
+
+    private static Envelope Talk(TurnInput input) =>
+        Answer(input)
         ?? Onboard(input)
         ?? Collect(input)
+        ?? ScenarioTurn.InProgress(input)
+        ?? (input.Place is null ? ScenarioTurn.Enter(input) : null)
         ?? Requests.Decide(input);
 
     private static Envelope? Control(TurnInput input)
@@ -33,7 +39,7 @@ internal static class TurnDecision
         var said = input.Messages.LastOrDefault(m => Signals.Control(m) is ControlWord.Stop or ControlWord.Start) ?? input.Text;
         var word = Signals.Control(said);
         // A carrier reads CANCEL as STOP; where no carrier reads along, it calls off the task in hand.
-        if (word == ControlWord.Stop && input.Channel != ChannelAddress.Sms && input.State.ActiveTask is not null && IsCancel(said))
+        if (word == ControlWord.Stop && input.Channel != ChannelAddress.Sms && (input.State.ActiveTask is not null || input.Place is not null) && IsCancel(said))
         {
             return null;
         }
@@ -192,7 +198,7 @@ internal static class TurnDecision
         }
 
         var other = ActionMatcher.Match(input.Actions, input.Text, input.Options.FuzzyThreshold);
-        if (SmallTalk.Of(input.Text) is not null || (other.Confidence >= 0.92m && other.Action!.ActionId != action.ActionId))
+        if (SmallTalk.Of(input.Text) is not null || ScenarioTurn.IsNamed(input) || (other.Confidence >= 0.92m && other.Action!.ActionId != action.ActionId))
         {
             return null;
         }
@@ -214,7 +220,7 @@ internal static class TurnDecision
         };
     }
 
-    private static bool IsCancel(string text) => Phrases.Normalize(text) is "cancel" or "never mind" or "nevermind" or "forget it" or "forget about it" or "stop that" or "cancel that" or "drop it" or "cancel it";
+    internal static bool IsCancel(string text) => Phrases.Normalize(text) is "cancel" or "never mind" or "nevermind" or "forget it" or "forget about it" or "stop that" or "cancel that" or "drop it" or "cancel it";
 }
 
 /// <summary>What a yes would start: an action, or a task for the agency.</summary>

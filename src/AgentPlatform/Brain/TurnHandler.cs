@@ -1,7 +1,10 @@
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Agents.Scenarios;
+using AgentPlatform.Agents.Variables;
 using AgentPlatform.Brain.Nlu.Models;
+using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
@@ -22,7 +25,7 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 /// not at all. Messages that arrived while it waited are answered together.
 /// </summary>
 internal sealed class TurnHandler(
-    Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry, IntentModels models,
+    Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry, IntentModels models, ScenarioStore scenarios, VariableStore variables, ScenarioPlaces places,
     ApplyTurn apply, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
@@ -105,10 +108,11 @@ internal sealed class TurnHandler(
         var contact = known.Contact ?? throw new InvalidOperationException($"Conversation {conversation.Id} has lost its contact.");
         var address = new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier);
         var session = await running ?? await sessions.StartAsync(tx, conversation.Id, known.Agent!.Id, contact.Id, address, ct);
-        return new(conversation, session, Input(known, contact, conversation, session, messages), messages, began);
+        (session, var place) = await places.FindAsync(tx, known.Scenarios, session, ct);
+        return new(conversation, session, Input(known, contact, conversation, session, place, messages), messages, began);
     }
 
-    private TurnInput Input(Known known, Contact contact, Conversation conversation, ConversationSession session, IReadOnlyList<Message> messages) => new()
+    private TurnInput Input(Known known, Contact contact, Conversation conversation, ConversationSession session, ScenarioPlace? place, IReadOnlyList<Message> messages) => new()
     {
         Messages = [.. messages.Select(m => m.Content)],
         Text = string.Join('\n', messages.Select(m => m.Content)),
@@ -120,6 +124,10 @@ internal sealed class TurnHandler(
         Agent = known.Agent!,
         Actions = known.Actions,
         Model = known.Model,
+        Scenarios = known.Scenarios,
+        Declared = known.Variables,
+        Place = place,
+        Variables = session.Variables,
         Priorities = contact.Verified ? known.Priorities : [],
         OptedOut = known.OptedOutOf.Contains(conversation.Channel),
         RequireConfirmation = conversation.RequireConfirmation,
@@ -134,8 +142,8 @@ internal sealed class TurnHandler(
         var (contact, agent) = (contactId ?? Guid.Empty, agentId ?? Guid.Empty);
         var (person, own) = (contacts.FindAsync(tx, contact, ct), agents.FindAsync(tx, agent, ct));
         var (actions, model, priorities) = (registry.ActiveAsync(tx, agent, ct), models.CurrentAsync(tx, agent, ct), contacts.TopPrioritiesAsync(tx, contact, ct));
-        var optedOutOf = contacts.OptedOutOfAsync(tx, contact, ct);
-        return new(await person, await own, await actions, await model, await priorities, await optedOutOf);
+        var (optedOutOf, guided, declared) = (contacts.OptedOutOfAsync(tx, contact, ct), scenarios.OfAgentAsync(tx, agent, ct), variables.OfAgentAsync(tx, agent, ct));
+        return new(await person, await own, await actions, await model, await priorities, await optedOutOf, await guided, await declared);
     }
 
     private async Task<Known> KnownAgainAsync(Transaction tx, Conversation conversation, CancellationToken ct)
@@ -151,7 +159,8 @@ internal sealed class TurnHandler(
     }
 
     private sealed record Known(
-        Contact? Contact, Agent? Agent, IReadOnlyList<ActionDefinition> Actions, AgentModel? Model, IReadOnlyList<ContactPriority> Priorities, IReadOnlyList<string> OptedOutOf);
+        Contact? Contact, Agent? Agent, IReadOnlyList<ActionDefinition> Actions, AgentModel? Model, IReadOnlyList<ContactPriority> Priorities, IReadOnlyList<string> OptedOutOf,
+        IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables);
 
     private DateOnly Today(Contact contact)
     {

@@ -73,6 +73,18 @@ public sealed record ConversationSession
 /// <summary>A step that was entered, when, and by what.</summary>
 public sealed record SessionStep(Guid StepId, DateTimeOffset EnteredAt, string? Reason);
 
+/// <summary>Living sessions in one version of a scenario; of them, where something is given, those it names.</summary>
+public sealed record ScenarioSessions(Guid ScenarioId, int Version)
+{
+    public string[]? Channels { get; init; }
+
+    public Guid[]? ContactIds { get; init; }
+
+    public Guid[]? StepIds { get; init; }
+
+    public DateTimeOffset? ActiveSince { get; init; }
+}
+
 /// <summary>How a new value of a variable meets the old one (seed 002, <c>variables.update_policy</c>).</summary>
 public enum VariableUpdatePolicy
 {

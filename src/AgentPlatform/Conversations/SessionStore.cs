@@ -93,6 +93,15 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             Json.Param(s.StepHistory), Json.Param(s.PendingMigration), Hot(now), Persist(now), now);
     }
 
+    /// <summary>
+    /// Leaves a mark that the next turn of each acts on; how many there were. A session in the middle of a turn is waited for, and looked at as
+    /// the turn left it.
+    /// </summary>
+    public Task<int> MarkForMigrationAsync(Transaction tx, ScenarioSessions which, JsonElement mark, CancellationToken ct) => tx.ExecuteAsync(
+        Sql.Mark,
+        [which.ScenarioId, which.Version, Json.Param(mark), clock.GetUtcNow(), which.Channels, which.ContactIds, which.StepIds, which.ActiveSince?.ToUniversalTime()],
+        ct);
+
     /// <summary>Ends the session: the next message starts a new one.</summary>
     public async Task<bool> EndAsync(Transaction tx, Guid sessionId, string reason, CancellationToken ct)
     {
@@ -266,6 +275,14 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
                 RETURNING id
             )
             SELECT conversations.require_saved(count(*)) FROM saved
+            """;
+
+        internal const string Mark =
+            """
+            UPDATE conversations.sessions SET pending_migration = $3, version = version + 1
+            WHERE tenant_id = kernel.current_tenant_id() AND active_scenario_id = $1 AND active_scenario_version = $2 AND status = 'ACTIVE' AND persist_until > $4
+              AND ($5::text[] IS NULL OR channel = ANY ($5)) AND ($6::uuid[] IS NULL OR contact_id = ANY ($6))
+              AND ($7::uuid[] IS NULL OR current_step_id = ANY ($7)) AND ($8::timestamptz IS NULL OR last_activity_at >= $8)
             """;
 
         internal const string End =

@@ -36,6 +36,7 @@ public sealed class AgentTests : IAsyncLifetime
     }
 
     [Fact]
+    [Behaviour("ps-agent-unique-live-name", "ps-agent-soft-delete", "ps-partial-unique-ddl")]
     public async Task A_name_is_unique_among_living_agents_and_free_again_after_deletion()
     {
         var path = (await _api.PostAsync("/api/v1/agents", new { name = "Jobs" })).Header("Location")!;
@@ -45,8 +46,11 @@ public sealed class AgentTests : IAsyncLifetime
         Assert.Equal(204, (await _api.SendAsync(HttpMethod.Delete, path)).Status);
 
         Assert.Equal(404, (await _api.GetAsync(path)).Status);
+        Assert.Equal(404, (await _api.SendAsync(HttpMethod.Patch, path, new { name = "Back" })).Status);
+        Assert.DoesNotContain((await _api.GetAsync("/api/v1/agents")).Json.GetProperty("items").EnumerateArray(), agent => agent.GetProperty("name").GetString() == "Jobs");
         Assert.Equal(201, (await _api.PostAsync("/api/v1/agents", new { name = "Jobs" })).Status);
         Assert.Equal(2L, await _api.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM tenancy.agents WHERE name = 'Jobs'"));
+        Assert.Equal(1L, await _api.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM tenancy.agents WHERE name = 'Jobs' AND deleted_at IS NOT NULL"));
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using AgentPlatform.Kernel;
 using HandlebarsDotNet;
 
 namespace AgentPlatform.Actions.Registry;

@@ -103,7 +103,7 @@ internal sealed partial class DefinitionRules
         var paths = new PathRules(_graph.Before(step.Id)) { HasItem = step.ForEach is not null };
         if (step.When is { } when)
         {
-            Add(Condition.Errors(when, $"{at}.when", paths));
+            Add(Condition.Errors(when, $"{at}.when", paths.Error));
             Require($"{at}.when", when.ValueKind != JsonValueKind.False, "Is never true: the step is unreachable.");
         }
 

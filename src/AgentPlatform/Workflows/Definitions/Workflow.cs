@@ -87,7 +87,7 @@ internal sealed record WorkflowBody
 
     internal static bool IsId(string id) => id.Length is >= 1 and <= 100 && char.IsAsciiLetterOrDigit(id[0]) && id.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '_');
 
-    private Validation Rules(Validation rules) => (TriggerWhen is { } when ? Condition.Errors(when, "trigger_when", PathRules.InputOnly) : [])
+    private Validation Rules(Validation rules) => (TriggerWhen is { } when ? Condition.Errors(when, "trigger_when", PathRules.InputOnly.Error) : [])
         .Aggregate(rules, (all, error) => all.Check(error.At, false, error.Message))
         .Text("description", Description, 10_000)
         .Text("category", Category, 50, required: Category is not null)

@@ -1,10 +1,9 @@
 using System.Text.Json;
-using AgentPlatform.Kernel;
 
-namespace AgentPlatform.Workflows.Definitions;
+namespace AgentPlatform.Kernel;
 
 /// <summary>
-/// Pure: conditions of steps. <c>{"path": "$.input.amount", "greater_than": 100}</c> compares one value by <c>equals</c>, <c>not_equals</c>,
+/// Pure: conditions over JSON. <c>{"path": "$.input.amount", "greater_than": 100}</c> compares one value by <c>equals</c>, <c>not_equals</c>,
 /// <c>greater_than</c>, <c>less_than</c>, <c>in</c> or <c>exists</c>; <c>all</c>, <c>any</c> and <c>not</c> combine.
 /// </summary>
 internal static class Condition
@@ -21,7 +20,7 @@ internal static class Condition
 
         if (condition.TryGetProperty("path", out var path))
         {
-            var value = Mapping.Find(path.GetString()!, scope);
+            var value = JsonPath.Find(scope, path.GetString()![2..]);
             return condition.EnumerateObject().Where(c => c.Name != "path").All(c => Compare(c.Name, value, c.Value));
         }
 
@@ -34,7 +33,7 @@ internal static class Condition
         };
     }
 
-    internal static IEnumerable<(string At, string Message)> Errors(JsonElement condition, string at, PathRules rules)
+    internal static IEnumerable<(string At, string Message)> Errors(JsonElement condition, string at, Func<string, string?> pathError)
     {
         if (condition.ValueKind is JsonValueKind.True or JsonValueKind.False)
         {
@@ -48,21 +47,21 @@ internal static class Condition
 
         if (condition.TryGetProperty("path", out var path))
         {
-            return ComparisonErrors(condition, path, at, rules);
+            return ComparisonErrors(condition, path, at, pathError);
         }
 
         var members = condition.EnumerateObject().ToArray();
         return members is not [{ } only] || !Combinations.Contains(only.Name) ? [(at, $"Must have path, or one of {string.Join(", ", Combinations)}.")]
-            : only.Name == "not" ? Errors(only.Value, $"{at}.not", rules)
+            : only.Name == "not" ? Errors(only.Value, $"{at}.not", pathError)
             : only.Value.ValueKind != JsonValueKind.Array ? [($"{at}.{only.Name}", "Must be a list of conditions.")]
-            : only.Value.EnumerateArray().SelectMany((inner, i) => Errors(inner, $"{at}.{only.Name}[{i}]", rules));
+            : only.Value.EnumerateArray().SelectMany((inner, i) => Errors(inner, $"{at}.{only.Name}[{i}]", pathError));
     }
 
-    private static IEnumerable<(string At, string Message)> ComparisonErrors(JsonElement condition, JsonElement path, string at, PathRules rules)
+    private static IEnumerable<(string At, string Message)> ComparisonErrors(JsonElement condition, JsonElement path, string at, Func<string, string?> pathError)
     {
-        if (path.ValueKind != JsonValueKind.String || rules.Error(path.GetString()!) is { } wrong && (wrong.Length > 0))
+        if (path.ValueKind != JsonValueKind.String || pathError(path.GetString()!) is { } wrong && (wrong.Length > 0))
         {
-            yield return ($"{at}.path", path.ValueKind == JsonValueKind.String ? rules.Error(path.GetString()!)! : "Must be a path.");
+            yield return ($"{at}.path", path.ValueKind == JsonValueKind.String ? pathError(path.GetString()!)! : "Must be a path.");
         }
 
         var comparisons = condition.EnumerateObject().Where(c => c.Name != "path").ToArray();

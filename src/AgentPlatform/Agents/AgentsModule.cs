@@ -1,0 +1,23 @@
+using AgentPlatform.Agents.Plans;
+using AgentPlatform.Agents.Scenarios;
+using AgentPlatform.Agents.Variables;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AgentPlatform.Agents;
+
+public static class AgentsModule
+{
+    /// <summary>What an agent is configured with, as data: the turn reads it, operators write it.</summary>
+    public static IServiceCollection AddAgents(this IServiceCollection services) =>
+        services.AddSingleton<ScenarioStore>().AddSingleton<ManageScenarios>().AddSingleton<PlanStore>().AddSingleton<ManagePlans>().AddSingleton<VariableStore>().AddSingleton<ManageVariables>();
+
+    /// <summary>Under <c>/api/v1</c>: agents/{id}/scenarios, scenarios, scenarios/{id}/migration-plans, migration-plans, agents/{id}/variables,
+    /// variables and sessions/{id}/variables.</summary>
+    public static void MapAgents(this IEndpointRouteBuilder v1)
+    {
+        ScenariosApi.Map(v1);
+        PlansApi.Map(v1);
+        VariablesApi.Map(v1);
+    }
+}

@@ -1,0 +1,61 @@
+using System.Text.Json;
+using AgentPlatform.Conversations;
+using AgentPlatform.Kernel;
+
+namespace AgentPlatform.Agents.Variables;
+
+/// <summary>
+/// A variable of an agent's talks. <see cref="DefaultValue"/>: what it is while a talk has not set it. <see cref="UpdatePolicy"/>: REPLACE, APPEND or MERGE.
+/// </summary>
+public sealed record Variable(
+    Guid Id, Guid AgentId, string Name, string? Description, string? DefaultValue, string UpdatePolicy, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt)
+{
+    internal static readonly string[] Policies = ["REPLACE", "APPEND", "MERGE"];
+
+    internal VariableUpdatePolicy Policy => UpdatePolicy switch
+    {
+        "APPEND" => VariableUpdatePolicy.Append,
+        "MERGE" => VariableUpdatePolicy.Merge,
+        _ => VariableUpdatePolicy.Replace,
+    };
+}
+
+/// <summary>A variable to declare, or what to change of one: then null leaves a field as it is.</summary>
+public sealed record VariableInput(string? Name, string? Description, string? DefaultValue, string? UpdatePolicy);
+
+/// <summary>An agent's variables. One that is not declared has no default, and is replaced.</summary>
+public sealed class DeclaredVariables(IReadOnlyList<Variable> all)
+{
+    public static readonly DeclaredVariables None = new([]);
+
+    private readonly Dictionary<string, Variable> _byName = all.ToDictionary(variable => variable.Name, StringComparer.Ordinal);
+
+    /// <summary>Whether a new value takes the place of the old one.</summary>
+    internal bool Replaces(string name) => Policy(name) == VariableUpdatePolicy.Replace;
+
+    /// <summary>The variables with new values, each by its policy.</summary>
+    internal Dictionary<string, JsonElement> Update(IReadOnlyDictionary<string, JsonElement> variables, IEnumerable<KeyValuePair<string, JsonElement>> values)
+    {
+        var updated = new Dictionary<string, JsonElement>(variables, StringComparer.Ordinal);
+        foreach (var (name, value) in values)
+        {
+            updated[name] = SessionVariables.Combine(updated.TryGetValue(name, out var old) && old.ValueKind != JsonValueKind.Null ? old : null, value, Policy(name));
+        }
+
+        return updated;
+    }
+
+    /// <summary>The variables, and the defaults of those that are not set.</summary>
+    internal Dictionary<string, JsonElement> Resolve(IReadOnlyDictionary<string, JsonElement> variables)
+    {
+        var resolved = new Dictionary<string, JsonElement>(variables, StringComparer.Ordinal);
+        foreach (var variable in _byName.Values.Where(variable => variable.DefaultValue is not null))
+        {
+            resolved.TryAdd(variable.Name, Json.Of(variable.DefaultValue));
+        }
+
+        return resolved;
+    }
+
+    private VariableUpdatePolicy Policy(string name) => _byName.TryGetValue(name, out var variable) ? variable.Policy : VariableUpdatePolicy.Replace;
+}

@@ -1,0 +1,49 @@
+using System.Text.Json;
+using AgentPlatform.Agents.Scenarios;
+using AgentPlatform.Conversations;
+
+namespace AgentPlatform.Brain.Scenarios;
+
+/// <summary>Where a talk stands in a scenario. <see cref="Passed"/>: the steps of this run, the present one included.</summary>
+internal sealed record ScenarioPlace(Scenario Scenario, ScenarioStep Step, IReadOnlySet<Guid> Passed)
+{
+    /// <summary>The reason of the first step of a run in the session's history of steps.</summary>
+    internal const string Entered = "entered";
+
+    /// <summary>A new version has put another question in the place of the one that was asked, so what is said does not answer it.</summary>
+    internal bool Unasked { get; init; }
+
+    /// <summary>Null when the session is in no scenario, or stands where this version has no step that waits.</summary>
+    internal static ScenarioPlace? Of(ConversationSession session, Scenario? scenario) =>
+        scenario?.Step(session.CurrentStepId) is { Collect: not null } step ? new(scenario, step, Run(session.StepHistory)) : null;
+
+    private static HashSet<Guid> Run(IReadOnlyList<SessionStep> history) =>
+        [.. history.Skip(history.ToList().FindLastIndex(step => step.Reason == Entered)).Select(step => step.StepId)];
+}
+
+/// <summary>
+/// What a turn does to the session's scenario: the steps it went through, and the variables after it. Without a prompt the scenario is over.
+/// </summary>
+internal sealed record ScenarioMove(Scenario Scenario, IReadOnlyList<ScenarioStep> Steps, string Reason, IReadOnlyDictionary<string, JsonElement> Variables, string? Prompt)
+{
+    internal const string Left = "left";
+
+    internal ConversationSession Apply(ConversationSession session, DateTimeOffset at)
+    {
+        var moved = Steps.Aggregate(session with { Variables = Variables }, (now, step) => now.MoveTo(step.Id, at, Reason is ScenarioPlace.Entered && step != Steps[0] ? null : Reason));
+        return Prompt is not null
+            ? moved with { ActiveScenarioId = Scenario.Id, ActiveScenarioVersion = Scenario.Version }
+            : moved with { ActiveScenarioId = null, ActiveScenarioVersion = null, CurrentStepId = null, PendingMigration = null };
+    }
+
+    /// <summary>As the turn's record keeps it.</summary>
+    internal object Record => new
+    {
+        scenario_id = Scenario.Id,
+        name = Scenario.Name,
+        version = Scenario.Version,
+        reason = Reason,
+        steps = Steps.Select(step => step.Name),
+        over = Prompt is null,
+    };
+}
