@@ -42,7 +42,7 @@ internal sealed record SopBody
             .Check("estimated_duration", EstimatedDuration is null or >= 0, "Must be at least 0.")
             .OneOf("priority", Priority, required: false, Sop.Priorities).OneOf("automation_level", AutomationLevel, required: false, Sop.AutomationLevels)
             .MustBeObject("metadata", Metadata);
-        foreach (var (at, message) in Prerequisites is { } needed ? Condition.Errors(needed, "prerequisites", PathRules.InputOnly) : [])
+        foreach (var (at, message) in Prerequisites is { } needed ? Condition.Errors(needed, "prerequisites", PathRules.InputOnly.Error) : [])
         {
             rules.Check(at, false, message);
         }

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using AgentPlatform.Workflows.Definitions;
+using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Workflows.Sops;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using AgentPlatform.Api;
+using AgentPlatform.Kernel;
 using AgentPlatform.Workflows.Definitions;
 
 namespace AgentPlatform.Workflows.Sops.Drafting;
@@ -115,7 +116,7 @@ internal sealed class SopRules
 
     private void CheckCondition(JsonElement? condition, string at, PathRules paths)
     {
-        foreach (var (place, message) in condition is { } given ? Condition.Errors(given, at, paths) : [])
+        foreach (var (place, message) in condition is { } given ? Condition.Errors(given, at, paths.Error) : [])
         {
             _errors.Check(place, false, message);
         }
