@@ -25,7 +25,8 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 /// not at all. Messages that arrived while it waited are answered together.
 /// </summary>
 internal sealed class TurnHandler(
-    Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry, IntentModels models, ScenarioStore scenarios, VariableStore variables, ScenarioPlaces places,
+    Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry, IntentModels models,
+    ScenarioStore scenarios, VariableStore variables, ScenarioPlaces places,
     ApplyTurn apply, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
