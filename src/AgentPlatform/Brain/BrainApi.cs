@@ -34,19 +34,10 @@ internal static class BrainApi
         return routes;
     }
 
-    private static async Task<IResult> ListAsync(
+    private static Task<IResult> ListAsync(
         HttpContext http, Database database, IntentLedger ledger, CancellationToken ct,
-        int? limit = null, string? cursor = null, Guid? conversation_id = null, Guid? session_id = null, string? status = null, string? match_type = null)
-    {
-        var page = PageRequest.Parse(limit, cursor);
-        if (!page.IsOk)
-        {
-            return page.Problem.ToHttp();
-        }
-
-        await using var tx = database.Begin(http.Actor());
-        return ((Result<Page<LedgerIntent>>)await ledger.ListAsync(tx, new IntentFilter(conversation_id, session_id, status, match_type), page.Value, ct)).ToHttp();
-    }
+        int? limit = null, string? cursor = null, Guid? conversation_id = null, Guid? session_id = null, string? status = null, string? match_type = null) =>
+        http.PageAsync(database, limit, cursor, (tx, page) => ledger.ListAsync(tx, new IntentFilter(conversation_id, session_id, status, match_type), page, ct));
 
     private static async Task<IResult> FindAsync(string intentId, HttpContext http, Database database, IntentLedger ledger, CancellationToken ct)
     {

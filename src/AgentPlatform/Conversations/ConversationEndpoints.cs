@@ -50,7 +50,7 @@ internal static class ConversationEndpoints
 
         conversations.MapGet("/{id:guid}/turns", async (
             HttpContext http, Database database, TurnLog turns, Guid id, int? limit, string? cursor, CancellationToken ct) =>
-            await PageAsync(http, database, limit, cursor, (tx, page) => turns.ListAsync(tx, id, page, ct)))
+            await http.PageAsync(database, limit, cursor, (tx, page) => turns.ListAsync(tx, id, page, ct)))
             .RequireScope("conversations:read").Describe("listConversationTurns", "The record of every turn, newest first.").Produces<Page<StoredTurn>>();
     }
 
@@ -133,22 +133,9 @@ internal static class ConversationEndpoints
     private static void MapAudit(IEndpointRouteBuilder v1) =>
         v1.MapGet("/audit-events", async (
             HttpContext http, Database database, AuditLog audit, Guid? session_id, string? event_type, int? limit, string? cursor, CancellationToken ct) =>
-            await PageAsync(http, database, limit, cursor, (tx, page) => audit.ListAsync(tx, session_id, event_type, page, ct)))
+            await http.PageAsync(database, limit, cursor, (tx, page) => audit.ListAsync(tx, session_id, event_type, page, ct)))
             .WithTags("Audit").RequireScope("audit:read").Describe("listAuditEvents", "What happened in sessions and turns, newest first.")
             .Produces<Page<StoredAuditEvent>>();
-
-    private static async Task<IResult> PageAsync<T>(
-        HttpContext http, Database database, int? limit, string? cursor, Func<Transaction, PageRequest, Task<Page<T>>> read)
-    {
-        var page = PageRequest.Parse(limit, cursor);
-        if (!page.IsOk)
-        {
-            return page.Problem.ToHttp();
-        }
-
-        await using var tx = database.Begin(http.Actor());
-        return ((Result<Page<T>>)await read(tx, page.Value)).ToHttp();
-    }
 
     internal sealed record HandOverBody(Guid? UserId);
 }

@@ -37,18 +37,9 @@ internal static class LocksApi
         locks.MapDelete("/{id:guid}", ForceAsync).RequireScope("locks:write").Describe("forceReleaseLock", "Take a lock away from its holder.").Produces<LockView>();
     }
 
-    private static async Task<IResult> ListAsync(
-        HttpContext http, Database database, LockKeeper locks, CancellationToken ct, string? resource_type = null, int? limit = null, string? cursor = null)
-    {
-        var page = PageRequest.Parse(limit, cursor);
-        if (!page.IsOk)
-        {
-            return page.Problem.ToHttp();
-        }
-
-        await using var tx = database.Begin(http.Actor());
-        return ((Result<Page<LockView>>)await locks.ListAsync(tx, resource_type, page.Value, ct)).ToHttp();
-    }
+    private static Task<IResult> ListAsync(
+        HttpContext http, Database database, LockKeeper locks, CancellationToken ct, string? resource_type = null, int? limit = null, string? cursor = null) =>
+        http.PageAsync(database, limit, cursor, (tx, page) => locks.ListAsync(tx, resource_type, page, ct));
 
     private static async Task<IResult> AcquireAsync(HttpContext http, Database database, LockKeeper locks, LockBody body, CancellationToken ct)
     {

@@ -41,16 +41,7 @@ internal static class ScenariosApi
         }).RequireScope("agents:read").Describe("readScenarioVersion", "An archived version, as it was.").Produces<ArchivedScenario>();
     }
 
-    private static async Task<IResult> ListAsync(
-        HttpContext http, Database database, ScenarioStore store, Guid agentId, CancellationToken ct, int? limit = null, string? cursor = null)
-    {
-        var page = PageRequest.Parse(limit, cursor);
-        if (!page.IsOk)
-        {
-            return page.Problem.ToHttp();
-        }
-
-        await using var tx = database.Begin(http.Actor());
-        return ((Result<Page<Scenario>>)await store.ListAsync(tx, agentId, page.Value, ct)).ToHttp();
-    }
+    private static Task<IResult> ListAsync(
+        HttpContext http, Database database, ScenarioStore store, Guid agentId, CancellationToken ct, int? limit = null, string? cursor = null) =>
+        http.PageAsync(database, limit, cursor, (tx, page) => store.ListAsync(tx, agentId, page, ct));
 }

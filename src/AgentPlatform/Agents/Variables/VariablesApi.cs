@@ -36,16 +36,7 @@ internal static class VariablesApi
             .WithTags("Variables").RequireScope("conversations:write").Describe("setSessionVariables", "Set variables of a talk, each by its update policy.").Produces<Dictionary<string, JsonElement>>();
     }
 
-    private static async Task<IResult> ListAsync(
-        HttpContext http, Database database, VariableStore store, Guid agentId, CancellationToken ct, int? limit = null, string? cursor = null)
-    {
-        var page = PageRequest.Parse(limit, cursor);
-        if (!page.IsOk)
-        {
-            return page.Problem.ToHttp();
-        }
-
-        await using var tx = database.Begin(http.Actor());
-        return ((Result<Page<Variable>>)await store.ListAsync(tx, agentId, page.Value, ct)).ToHttp();
-    }
+    private static Task<IResult> ListAsync(
+        HttpContext http, Database database, VariableStore store, Guid agentId, CancellationToken ct, int? limit = null, string? cursor = null) =>
+        http.PageAsync(database, limit, cursor, (tx, page) => store.ListAsync(tx, agentId, page, ct));
 }

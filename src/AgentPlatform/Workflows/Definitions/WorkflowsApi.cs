@@ -33,19 +33,10 @@ internal static class WorkflowsApi
             .RequireScope("workflows:write").Describe("copyWorkflow", "A workflow of one's own with another's definition.").Produces<Workflow>(201);
     }
 
-    private static async Task<IResult> ListAsync(
+    private static Task<IResult> ListAsync(
         HttpContext http, Database database, WorkflowCatalogue catalogue, CancellationToken ct, Guid? agent_id = null, string? category = null, bool? is_template = null, bool? is_active = null,
-        string? tag = null, int? limit = null, string? cursor = null)
-    {
-        var page = PageRequest.Parse(limit, cursor);
-        if (!page.IsOk)
-        {
-            return page.Problem.ToHttp();
-        }
-
-        await using var tx = database.Begin(http.Actor());
-        return ((Result<Page<Workflow>>)await catalogue.ListAsync(tx, new WorkflowFilter(agent_id, category, is_template, is_active, tag), page.Value, ct)).ToHttp();
-    }
+        string? tag = null, int? limit = null, string? cursor = null) =>
+        http.PageAsync(database, limit, cursor, (tx, page) => catalogue.ListAsync(tx, new WorkflowFilter(agent_id, category, is_template, is_active, tag), page, ct));
 
     private static async Task<IResult> FindAsync(string workflow_id, HttpContext http, Database database, WorkflowCatalogue catalogue, CancellationToken ct)
     {

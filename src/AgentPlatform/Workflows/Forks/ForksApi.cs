@@ -65,17 +65,8 @@ internal static class ForksApi
         return started.ToAccepted();
     }
 
-    private static async Task<IResult> ListAsync(HttpContext http, Database database, FleetForks fleets, CancellationToken ct, int? limit = null, string? cursor = null)
-    {
-        var page = PageRequest.Parse(limit, cursor);
-        if (!page.IsOk)
-        {
-            return page.Problem.ToHttp();
-        }
-
-        await using var tx = database.Begin(http.Actor());
-        return ((Result<Page<FleetFork>>)await fleets.ListAsync(tx, page.Value, ct)).ToHttp();
-    }
+    private static Task<IResult> ListAsync(HttpContext http, Database database, FleetForks fleets, CancellationToken ct, int? limit = null, string? cursor = null) =>
+        http.PageAsync(database, limit, cursor, (tx, page) => fleets.ListAsync(tx, page, ct));
 
     private static async Task<IResult> FindAsync(Guid id, HttpContext http, Database database, FleetForks fleets, CancellationToken ct)
     {

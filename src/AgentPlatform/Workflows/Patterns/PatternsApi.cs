@@ -23,18 +23,9 @@ internal static class PatternsApi
             .RequireScope("workflows:write").Describe("instantiateWorkflowPattern", "Make a workflow of a pattern and its variables.").Produces<Workflow>(201);
     }
 
-    private static async Task<IResult> ListAsync(
-        HttpContext http, Database database, PatternShelf shelf, CancellationToken ct, string? category = null, string? tag = null, int? limit = null, string? cursor = null)
-    {
-        var page = PageRequest.Parse(limit, cursor);
-        if (!page.IsOk)
-        {
-            return page.Problem.ToHttp();
-        }
-
-        await using var tx = database.Begin(http.Actor());
-        return ((Result<Page<WorkflowPattern>>)await shelf.ListAsync(tx, category, tag, page.Value, ct)).ToHttp();
-    }
+    private static Task<IResult> ListAsync(
+        HttpContext http, Database database, PatternShelf shelf, CancellationToken ct, string? category = null, string? tag = null, int? limit = null, string? cursor = null) =>
+        http.PageAsync(database, limit, cursor, (tx, page) => shelf.ListAsync(tx, category, tag, page, ct));
 
     private static async Task<IResult> FindAsync(string pattern_id, HttpContext http, Database database, PatternShelf shelf, CancellationToken ct)
     {

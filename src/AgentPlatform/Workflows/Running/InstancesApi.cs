@@ -43,20 +43,11 @@ internal static class InstancesApi
             .RequireScope("approvals:write").Describe("rejectWorkflowStep", "Say no to the step that waits for an approval.").Produces<WorkflowInstance>();
     }
 
-    private static async Task<IResult> ListAsync(
+    private static Task<IResult> ListAsync(
         HttpContext http, Database database, InstanceStore store, CancellationToken ct, string? workflow_id = null, string? status = null, string? control = null,
-        Guid? conversation_id = null, Guid? contact_id = null, string? error_signature = null, Guid? forked_from = null, int? limit = null, string? cursor = null)
-    {
-        var page = PageRequest.Parse(limit, cursor);
-        if ((page.Problem ?? new Validation().OneOf("status", status, required: false, Statuses).OneOf("control", control, required: false, Controls).Problem) is { } problem)
-        {
-            return problem.ToHttp();
-        }
-
-        await using var tx = database.Begin(http.Actor());
-        var filter = new InstanceFilter(workflow_id, status, control, conversation_id, contact_id, error_signature, forked_from);
-        return ((Result<Page<WorkflowInstance>>)await store.ListAsync(tx, filter, page.Value, ct)).ToHttp();
-    }
+        Guid? conversation_id = null, Guid? contact_id = null, string? error_signature = null, Guid? forked_from = null, int? limit = null, string? cursor = null) => http.PageAsync(
+        database, limit, cursor, (tx, page) => store.ListAsync(tx, new InstanceFilter(workflow_id, status, control, conversation_id, contact_id, error_signature, forked_from), page, ct),
+        new Validation().OneOf("status", status, required: false, Statuses).OneOf("control", control, required: false, Controls).Problem);
 
     private static async Task<IResult> FindAsync(Guid id, HttpContext http, Database database, InstanceStore store, CancellationToken ct)
     {

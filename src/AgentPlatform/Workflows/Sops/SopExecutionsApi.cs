@@ -32,20 +32,12 @@ internal static class SopExecutionsApi
             .RequireScope("workflows:write").Describe("rateSopExecution", "Rate an execution that is over, with issues; the last rating stands.").Produces<SopExecution>();
     }
 
-    private static async Task<IResult> ListAsync(
+    private static Task<IResult> ListAsync(
         HttpContext http, Database database, SopExecutionStore store, CancellationToken ct, Guid? sop_id = null, string? status = null, string? executor_type = null,
-        Guid? conversation_id = null, int? limit = null, string? cursor = null)
-    {
-        var page = PageRequest.Parse(limit, cursor);
-        if ((page.Problem ?? new Validation().OneOf("status", status, required: false, SopExecution.Statuses)
-            .OneOf("executor_type", executor_type, required: false, SopExecution.Executors).Problem) is { } problem)
-        {
-            return problem.ToHttp();
-        }
-
-        await using var tx = database.Begin(http.Actor());
-        return ((Result<Page<SopExecution>>)await store.ListAsync(tx, new SopExecutionFilter(sop_id, status, executor_type, conversation_id), page.Value, ct)).ToHttp();
-    }
+        Guid? conversation_id = null, int? limit = null, string? cursor = null) => http.PageAsync(
+        database, limit, cursor, (tx, page) => store.ListAsync(tx, new SopExecutionFilter(sop_id, status, executor_type, conversation_id), page, ct),
+        new Validation().OneOf("status", status, required: false, SopExecution.Statuses)
+            .OneOf("executor_type", executor_type, required: false, SopExecution.Executors).Problem);
 
     private static async Task<IResult> FindAsync(Guid id, HttpContext http, Database database, SopExecutionStore store, CancellationToken ct)
     {

@@ -43,19 +43,11 @@ internal static class SopsApi
             .RequireScope("workflows:write").Describe("changeSopCategory", "Rename, move or switch off a category; the SOPs in it stay.").Produces<SopCategory>();
     }
 
-    private static async Task<IResult> ListAsync(
+    private static Task<IResult> ListAsync(
         HttpContext http, Database database, SopShelf shelf, CancellationToken ct, string? status = null, Guid? category_id = null, string? tag = null, string? applicable_to = null,
-        string? priority = null, int? limit = null, string? cursor = null)
-    {
-        var page = PageRequest.Parse(limit, cursor);
-        if ((page.Problem ?? new Validation().OneOf("status", status, required: false, Sop.Statuses).OneOf("priority", priority, required: false, Sop.Priorities).Problem) is { } problem)
-        {
-            return problem.ToHttp();
-        }
-
-        await using var tx = database.Begin(http.Actor());
-        return ((Result<Page<Sop>>)await shelf.ListAsync(tx, new SopFilter(status, category_id, tag, applicable_to, priority), page.Value, ct)).ToHttp();
-    }
+        string? priority = null, int? limit = null, string? cursor = null) => http.PageAsync(
+        database, limit, cursor, (tx, page) => shelf.ListAsync(tx, new SopFilter(status, category_id, tag, applicable_to, priority), page, ct),
+        new Validation().OneOf("status", status, required: false, Sop.Statuses).OneOf("priority", priority, required: false, Sop.Priorities).Problem);
 
     private static async Task<IResult> FindAsync(Guid id, HttpContext http, Database database, SopShelf shelf, CancellationToken ct)
     {
