@@ -28,6 +28,10 @@ public sealed class TestDatabase : IAsyncDisposable
     /// <summary>The migrations of everything the local host runs.</summary>
     public static MigrationSet Migrations { get; } = MigrationSet.FromResources([.. AgentPlatformModules.Schemas, .. HostStartup.Schema]);
 
+    /// <summary>The same, and one of a version to come.</summary>
+    internal static MigrationSet NewerMigrations { get; } =
+        MigrationSet.FromResources([.. AgentPlatformModules.Schemas, .. HostStartup.Schema, ("Newer", typeof(TestDatabase).Assembly)]);
+
     public static async Task<TestDatabase> CreateAsync()
     {
         var template = await Template.Value;

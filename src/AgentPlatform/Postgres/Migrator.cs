@@ -12,6 +12,8 @@ namespace AgentPlatform.Postgres;
 /// </summary>
 public sealed class Migrator(NpgsqlDataSource source, MigrationSet migrations)
 {
+    private const int Attempts = 10;
+
     /// <summary>Brings the database up to date and says which files it applied. A file changed after it was applied is an error.</summary>
     public async Task<IReadOnlyList<Migration>> MigrateAsync(CancellationToken ct)
     {
@@ -56,6 +58,21 @@ public sealed class Migrator(NpgsqlDataSource source, MigrationSet migrations)
     }
 
     private static async Task<bool> ApplyAsync(NpgsqlConnection connection, Migration migration, CancellationToken ct)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await TryAsync(connection, migration, ct);
+            }
+            catch (MigrationException e) when (attempt < Attempts && e.InnerException is PostgresException { SqlState: PostgresErrorCodes.DeadlockDetected })
+            {
+                // A running host locks the same tables in its own order. The file has left nothing of itself.
+            }
+        }
+    }
+
+    private static async Task<bool> TryAsync(NpgsqlConnection connection, Migration migration, CancellationToken ct)
     {
         await using var transaction = await connection.BeginTransactionAsync(ct);
         // A row lock, not an advisory one: it works behind a transaction pooler and shows up in pg_locks with its table.

@@ -31,6 +31,24 @@ public sealed partial class MigratorTests
     }
 
     [Fact]
+    public async Task A_file_that_runs_into_a_deadlock_with_a_running_host_is_tried_again()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using var source = NpgsqlDataSource.Create(database.ConnectionString);
+        await using var host = await source.OpenConnectionAsync();
+        await using var transaction = await host.BeginTransactionAsync();
+        await ExecuteAsync(host, "SELECT FROM work.items");
+
+        // It takes the conversations first and waits for the work items; the host holds those and asks for the conversations.
+        var migrating = new Migrator(source, TestDatabase.NewerMigrations).MigrateAsync(default);
+        Assert.True(await Eventually.SeeAsync(() => database.ScalarAsync<bool>("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'work.items'::regclass)"), waits => waits));
+        await ExecuteAsync(host, "SELECT FROM conversations.conversations");
+        await transaction.CommitAsync();
+
+        Assert.Equal(["newer/001_columns.sql"], (await migrating).Select(m => m.Name));
+    }
+
+    [Fact]
     public async Task Migrating_twice_applies_each_file_once()
     {
         await using var database = await TestDatabase.CreateEmptyAsync();
@@ -70,6 +88,12 @@ public sealed partial class MigratorTests
             Assert.Equal(Enumerable.Range(1, module.Count()), module.Select(m => m.Version));
             Assert.All(module, m => Assert.Matches(FileName(), m.Name));
         }
+    }
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync();
     }
 
     private static int IndexOf(string name) => TestDatabase.Migrations.All.ToList().FindIndex(m => m.Name == name);

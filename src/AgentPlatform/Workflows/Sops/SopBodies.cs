@@ -1,8 +1,8 @@
 using System.Text.Json;
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
-using AgentPlatform.Workflows.Sops.Drafting;
 using AgentPlatform.Workflows.Definitions;
+using AgentPlatform.Workflows.Sops.Drafting;
 using AgentPlatform.Workflows.Starting;
 
 namespace AgentPlatform.Workflows.Sops;
