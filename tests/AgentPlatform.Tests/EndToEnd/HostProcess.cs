@@ -12,6 +12,7 @@ internal sealed class HostProcess : IAsyncDisposable
 
     private readonly Process _process;
     private readonly StringBuilder _output = new();
+    private bool _isDisposed;
 
     private HostProcess(Process process, Uri address)
     {
@@ -67,8 +68,16 @@ internal sealed class HostProcess : IAsyncDisposable
         host._process.ErrorDataReceived += host.Record;
         host._process.BeginOutputReadLine();
         host._process.BeginErrorReadLine();
-        await host.WaitUntilReadyAsync();
-        return host;
+        try
+        {
+            await host.WaitUntilReadyAsync();
+            return host;
+        }
+        catch
+        {
+            await host.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>SIGKILL: nothing is flushed, nothing is said.</summary>
@@ -92,12 +101,18 @@ internal sealed class HostProcess : IAsyncDisposable
         return _process.ExitCode;
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Once more does nothing.</summary>
+    public ValueTask DisposeAsync()
     {
-        Kill();
-        Client.Dispose();
-        _process.Dispose();
-        await Task.CompletedTask;
+        if (!_isDisposed)
+        {
+            _isDisposed = true;
+            Kill();
+            Client.Dispose();
+            _process.Dispose();
+        }
+
+        return ValueTask.CompletedTask;
     }
 
     private async Task WaitUntilReadyAsync()

@@ -18,6 +18,7 @@ internal sealed class HostStage : IAsyncDisposable
 {
     private readonly HttpClient _provider = new() { Timeout = TimeSpan.FromSeconds(10) };
     private readonly int _port = HostProcess.FreePort();
+    private readonly List<HostProcess> _hosts = [];
 
     private HostStage(TestPlatform platform, FakeTwilio twilio, FakeEndpoint endpoint) => (Platform, Twilio, Endpoint) = (platform, twilio, endpoint);
 
@@ -55,17 +56,22 @@ internal sealed class HostStage : IAsyncDisposable
         return stage;
     }
 
-    /// <summary>A host; the first one answers at the address that webhooks are signed for, a second one at another.</summary>
-    internal Task<HostProcess> HostAsync(string? connectionString = null, bool second = false) => HostProcess.StartAsync(
-        connectionString ?? Platform.Postgres.ConnectionString,
-        second ? HostProcess.FreePort() : _port,
-        ("PublicBaseUrl", $"http://127.0.0.1:{_port}"),
-        ("Channels__Twilio__ApiBaseUrl", Twilio.Address.AbsoluteUri),
-        ("Channels__Twilio__TimeoutSeconds", "1"),
-        ("Actions__AllowPrivateTargets", "true"),
-        // Short, so that what a killed host held is taken over while the test waits; longer than a send may take, as in production.
-        ("Work__LeaseSeconds", "6"),
-        ("Messaging__RetrySeconds", "0.2"));
+    /// <summary>A host, which ends with the stage at the latest; the first one answers at the address that webhooks are signed for, a second one at another.</summary>
+    internal async Task<HostProcess> HostAsync(string? connectionString = null, bool second = false)
+    {
+        var host = await HostProcess.StartAsync(
+            connectionString ?? Platform.Postgres.ConnectionString,
+            second ? HostProcess.FreePort() : _port,
+            ("PublicBaseUrl", $"http://127.0.0.1:{_port}"),
+            ("Channels__Twilio__ApiBaseUrl", Twilio.Address.AbsoluteUri),
+            ("Channels__Twilio__TimeoutSeconds", "1"),
+            ("Actions__AllowPrivateTargets", "true"),
+            // Short, so that what a killed host held is taken over while the test waits; longer than a send may take, as in production.
+            ("Work__LeaseSeconds", "6"),
+            ("Messaging__RetrySeconds", "0.2"));
+        _hosts.Add(host);
+        return host;
+    }
 
     /// <summary>Delivers a text message as Twilio does; false when the host did not take it, so that Twilio will deliver it again.</summary>
     internal async Task<bool> TextAsync(string from, string body, string sid, Uri? host = null)
@@ -108,6 +114,11 @@ internal sealed class HostStage : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        foreach (var host in _hosts)
+        {
+            await host.DisposeAsync();
+        }
+
         _provider.Dispose();
         await Twilio.DisposeAsync();
         await Endpoint.DisposeAsync();

@@ -47,8 +47,6 @@ public sealed class RollingRestartTests : IAsyncLifetime
 
         Assert.Equal(Phase * 5, _stage.Twilio.Requests.Count);
         Assert.Equal(0, await _stage.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM work.items WHERE state = 'dead'"));
-        await old.DisposeAsync();
-        await @new.DisposeAsync();
     }
 
     /// <summary>The provider spreads its messages over the hosts, and delivers again, elsewhere, what was not taken.</summary>

@@ -28,8 +28,8 @@ public sealed class WorkflowCrashTests : IAsyncLifetime
             _flows.Depot.Meanwhile[name] = Eventually.PauseAsync;
         }
 
-        var first = await HostAsync();
-        var second = await HostAsync();
+        await using var first = await HostAsync();
+        await using var second = await HostAsync();
         await _flows.Platform.AsAsync(_flows.Actor, async tx =>
         {
             for (var n = 0; n < 2 * Each; n++)
@@ -48,8 +48,6 @@ public sealed class WorkflowCrashTests : IAsyncLifetime
         await using var third = await HostAsync();
         var over = await Eventually.SeeAsync(
             () => _flows.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM workflows.workflow_instances WHERE status <> 'in_progress'"), n => n == 2 * Each, seconds: 120);
-        await first.DisposeAsync();
-        await second.DisposeAsync();
 
         Assert.True(over == 2 * Each, $"{over} are over.\n{third.Output}");
         Assert.Equal("", await _flows.Platform.Postgres.ScalarAsync<string>(
