@@ -40,6 +40,8 @@ internal sealed class TalkProgress(string channelType, string text)
                 return new($"understood  {First(payload, "canonical_intent", "intent_type")}");
             case "action.matched":
                 return new($"matched     {Text(payload, "match_type")}, {Number(payload, "confidence")}");
+            case "model.called":
+                return new($"model       {Text(payload, "model")}, {Text(payload, "status")}");
             case "action.queued" when Text(payload, "status") is "ready":
                 _open.Add(id);
                 return new($"queued      {Text(payload, "action_id")}");

@@ -2,12 +2,13 @@ using AgentPlatform.Actions.Checkpoints;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
+using AgentPlatform.Models;
 using AgentPlatform.Schedules;
 
 namespace AgentPlatform.Functions;
 
-/// <summary>Old events and tasks go to the archive; old request logs, answers, rate windows and expired checkpoints go; the coming months get their partitions.</summary>
-public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints)
+/// <summary>Old events and tasks go to the archive; old request logs, answers, rate windows, calls of models and expired checkpoints go; the coming months get their partitions.</summary>
+public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, CallRetention calls)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
@@ -23,4 +24,7 @@ public sealed class RetentionFunctions(EventArchive archive, IdentityRetention i
 
     [Function("CheckpointRetention")]
     public Task PruneCheckpoints([TimerTrigger("0 15 * * * *")] TimerInfo timer, CancellationToken ct) => checkpoints.PruneAsync(ct);
+
+    [Function("ModelCallRetention")]
+    public Task PruneModelCalls([TimerTrigger("0 40 3 * * *")] TimerInfo timer, CancellationToken ct) => calls.PruneAsync(ct);
 }

@@ -6,12 +6,14 @@ using AgentPlatform.Brain;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
+using AgentPlatform.Costs;
 using AgentPlatform.Credits;
 using AgentPlatform.Demo;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
 using AgentPlatform.Messaging;
+using AgentPlatform.Models;
 using AgentPlatform.Operations;
 using AgentPlatform.Postgres;
 using AgentPlatform.Resilience;
@@ -34,7 +36,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Agents", "Tasks", "Workflows", "Brain", "Demo" }
+        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Agents", "Costs", "Models", "Tasks", "Workflows", "Brain", "Demo" }
             .Select(module => (module, Self)),
     ];
 
@@ -45,7 +47,7 @@ public static class AgentPlatformModules
         services.AddTelemetry(configuration).AddOperations();
         services.AddTenancy().AddIdentity().AddEvents().AddResilience();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
-        services.AddActions().AddAgents().AddTasks().AddWorkflows().AddBrain();
+        services.AddActions().AddAgents().AddCosts().AddModels().AddTasks().AddWorkflows().AddBrain();
         services.AddDemo();
         return services;
     }
@@ -67,6 +69,8 @@ public static class AgentPlatformModules
         v1.MapSchedules();
         v1.MapActions();
         v1.MapAgents();
+        v1.MapCosts();
+        v1.MapModels();
         v1.MapTasks();
         v1.MapWorkflows();
         v1.MapBrain();

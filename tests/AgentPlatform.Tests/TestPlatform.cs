@@ -55,6 +55,10 @@ public sealed class TestPlatform : IAsyncDisposable
     public TestPlatform Twin(Action<IServiceCollection>? configure = null, params (string Key, string Value)[] settings) =>
         Start(_database, _database.ConnectionString, configure, settings, ownsDatabase: false);
 
+    /// <summary>The same, by a connection string of the test's own.</summary>
+    public TestPlatform TwinBehind(string connectionString, params (string Key, string Value)[] settings) =>
+        Start(_database, connectionString, configure: null, settings, ownsDatabase: false);
+
     private static TestPlatform Start(
         TestDatabase database, string connectionString, Action<IServiceCollection>? configure, (string Key, string Value)[] settings, bool ownsDatabase)
     {

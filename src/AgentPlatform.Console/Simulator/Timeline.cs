@@ -60,6 +60,9 @@ public sealed partial class Timeline
             case "message.sent" or "message.delivered" or "message.failed" or "message.held" or "message.superseded" or "message.cancelled":
                 Delivered(e);
                 break;
+            case "model.called" or "model.refused":
+                Asked(e);
+                break;
             case var type when type.StartsWith("action.", StringComparison.Ordinal):
                 Acted(e);
                 break;
@@ -136,6 +139,13 @@ public sealed partial class Timeline
         var found = type != "not_found";
         turn.Add(e.Version, e.CreatedAt, new Step("match", "Match", e.CreatedAt) { Subject = found ? e.Payload.Text("action_id") : null }
             .Marked(found ? type : "not found", found ? Tone.Good : Tone.Waiting));
+    }
+
+    /// <summary>A model is asked before the turn that uses its answer begins.</summary>
+    private void Asked(StoredEvent e)
+    {
+        var turn = _waiting ?? CurrentAt(e) ?? Aside(e);
+        turn.Add(e.Version, e.CreatedAt, ModelStep(e));
     }
 
     private void Acted(StoredEvent e)

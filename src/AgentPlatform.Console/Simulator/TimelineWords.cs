@@ -37,6 +37,16 @@ public sealed partial class Timeline
         }.Marked(status, status is "ready" ? Tone.Good : status is "pending" or "blocked" ? Tone.Waiting : Tone.Plain);
     }
 
+    private static Step ModelStep(StoredEvent e)
+    {
+        var (status, error) = (e.Payload.Text("status") ?? "refused", e.Payload.Text("error") ?? e.Payload.Text("reason"));
+        var spent = e.Payload.Number("input_tokens") is { } input
+            ? string.Create(CultureInfo.InvariantCulture, $"{input} tokens in, {e.Payload.Number("output_tokens")} out, ${e.Payload.Decimal("cost_usd"):0.######}, {e.Payload.Number("latency_ms")} ms")
+            : null;
+        return new Step("attempt", "Model", e.CreatedAt) { Subject = e.Payload.Text("model"), Note = error is null ? spent : Words(error) }
+            .Marked(status, status == "answered" ? Tone.Good : Tone.Bad);
+    }
+
     private static (string Text, Tone Tone) DeliveryMark(StoredEvent e) => e.EventType switch
     {
         // Without a provider the conversation itself is where the contact reads it.

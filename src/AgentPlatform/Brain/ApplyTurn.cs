@@ -274,6 +274,7 @@ internal sealed class ApplyTurn(
             ContextExtracted = Json.Of(envelope.Intents.Select(i => new { i.Type, i.Canonical, i.MatchType, i.Confidence, i.Entities })),
             ScenarioState = envelope.Scenario is { } move ? Json.Of(move.Record) : null,
             ToolsExecuted = Json.Of(outcome.Queued.Values.Select(q => new { q.QueueId, q.ActionId, q.Status })),
+            TokenUsage = envelope.TokenUsage,
             LatencyMs = (int)(clock.GetUtcNow() - scene.BeganAt).TotalMilliseconds,
         });
         conversations.SetTurn(tx, scene.Session.SessionId, scene.Input.Turn, [.. scene.Messages.Select(m => m.Id)]);

@@ -5,6 +5,7 @@ using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Approvals;
 using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Scenarios;
+using AgentPlatform.Brain.Thinking;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -61,7 +62,7 @@ public static class BrainModule
     public static IServiceCollection AddBrain(this IServiceCollection services)
     {
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>();
+        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>().AddSingleton<ConsultModel>();
         services.AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind);
         services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
             .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>());
@@ -70,7 +71,12 @@ public static class BrainModule
             kind.MaxAttempts = 5;
             kind.Timeout = TimeSpan.FromMinutes(10);
         });
-        return services.AddWorkHandler<TurnHandler>(TurnWork, kind => kind.MaxAttempts = 8);
+        return services.AddWorkHandler<TurnHandler>(TurnWork, kind =>
+        {
+            kind.MaxAttempts = 8;
+            // Six models may be asked one after the other, two minutes each at most.
+            kind.Timeout = TimeSpan.FromMinutes(15);
+        });
     }
 
     public static IEndpointRouteBuilder MapBrain(this IEndpointRouteBuilder routes) => NluApi.Map(BrainApi.Map(routes));

@@ -44,6 +44,12 @@ public sealed record Envelope(string Role)
     /// <summary>The scenario's question, to come back to when nothing else is asked.</summary>
     internal string? Resume { get; init; }
 
+    /// <summary>The contact said something new, which a language model may understand better; not so an answer to a question of ours.</summary>
+    internal bool IsOpen { get; init; }
+
+    /// <summary>What language models counted and cost for this turn; null when none was asked.</summary>
+    internal JsonElement? TokenUsage { get; init; }
+
     internal static Envelope Silent(string role, params Intent[] intents) => new(role) { Intents = intents };
 }
 
@@ -55,7 +61,7 @@ public sealed record Intent(string Type, decimal Confidence)
 {
     public string? Canonical { get; init; }
 
-    /// <summary>exact, synonym, fuzzy or not_found; null for intents that are no action.</summary>
+    /// <summary>exact, synonym, fuzzy, model or not_found; null for intents that are no action.</summary>
     public string? MatchType { get; init; }
 
     public string? Reasoning { get; init; }

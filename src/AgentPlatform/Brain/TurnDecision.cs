@@ -31,7 +31,7 @@ internal static class TurnDecision
         ?? Collect(input)
         ?? ScenarioTurn.InProgress(input)
         ?? (input.Place is null ? ScenarioTurn.Enter(input) : null)
-        ?? Requests.Decide(input);
+        ?? Requests.Decide(input) with { IsOpen = true };
 
     private static Envelope? Control(TurnInput input)
     {

@@ -5,10 +5,12 @@ using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Agents.Variables;
 using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Scenarios;
+using AgentPlatform.Brain.Thinking;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
+using AgentPlatform.Models;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
@@ -22,20 +24,34 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 
 /// <summary>
 /// One turn of a conversation: loads, decides, applies, all in the transaction that settles the work item, so a turn happens once or
-/// not at all. Messages that arrived while it waited are answered together.
+/// not at all. Messages that arrived while it waited are answered together. A turn that asks a language model ends its transaction before the
+/// call, and is taken again with the answer.
 /// </summary>
 internal sealed class TurnHandler(
     Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry, IntentModels models,
-    ScenarioStore scenarios, VariableStore variables, ScenarioPlaces places,
+    ScenarioStore scenarios, VariableStore variables, ScenarioPlaces places, ConsultModel consult, ModelCalls calls,
     ApplyTurn apply, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
         var work = item.Read<TurnWork>();
-        await using var tx = database.Begin(Actor.System(item.TenantId));
-        if (await LoadAsync(tx, work, ct) is not { } scene)
+        WorkOutcome? outcome = null;
+        for (Guid? through = null; outcome is null;)
         {
-            return new WorkOutcome.Done();
+            (outcome, through) = await TakeAsync(item, work, through, ct);
+        }
+
+        return outcome;
+    }
+
+    /// <summary>No outcome: a model was asked, or answered earlier, and the turn is taken again with the messages through that one.</summary>
+    private async Task<(WorkOutcome? Outcome, Guid? Through)> TakeAsync(WorkItem item, TurnWork work, Guid? through, CancellationToken ct)
+    {
+        var actor = Actor.System(item.TenantId);
+        await using var tx = database.Begin(actor);
+        if (await LoadAsync(tx, work, through, ct) is not { } scene)
+        {
+            return (new WorkOutcome.Done(), null);
         }
 
         if (await ApprovalAnswersAsync(tx, scene, ct) is { Count: > 0 } answered)
@@ -44,7 +60,18 @@ internal sealed class TurnHandler(
         }
         else if (scene.Conversation.BotMayReply && scene.Input.Agent.Enabled)
         {
-            await apply.RunAsync(tx, scene, TurnDecision.Decide(scene.Input), ct);
+            switch (await consult.ConsiderAsync(tx, work.MessageId, scene, TurnDecision.Decide(scene.Input), ct))
+            {
+                case Thought.Decided decided:
+                    await apply.RunAsync(tx, scene, decided.Envelope, ct);
+                    break;
+                case Thought.Call call:
+                    await tx.CommitAsync(ct);
+                    await calls.MakeAsync(actor, call.Prepared, ct);
+                    return (null, scene.Messages[^1].Id);
+                case Thought.Reread reread:
+                    return (null, reread.ThroughId);
+            }
         }
         else
         {
@@ -54,7 +81,7 @@ internal sealed class TurnHandler(
         item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         log.TurnTaken(scene.Conversation.Id, scene.Input.Turn, scene.Messages.Count);
-        return WorkOutcome.Settled;
+        return (WorkOutcome.Settled, null);
     }
 
     public Task OnDeadAsync(WorkItem item, string error, Transaction tx, CancellationToken ct)
@@ -86,7 +113,7 @@ internal sealed class TurnHandler(
     }
 
     /// <summary>Null when an earlier turn has read the message already, or the conversation is gone.</summary>
-    private async Task<TurnScene?> LoadAsync(Transaction tx, TurnWork work, CancellationToken ct)
+    private async Task<TurnScene?> LoadAsync(Transaction tx, TurnWork work, Guid? through, CancellationToken ct)
     {
         var began = clock.GetUtcNow();
         tx.Gather();
@@ -94,7 +121,7 @@ internal sealed class TurnHandler(
         var running = sessions.RunningAsync(tx, work.ConversationId, ct);
         var asking = KnownAsync(tx, work.ContactId, work.AgentId, ct);
         await tx.AskAsync(ct);
-        var messages = await unread;
+        var messages = Through(await unread, through);
         if (messages.Count == 0 || await thread is not { ContactId: { } contactId } conversation)
         {
             return null;
@@ -112,6 +139,10 @@ internal sealed class TurnHandler(
         (session, var place) = await places.FindAsync(tx, known.Scenarios, session, ct);
         return new(conversation, session, Input(known, contact, conversation, session, place, messages), messages, began);
     }
+
+    /// <summary>What came after a model was asked is answered by its own turn.</summary>
+    private static IReadOnlyList<Message> Through(IReadOnlyList<Message> unread, Guid? through) =>
+        unread.Select(m => m.Id).ToList().IndexOf(through ?? Guid.Empty) is >= 0 and var last ? [.. unread.Take(last + 1)] : unread;
 
     private TurnInput Input(Known known, Contact contact, Conversation conversation, ConversationSession session, ScenarioPlace? place, IReadOnlyList<Message> messages) => new()
     {

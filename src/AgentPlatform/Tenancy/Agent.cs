@@ -1,6 +1,9 @@
 namespace AgentPlatform.Tenancy;
 
-/// <summary>A tenant's agent (a brand's instance) and its configuration.</summary>
+/// <summary>
+/// A tenant's agent (a brand's instance) and its configuration. Model use: <c>unsure</c>, <c>always</c> or <c>never</c>: when the default model, and
+/// after it the fallbacks in their order, are asked.
+/// </summary>
 public sealed record Agent(
     Guid Id,
     string Name,
@@ -11,4 +14,10 @@ public sealed record Agent(
     DateTimeOffset CreatedAt,
     DateTimeOffset UpdatedAt,
     string[] PopularActions,
-    bool AutoCreateTasks);
+    bool AutoCreateTasks,
+    string ModelUse,
+    string[] FallbackModels)
+{
+    /// <summary>The models to ask, in their order; none when the agent answers without.</summary>
+    public IReadOnlyList<string> Models => ModelUse == "never" || DefaultModel is null ? [] : [DefaultModel, .. FallbackModels.Where(name => name != DefaultModel)];
+}

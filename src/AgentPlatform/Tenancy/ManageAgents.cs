@@ -10,10 +10,11 @@ namespace AgentPlatform.Tenancy;
 public sealed record AgentInput(string? Name, string? Description, string? SystemPrompt, string? DefaultModel, bool? Enabled);
 
 /// <summary>
-/// The configuration of an agent: the actions it offers when it did not understand, and whether a request that no action fits becomes a
-/// task of the agency (where the conversation's own setting allows it). Null leaves a part as it is.
+/// The configuration of an agent: the actions it offers when it did not understand, whether a request that no action fits becomes a
+/// task of the agency (where the conversation's own setting allows it), when its model is asked, and which models after that. Null leaves a
+/// part as it is.
 /// </summary>
-public sealed record AgentConfig(string[]? PopularActions, bool? AutoCreateTasks = null);
+public sealed record AgentConfig(string[]? PopularActions, bool? AutoCreateTasks = null, string? ModelUse = null, string[]? FallbackModels = null);
 
 /// <summary>
 /// The tenant's agents (a brand's instances). Deleting one hides it and frees its name; purging it removes it for good, with its
@@ -80,14 +81,17 @@ internal sealed class ManageAgents(Database database, AgentDirectory agents, Eve
     {
         var actions = config.PopularActions?.Select(action => action?.Trim() ?? "").ToArray();
         var invalid = new Validation()
-            .Check("popular_actions", actions is not null || config.AutoCreateTasks is not null, "Is required, unless auto_create_tasks is given.")
+            .Check("popular_actions", config != Nothing, "Is required, unless another part is given.")
             .Check("popular_actions", actions is null || actions.Length <= 50, "Holds at most 50 actions.")
             .Check("popular_actions", actions is null || actions.All(a => a.Length is > 0 and <= 255), "Each action has 1 to 255 characters.")
             .Check("popular_actions", actions is null || actions.Distinct(StringComparer.Ordinal).Count() == actions.Length, "Names an action twice.")
+            .OneOf("model_use", config.ModelUse, required: false, "unsure", "always", "never")
+            .Check("fallback_models", config.FallbackModels is null or { Length: <= 5 }, "Holds at most 5 models.")
+            .Check("fallback_models", config.FallbackModels is null || config.FallbackModels.All(m => m is { Length: > 0 and <= 100 }), "Each model has 1 to 100 characters.")
             .Problem;
         return invalid is null
-            ? await WriteAsync(actor, id, ifMatch, "agent.configured", new { popular_actions = actions, auto_create_tasks = config.AutoCreateTasks },
-                tx => tx.Post(Sql.Configure, actor.TenantId, id, actions, config.AutoCreateTasks), ct)
+            ? await WriteAsync(actor, id, ifMatch, "agent.configured", config with { PopularActions = actions },
+                tx => tx.Post(Sql.Configure, actor.TenantId, id, actions, config.AutoCreateTasks, config.ModelUse, config.FallbackModels), ct)
             : invalid;
     }
 
@@ -108,6 +112,8 @@ internal sealed class ManageAgents(Database database, AgentDirectory agents, Eve
         await tx.CommitAsync(ct);
         return id;
     }
+
+    private static readonly AgentConfig Nothing = new(null);
 
     private static Problem NameTaken => Problem.Conflict("agent_name_taken", "Another agent of this tenant has this name.");
 
@@ -161,10 +167,11 @@ internal sealed class ManageAgents(Database database, AgentDirectory agents, Eve
 
         internal const string Configure =
             """
-            INSERT INTO tenancy.instance_configs AS c (tenant_id, agent_id, popular_actions, auto_create_tasks)
-            VALUES ($1, $2, coalesce($3::text[], '{}'), coalesce($4::boolean, false))
+            INSERT INTO tenancy.instance_configs AS c (tenant_id, agent_id, popular_actions, auto_create_tasks, model_use, fallback_models)
+            VALUES ($1, $2, coalesce($3::text[], '{}'), coalesce($4::boolean, false), coalesce($5, 'unsure'), coalesce($6::text[], '{}'))
             ON CONFLICT (tenant_id, agent_id) DO UPDATE
-            SET popular_actions = coalesce($3, c.popular_actions), auto_create_tasks = coalesce($4, c.auto_create_tasks)
+            SET popular_actions = coalesce($3, c.popular_actions), auto_create_tasks = coalesce($4, c.auto_create_tasks),
+                model_use = coalesce($5, c.model_use), fallback_models = coalesce($6, c.fallback_models)
             """;
 
         internal const string Hide = "UPDATE tenancy.agents SET deleted_at = $3, enabled = false WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL";

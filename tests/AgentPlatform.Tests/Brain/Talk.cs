@@ -43,7 +43,7 @@ public sealed class Talk : IAsyncDisposable
 
     public static async Task<Talk> StartAsync(Action<IServiceCollection> configure, params ActionDefinition[] actions)
     {
-        var platform = await TestPlatform.StartAsync(configure, ("Actions:AllowPrivateTargets", "true"), ("Channels:Custom:AllowPrivateTargets", "true"));
+        var platform = await TestPlatform.StartAsync(configure, ("Actions:AllowPrivateTargets", "true"), ("Channels:Custom:AllowPrivateTargets", "true"), ("Models:AllowPrivateTargets", "true"));
         var tenant = await platform.ProvisionAsync();
         var talk = new Talk(platform, await FakeEndpoint.StartAsync(), Actor.System(tenant.TenantId), tenant.AgentId);
         await talk.OfferAsync(actions);

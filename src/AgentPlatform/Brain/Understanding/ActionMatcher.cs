@@ -5,7 +5,7 @@ using FuzzySharp;
 namespace AgentPlatform.Brain.Understanding;
 
 /// <summary>
-/// How a sentence was recognised: <c>exact</c>, <c>synonym</c>, <c>fuzzy</c> or <c>not_found</c>. Fuzzy is what no phrase of the registry says
+/// How a sentence was recognised: <c>exact</c>, <c>synonym</c>, <c>fuzzy</c>, <c>model</c> (by a language model) or <c>not_found</c>. Fuzzy is what no phrase of the registry says
 /// literally: misspelt, or in other words, which takes the trained model that <see cref="ModelVersion"/> names.
 /// </summary>
 public sealed record ActionMatch(string MatchType, ActionDefinition? Action, decimal Confidence, string? Phrase, int? ModelVersion = null)
@@ -13,6 +13,7 @@ public sealed record ActionMatch(string MatchType, ActionDefinition? Action, dec
     public const string Exact = "exact";
     public const string Synonym = "synonym";
     public const string Fuzzy = "fuzzy";
+    public const string Model = "model";
     public const string NotFound = "not_found";
 
     internal static readonly ActionMatch None = new(NotFound, null, 0m, null);

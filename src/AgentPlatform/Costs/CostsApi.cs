@@ -1,0 +1,66 @@
+using AgentPlatform.Api;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace AgentPlatform.Costs;
+
+internal static class CostsApi
+{
+    private static readonly string[] Groupings = ["day", "agent", "contact", "model", "provider"];
+
+    internal static void Map(IEndpointRouteBuilder v1)
+    {
+        var costs = v1.MapGroup("").WithTags("Costs");
+        costs.MapGet("/budgets", async (HttpContext http, Database database, ManageBudgets budgets, CancellationToken ct, int? limit = null, string? cursor = null) =>
+            await http.PageAsync(database, limit, cursor, (tx, page) => budgets.ListAsync(tx, page, ct)))
+            .RequireScope("costs:read").Describe("listBudgets", "The tenant's budget and those of its agents, with what is spent and held.").Produces<Page<Budget>>();
+        costs.MapPut("/budgets/tenant", async (HttpContext http, ManageBudgets budgets, BudgetInput body, CancellationToken ct) =>
+            (await budgets.SetAsync(http.Actor(), agentId: null, body, ct)).ToHttp(b => b.UpdatedAt))
+            .RequireScope("costs:write").Describe("setTenantBudget", "Set what the whole tenant may spend.").Produces<Budget>();
+        costs.MapPut("/agents/{agentId:guid}/budget", async (HttpContext http, ManageBudgets budgets, Guid agentId, BudgetInput body, CancellationToken ct) =>
+            (await budgets.SetAsync(http.Actor(), agentId, body, ct)).ToHttp(b => b.UpdatedAt))
+            .RequireScope("costs:write").Describe("setAgentBudget", "Set what an agent may spend.").Produces<Budget>();
+        costs.MapGet("/budgets/{id:guid}", async (HttpContext http, ManageBudgets budgets, Guid id, CancellationToken ct) =>
+            (await budgets.FindAsync(http.Actor(), id, ct)).ToHttp(b => b.UpdatedAt))
+            .RequireScope("costs:read").Describe("readBudget", "One budget.").Produces<Budget>();
+        costs.MapDelete("/budgets/{id:guid}", async (HttpContext http, ManageBudgets budgets, Guid id, CancellationToken ct) =>
+            (await budgets.LiftAsync(http.Actor(), id, ct)).ToNoContent())
+            .RequireScope("costs:write").Describe("liftBudget", "Remove a budget: there is no limit any more.").Produces(StatusCodes.Status204NoContent);
+        costs.MapGet("/budget-reservations", ReservationsAsync)
+            .RequireScope("costs:read").Describe("listReservations", "What is or was held for calls, newest first.").Produces<Page<StoredReservation>>();
+        costs.MapGet("/token-usage", UsageAsync)
+            .RequireScope("costs:read").Describe("listTokenUsage", "Every call of a model that was paid for, newest first.").Produces<Page<StoredUsage>>();
+        costs.MapGet("/costs", ReportAsync)
+            .RequireScope("costs:read").Describe("reportCosts", "What was spent, by day, agent, contact, model or provider.").Produces<IReadOnlyList<CostLine>>();
+    }
+
+    private static Task<IResult> ReservationsAsync(HttpContext http, Database database, CancellationToken ct, int? limit = null, string? cursor = null, string? status = null) =>
+        http.PageAsync(
+            database, limit, cursor, (tx, page) => ManageBudgets.ReservationsAsync(tx, status, page, ct),
+            new Validation().OneOf("status", status, required: false, "open", "settled", "released", "expired").Problem);
+
+    private static Task<IResult> UsageAsync(
+        HttpContext http, Database database, CancellationToken ct, int? limit = null, string? cursor = null, Guid? agent_id = null, Guid? conversation_id = null) =>
+        http.PageAsync(database, limit, cursor, (tx, page) => UsageLedger.ListAsync(tx, agent_id, conversation_id, page, ct));
+
+    /// <summary>The last thirty days, unless told. <c>to</c> is not among them.</summary>
+    private static async Task<IResult> ReportAsync(
+        HttpContext http, Database database, TimeProvider clock, CancellationToken ct, string by = "day", DateOnly? from = null, DateOnly? to = null)
+    {
+        var until = to ?? BudgetPeriods.At(clock.GetUtcNow()).Day.AddDays(1);
+        var since = from ?? until.AddDays(-30);
+        var invalid = new Validation().OneOf("by", by, required: true, Groupings)
+            .Check("to", since < until, "Must be after from.")
+            .Check("from", until.DayNumber - since.DayNumber <= 366, "Must be at most 366 days before to.").Problem;
+        if (invalid is not null)
+        {
+            return invalid.ToHttp();
+        }
+
+        await using var tx = database.Begin(http.Actor());
+        return TypedResults.Json(await UsageLedger.ReportAsync(tx, by, since, until, ct), Json.Options);
+    }
+}

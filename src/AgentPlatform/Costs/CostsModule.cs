@@ -1,0 +1,13 @@
+using AgentPlatform.Work;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AgentPlatform.Costs;
+
+public static class CostsModule
+{
+    public static IServiceCollection AddCosts(this IServiceCollection services) =>
+        services.AddSingleton<BudgetLedger>().AddSingleton<ManageBudgets>().AddSingleton<UsageLedger>().AddWorkHandler<ExpireReservation>(BudgetLedger.ExpiryKind);
+
+    public static void MapCosts(this IEndpointRouteBuilder v1) => CostsApi.Map(v1);
+}
