@@ -81,10 +81,10 @@ internal sealed class AskModel(ModelClients clients, TimeProvider clock)
         _ => null,
     };
 
-    /// <summary>A request that is wrong says nothing about the provider's health.</summary>
+    /// <summary>A provider that refuses a request, or asks for patience, is well.</summary>
     private static ModelReply Refused(int status, string? message)
     {
         var text = Redaction.Clean($"The provider answered {status}: {message}");
-        return ModelReply.Failed(status is 408 or 429 or >= 500 ? ServiceVerdict.Broken : ServiceVerdict.Healthy, text.Length > 500 ? text[..500] : text);
+        return ModelReply.Failed(status is 408 or >= 500 ? ServiceVerdict.Broken : ServiceVerdict.Healthy, text.Length > 500 ? text[..500] : text);
     }
 }
