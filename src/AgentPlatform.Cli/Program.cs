@@ -15,5 +15,6 @@ var root = new RootCommand("AgentPlatform from the command line")
     HostCommand.Create(),
     NluCommand.Create(),
     CapacityCommand.Create(),
+    ConverseCommand.Create(),
 };
 return await root.Parse(args).InvokeAsync();

@@ -1,6 +1,7 @@
 using AgentPlatform.Console.Sessions;
 using AgentPlatform.Console.Shell;
 using AgentPlatform.Console.Simulator;
+using AgentPlatform.Console.Verification;
 using AgentPlatform.Console.Workflows;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -9,7 +10,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Console;
 
-/// <summary>The web pages as one request delegate, which the functions <c>console/{*path}</c>, <c>simulator/{*path}</c> and <c>workflows/{*path}</c> run. Build it once.</summary>
+/// <summary>The web pages as one request delegate, which the functions <c>console/{*path}</c>, <c>simulator/{*path}</c>, <c>workflows/{*path}</c> and <c>verify/{*path}</c> run. Build it once.</summary>
 public static class ConsolePipeline
 {
     public static RequestDelegate Build(IServiceProvider services)
@@ -32,6 +33,7 @@ public static class ConsolePipeline
         endpoints.MapShell();
         endpoints.MapSimulator();
         endpoints.MapWorkflows();
+        endpoints.MapVerification();
     }
 }
 

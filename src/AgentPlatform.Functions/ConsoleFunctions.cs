@@ -1,6 +1,6 @@
 namespace AgentPlatform.Functions;
 
-/// <summary>The web pages. Three addresses, one pipeline, which serves both and signs operators in.</summary>
+/// <summary>The web pages. Four addresses, one pipeline, which serves them and signs operators in.</summary>
 public sealed class ConsoleFunctions(Pipelines pipelines)
 {
     [Function("Console")]
@@ -13,5 +13,9 @@ public sealed class ConsoleFunctions(Pipelines pipelines)
 
     [Function("Workflows")]
     public Task<IResult> WorkflowsAsync([HttpTrigger(AuthorizationLevel.Anonymous, "get", "post", Route = "workflows/{*path}")] HttpRequest request) =>
+        pipelines.ConsoleAsync(request.HttpContext);
+
+    [Function("Verification")]
+    public Task<IResult> VerificationAsync([HttpTrigger(AuthorizationLevel.Anonymous, "get", "post", Route = "verify/{*path}")] HttpRequest request) =>
         pipelines.ConsoleAsync(request.HttpContext);
 }

@@ -74,7 +74,9 @@ internal sealed class ActionFeedback(
         var told = change.Item.Status == QueueStatus.Completed
             ? Response.Of(change.Item, change.Definition!, contact, options.Value.ListItems)
             : new Told("text", $"I am sorry, I could not {Requests.Lower(change.Definition?.Title ?? change.Item.ActionName ?? change.Item.ActionId)}. A colleague will look into it.", null);
-        if (told.Text.Length == 0 || !conversation.BotMayReply || contact is null)
+        // Who hands a conversation over says so, although it is a colleague's by then.
+        var mayReply = conversation.BotMayReply || (change.Item.Status == QueueStatus.Completed && change.Definition!.ExecutionType == "handoff");
+        if (told.Text.Length == 0 || !mayReply || contact is null)
         {
             return told with { Text = "" };
         }

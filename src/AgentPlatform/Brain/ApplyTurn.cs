@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using System.Text.Json;
-using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Actions;
 using AgentPlatform.Brain.Understanding;
+using AgentPlatform.Brain.Verification;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
@@ -19,7 +20,8 @@ namespace AgentPlatform.Brain;
 /// <summary>Makes an envelope happen: every row of a turn in the one transaction that also settles its work item.</summary>
 internal sealed class ApplyTurn(
     IntentLedger ledger, ActionQueue queue, ContactDirectory contacts, ConversationLog conversations, SessionStore sessions, SessionMirror mirror,
-    TurnLog turns, EventStore events, Outbox outbox, TaskQueue tasks, TaskBoard board, InboundMessages inbound, TimeProvider clock, IOptions<BrainOptions> options)
+    TurnLog turns, EventStore events, Outbox outbox, TaskQueue tasks, TaskBoard board, InboundMessages inbound, EmailProofs proofs, VerifyEmail verify,
+    TimeProvider clock, IOptions<BrainOptions> options)
 {
     internal async Task RunAsync(Transaction tx, TurnScene scene, Envelope envelope, CancellationToken ct)
     {
@@ -99,6 +101,15 @@ internal sealed class ApplyTurn(
                 case Memory.Verified:
                     await contacts.MarkVerifiedAsync(tx, id, scene.Conversation.Id, ct);
                     break;
+                case Memory.ProveEmail prove:
+                    await verify.SendAsync(tx, scene, prove.Email, ct);
+                    break;
+                case Memory.CodeMissed missed:
+                    proofs.Miss(tx, missed.ProofId);
+                    break;
+                case Memory.EmailProved proved:
+                    await proofs.ConfirmAsync(tx, proved.Proof, ct);
+                    break;
                 case Memory.Presented presented:
                     contacts.MarkPresented(tx, id, [.. presented.Priorities]);
                     break;
@@ -108,7 +119,7 @@ internal sealed class ApplyTurn(
             }
         }
 
-        return memories.Any(m => m is Memory.Field or Memory.Verified) ? (await contacts.FindAsync(tx, id, ct))! : scene.Input.Contact;
+        return memories.Any(m => m is Memory.Field or Memory.Verified or Memory.EmailProved) ? (await contacts.FindAsync(tx, id, ct))! : scene.Input.Contact;
     }
 
     private async Task<Outcome> DoAsync(Transaction tx, TurnScene scene, Envelope envelope, List<string> intents, EligibilityContext who, CancellationToken ct)

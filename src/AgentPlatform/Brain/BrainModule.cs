@@ -6,6 +6,12 @@ using AgentPlatform.Brain.Approvals;
 using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Brain.Thinking;
+using AgentPlatform.Brain.Verification;
+using AgentPlatform.Channels;
+using AgentPlatform.Contacts;
+using AgentPlatform.Conversations;
+using AgentPlatform.Messaging;
+using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -63,6 +69,9 @@ public static class BrainModule
     {
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>().AddSingleton<ConsultModel>();
+        services.AddSingleton(p => new VerifyEmail(
+            p.GetRequiredService<Database>(), p.GetRequiredService<EmailProofs>(), p.GetRequiredService<ChannelDirectory>(), p.GetRequiredService<ConversationLog>(),
+            p.GetRequiredService<Outbox>(), p.GetRequiredService<PublicAddress>(), p.GetRequiredService<TimeProvider>()));
         services.AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind);
         services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
             .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>());

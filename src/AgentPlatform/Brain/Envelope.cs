@@ -102,6 +102,14 @@ public abstract record Memory
 
     public sealed record Verified : Memory;
 
+    /// <summary>A code and a link go to the address.</summary>
+    public sealed record ProveEmail(string Email) : Memory;
+
+    public sealed record CodeMissed(Guid ProofId) : Memory;
+
+    /// <summary>The code came back: the address is the contact's, and the contact verified.</summary>
+    public sealed record EmailProved(EmailProof Proof) : Memory;
+
     public sealed record Presented(IReadOnlyList<Guid> Priorities) : Memory;
 
     public sealed record Note(string Name, object Value) : Memory;
@@ -124,6 +132,8 @@ internal sealed record TurnInput
 
     public required DateOnly Today { get; init; }
 
+    public required DateTimeOffset Now { get; init; }
+
     public required SessionState State { get; init; }
 
     public required Contact Contact { get; init; }
@@ -145,6 +155,9 @@ internal sealed record TurnInput
     public IReadOnlyDictionary<string, JsonElement> Variables { get; init; } = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
 
     public IReadOnlyList<ContactPriority> Priorities { get; init; } = [];
+
+    /// <summary>The proof of their e-mail address that the contact was asked for last.</summary>
+    public EmailProof? Proof { get; init; }
 
     public bool OptedOut { get; init; }
 

@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Understanding;
+using AgentPlatform.Brain.Verification;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
@@ -11,7 +12,8 @@ namespace AgentPlatform.Brain;
 
 /// <summary>
 /// The bouncer's task. An agent onboards when its registry holds the action <c>onboarding</c>, whose parameters are the profile's
-/// fields: their order, prompts and rules are the tenant's. A complete profile verifies the contact.
+/// fields: their order, prompts and rules are the tenant's. A complete profile verifies the contact; where the agent wants it, so does only the proof of
+/// the e-mail address.
 /// </summary>
 public static partial class Onboarding
 {
@@ -49,6 +51,11 @@ public static partial class Onboarding
     /// <summary>What is known already counts, whenever and wherever it was said.</summary>
     internal static Envelope Decide(TurnInput input, ActionDefinition action)
     {
+        if (EmailStep.IsWaiting(input))
+        {
+            return EmailStep.Decide(input, Thanks(action, input.State.ActiveTask!.ParamsCollected));
+        }
+
         var known = Known(input.Contact, action);
         var asked = input.State.ActiveTask is { CanonicalAction: ActionId } task ? task.ParamsMissing is [var first, ..] ? first : null : null;
         var said = Read(input, action, asked, known);
@@ -76,14 +83,21 @@ public static partial class Onboarding
 
     private static Envelope Complete(TurnInput input, ActionDefinition action, Intent intent, List<Memory> fields, Dictionary<string, JsonElement> all)
     {
-        var thanks = action.ResponseTemplate is { } template ? Templates.Text(template, Json.Of(new { contact = all })) : "Thank you, you are all set!";
+        if (input.Agent.VerifyEmail && all.TryGetValue("email", out var email))
+        {
+            return EmailStep.Begin(input, intent, fields, email.ToString(), TaskOf(input, all, []));
+        }
+
         return new(input.Role)
         {
             Intents = [intent with { ResponseType = "text", Resolution = "profile complete" }],
-            Say = [thanks],
+            Say = [Thanks(action, all)],
             Remember = [.. fields, new Memory.Verified()],
         };
     }
+
+    private static string Thanks(ActionDefinition action, IReadOnlyDictionary<string, JsonElement> all) =>
+        action.ResponseTemplate is { } template ? Templates.Text(template, Json.Of(new { contact = all })) : "Thank you, you are all set!";
 
     private static Envelope Next(
         TurnInput input, ActionDefinition action, Intent intent, List<Memory> fields, List<string> missing, bool first, IReadOnlyDictionary<string, string> errors)

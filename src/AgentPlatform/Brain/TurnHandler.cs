@@ -29,7 +29,7 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 /// </summary>
 internal sealed class TurnHandler(
     Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry, IntentModels models,
-    ScenarioStore scenarios, VariableStore variables, ScenarioPlaces places, ConsultModel consult, ModelCalls calls,
+    ScenarioStore scenarios, VariableStore variables, ScenarioPlaces places, ConsultModel consult, ModelCalls calls, EmailProofs proofs,
     ApplyTurn apply, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
@@ -151,6 +151,7 @@ internal sealed class TurnHandler(
         Channel = conversation.Channel,
         Turn = session.NextTurnNumber,
         Today = Today(contact),
+        Now = clock.GetUtcNow(),
         State = session.State,
         Contact = contact,
         Agent = known.Agent!,
@@ -161,6 +162,7 @@ internal sealed class TurnHandler(
         Place = place,
         Variables = session.Variables,
         Priorities = contact.Verified ? known.Priorities : [],
+        Proof = known.Proof,
         OptedOut = known.OptedOutOf.Contains(conversation.Channel),
         RequireConfirmation = conversation.RequireConfirmation,
         MakesTasks = known.Agent!.AutoCreateTasks && conversation.AutoCreateTasks,
@@ -175,7 +177,8 @@ internal sealed class TurnHandler(
         var (person, own) = (contacts.FindAsync(tx, contact, ct), agents.FindAsync(tx, agent, ct));
         var (actions, model, priorities) = (registry.ActiveAsync(tx, agent, ct), models.CurrentAsync(tx, agent, ct), contacts.TopPrioritiesAsync(tx, contact, ct));
         var (optedOutOf, guided, declared) = (contacts.OptedOutOfAsync(tx, contact, ct), scenarios.OfAgentAsync(tx, agent, ct), variables.OfAgentAsync(tx, agent, ct));
-        return new(await person, await own, await actions, await model, await priorities, await optedOutOf, await guided, await declared);
+        var proof = proofs.LatestAsync(tx, contact, ct);
+        return new(await person, await own, await actions, await model, await priorities, await optedOutOf, await guided, await declared, await proof);
     }
 
     private async Task<Known> KnownAgainAsync(Transaction tx, Conversation conversation, CancellationToken ct)
@@ -192,7 +195,7 @@ internal sealed class TurnHandler(
 
     private sealed record Known(
         Contact? Contact, Agent? Agent, IReadOnlyList<ActionDefinition> Actions, AgentModel? Model, IReadOnlyList<ContactPriority> Priorities, IReadOnlyList<string> OptedOutOf,
-        IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables);
+        IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables, EmailProof? Proof);
 
     private DateOnly Today(Contact contact)
     {

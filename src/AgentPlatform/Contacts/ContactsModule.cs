@@ -14,6 +14,7 @@ public static class ContactsModule
         services.AddSingleton<Priorities>();
         services.AddSingleton(p => new ContactDirectory(
             p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ProfileFields>(), p.GetRequiredService<Consents>(), p.GetRequiredService<Priorities>()));
+        services.AddSingleton(p => new EmailProofs(p.GetRequiredService<ContactDirectory>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ReadContacts>();
         services.AddSingleton<EditContact>();
         services.AddSingleton<MergeContacts>();

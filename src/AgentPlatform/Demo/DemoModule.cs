@@ -1,5 +1,6 @@
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Identity;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
@@ -17,7 +18,7 @@ public static class DemoModule
         services.AddSingleton(p => new DemoSeeder(
             p.GetRequiredService<Database>(), p.GetRequiredService<TenantProvisioning>(), p.GetRequiredService<ManageAgents>(), p.GetRequiredService<AgentDirectory>(),
             p.GetRequiredService<ActionRegistry>(), p.GetRequiredService<DemoChannels>(), p.GetRequiredService<JobBoard>(), p.GetRequiredService<WorkflowEngine>(),
-            p.GetRequiredService<MemberDirectory>(), p.GetRequiredService<ManageAccount>(), p.GetRequiredService<IConfiguration>(),
+            p.GetRequiredService<ScenarioStore>(), p.GetRequiredService<ManageScenarios>(), p.GetRequiredService<MemberDirectory>(), p.GetRequiredService<ManageAccount>(), p.GetRequiredService<IConfiguration>(),
             p.GetRequiredService<TimeProvider>()));
         return services;
     }

@@ -1,5 +1,6 @@
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Api;
 using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
@@ -29,6 +30,8 @@ public sealed class DemoSeeder
     private readonly DemoChannels _channels;
     private readonly JobBoard _board;
     private readonly WorkflowEngine _workflows;
+    private readonly ScenarioStore _scenarios;
+    private readonly ManageScenarios _guide;
     private readonly MemberDirectory _members;
     private readonly ManageAccount _accounts;
     private readonly IConfiguration _configuration;
@@ -36,9 +39,9 @@ public sealed class DemoSeeder
 
     internal DemoSeeder(
         Database database, TenantProvisioning tenants, ManageAgents agents, AgentDirectory directory, ActionRegistry registry, DemoChannels channels, JobBoard board,
-        WorkflowEngine workflows, MemberDirectory members, ManageAccount accounts, IConfiguration configuration, TimeProvider clock) =>
-        (_database, _tenants, _agents, _directory, _registry, _channels, _board, _workflows, _members, _accounts, _configuration, _clock) =
-        (database, tenants, agents, directory, registry, channels, board, workflows, members, accounts, configuration, clock);
+        WorkflowEngine workflows, ScenarioStore scenarios, ManageScenarios guide, MemberDirectory members, ManageAccount accounts, IConfiguration configuration, TimeProvider clock) =>
+        (_database, _tenants, _agents, _directory, _registry, _channels, _board, _workflows, _scenarios, _guide, _members, _accounts, _configuration, _clock) =
+        (database, tenants, agents, directory, registry, channels, board, workflows, scenarios, guide, members, accounts, configuration, clock);
 
     /// <summary>
     /// <paramref name="baseUrl"/> is where the host answers; webhooks are addressed to <c>PublicBaseUrl</c> when that is set.
@@ -64,7 +67,8 @@ public sealed class DemoSeeder
         demo = demo with { ConciergeAgentId = concierge.Value };
         var refused = await EquipAsync(actor, demo.AgentId, [.. DemoActions.JobSearch(board), .. DemoWorkflow.Actions(board)], ct)
             ?? await EquipAsync(actor, concierge.Value, DemoActions.Concierge(board), ct)
-            ?? await ArrangeAsync(actor, demo.AgentId, ct);
+            ?? await ArrangeAsync(actor, demo.AgentId, ct)
+            ?? await GuideAsync(actor, demo.AgentId, ct);
         return refused is null ? await ConnectAsync(actor, demo, baseUrl, ct) : refused;
     }
 
@@ -136,6 +140,15 @@ public sealed class DemoSeeder
         return owner.Phone is not null ? null
             : (await _accounts.ChangeAsync(
                 new Actor(actor.TenantId, owner.UserId, owner.Role), new ChangeAccount(null, null, ColleaguesPhone, null, null, null, null, null, null), IfMatch.Any, ct)).Problem;
+    }
+
+    /// <summary>The talk that the agent leads; one that is there stays as it is.</summary>
+    private async Task<Problem?> GuideAsync(Actor actor, Guid agentId, CancellationToken ct)
+    {
+        await using var tx = _database.Begin(actor);
+        return (await _scenarios.OfAgentAsync(tx, agentId, ct)).Any(scenario => scenario.Name == DemoScenario.Name)
+            ? null
+            : (await _guide.CreateAsync(actor, agentId, DemoScenario.Call, ct)).Problem;
     }
 
     private async Task<Result<DemoFile>> ConnectAsync(Actor actor, DemoFile demo, string baseUrl, CancellationToken ct)

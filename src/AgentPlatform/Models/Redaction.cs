@@ -6,7 +6,7 @@ namespace AgentPlatform.Models;
 public static partial class Redaction
 {
     public static string Clean(string text) =>
-        Keys().Replace(Secrets().Replace(Digits().Replace(text, m => IsCard(m.Value) ? "[card number]" : m.Value), "$1[secret]"), "[secret]");
+        Keys().Replace(Secrets().Replace(Digits().Replace(text, m => IsCard(m.Value) ? "[card number]" : m.Value), "${word}[secret]"), "[secret]");
 
     /// <summary>13 to 19 digits whose last one is the check digit of the others (Luhn).</summary>
     private static bool IsCard(string text)
@@ -20,7 +20,7 @@ public static partial class Redaction
     private static partial Regex Digits();
 
     /// <summary>"my password is hunter2", "api key: …": the word stays, what follows it goes.</summary>
-    [GeneratedRegex(@"(\b(?:password|passcode|passphrase|pin code|api[ _-]?key|secret(?: key)?|access token)\b\s*(?:is|=|:)\s*)\S+", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"(?<word>\b(?:password|passcode|passphrase|pin code|api[ _-]?key|secret(?: key)?|access token)\b\s*(?:is|=|:)\s*)\S+", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Secrets();
 
     /// <summary>What looks like a key of a well-known service, a bearer token or a private key.</summary>

@@ -1,4 +1,7 @@
 using System.Text.Json;
+using AgentPlatform.Contacts;
+using AgentPlatform.Conversations;
+using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Rules;
 using Microsoft.Playwright;
 
@@ -47,6 +50,27 @@ public sealed class AccessibilityTests(ConsoleSite site)
         Assert.Empty(await ViolationsAsync(page));
         Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"));
         await page.Context.CloseAsync();
+    }
+
+    [Fact]
+    public async Task A_contact_confirms_an_address_without_signing_in_on_a_page_that_violates_no_rule()
+    {
+        var tenant = await site.TenantAsync();
+        var conversation = await Talk.BeginAsync(site, tenant, "hello");
+        var actor = Actor.System(tenant.TenantId);
+        var contact = await site.Platform.AsAsync(actor, async tx => (await site.Platform.Get<ConversationLog>().FindAsync(tx, conversation, default))!.ContactId!.Value);
+        var sent = (await site.Platform.AsAsync(actor, tx => site.Platform.Get<EmailProofs>().IssueAsync(tx, contact, conversation, "ada@engines.example", default)))!;
+        await using var context = await site.Browser.NewContextAsync(new() { ViewportSize = new() { Width = 390, Height = 844 } });
+        var page = await context.NewPageAsync();
+
+        await page.GotoAsync(new Uri(site.Address, $"/verify/{sent.Token}").ToString());
+        Assert.Empty(await ViolationsAsync(page));
+        await page.GetByRole(AriaRole.Button, new() { Name = "Yes, confirm it" }).ClickAsync();
+        await page.GetByText("Your e-mail address is confirmed.").WaitForAsync();
+        Assert.Empty(await ViolationsAsync(page));
+
+        Assert.True((await site.Platform.AsAsync(actor, async tx => await site.Platform.Get<ContactDirectory>().FindAsync(tx, contact, default)))!.Verified);
+        Assert.Equal(410, (await page.GotoAsync(new Uri(site.Address, $"/verify/{sent.Token}").ToString()))!.Status);
     }
 
     [Fact]

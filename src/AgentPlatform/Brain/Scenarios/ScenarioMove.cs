@@ -10,15 +10,23 @@ internal sealed record ScenarioPlace(Scenario Scenario, ScenarioStep Step, IRead
     /// <summary>The reason of the first step of a run in the session's history of steps.</summary>
     internal const string Entered = "entered";
 
+    /// <summary>The reason of the first step after a correction.</summary>
+    internal const string Corrected = "corrected";
+
+    /// <summary>The steps since the last correction: those before it were gone again with what is known.</summary>
+    internal IReadOnlySet<Guid> Recent { get; private init; } = Passed;
+
     /// <summary>A new version has put another question in the place of the one that was asked, so what is said does not answer it.</summary>
     internal bool Unasked { get; init; }
 
     /// <summary>Null when the session is in no scenario, or stands where this version has no step that waits.</summary>
     internal static ScenarioPlace? Of(ConversationSession session, Scenario? scenario) =>
-        scenario?.Step(session.CurrentStepId) is { Collect: not null } step ? new(scenario, step, Run(session.StepHistory)) : null;
+        scenario?.Step(session.CurrentStepId) is { Collect: not null } step
+            ? new(scenario, step, Since(session.StepHistory, Entered)) { Recent = Since(session.StepHistory, Entered, Corrected) }
+            : null;
 
-    private static HashSet<Guid> Run(IReadOnlyList<SessionStep> history) =>
-        [.. history.Skip(history.ToList().FindLastIndex(step => step.Reason == Entered)).Select(step => step.StepId)];
+    private static HashSet<Guid> Since(IReadOnlyList<SessionStep> history, params string[] reasons) =>
+        [.. history.Skip(history.ToList().FindLastIndex(step => reasons.Contains(step.Reason))).Select(step => step.StepId)];
 }
 
 /// <summary>

@@ -127,10 +127,11 @@ internal static partial class ScenarioTurn
         }
 
         var variables = input.Declared.Update(input.Variables, given);
-        var first = place.Scenario.Path.First(step => step.Collect is { } slot && given.ContainsKey(slot.Name));
-        var walk = WalkOn(input, place with { Step = first }, variables, known, place.Passed);
         var intent = Understood("correction", place.Scenario, $"corrected {string.Join(", ", given.Keys)}", "question") with { Entities = given };
-        var going = Going(input, place.Scenario, walk, "corrected", variables, intent);
+        // What was told ahead lies ahead: its step is still to come.
+        var going = place.Scenario.Path.FirstOrDefault(step => step.Collect is { } slot && given.ContainsKey(slot.Name) && place.Passed.Contains(step.Id)) is { } first
+            ? Going(input, place.Scenario, WalkOn(input, place with { Step = first }, variables, known, place.Passed), ScenarioPlace.Corrected, variables, intent)
+            : Staying(input, place, variables, intent, Prompt(input, place, variables));
         return going with { Say = [$"I have changed that: {string.Join(", ", given.Select(v => $"{v.Key.Replace('_', ' ')} {v.Value}"))}.", .. going.Say] };
     }
 
@@ -186,7 +187,7 @@ internal static partial class ScenarioTurn
 
     /// <summary>Told before they were asked for. One that was asked before is asked again when the way comes back to it.</summary>
     private static HashSet<string> Ahead(TurnInput input, ScenarioPlace place, Dictionary<string, JsonElement> variables) =>
-        place.Scenario.Path.Where(step => step.Collect is { } slot && variables.ContainsKey(slot.Name) && input.Declared.Replaces(slot.Name) && !place.Passed.Contains(step.Id)).Select(step => step.Collect!.Name).ToHashSet(StringComparer.Ordinal);
+        place.Scenario.Path.Where(step => step.Collect is { } slot && variables.ContainsKey(slot.Name) && input.Declared.Replaces(slot.Name) && !place.Recent.Contains(step.Id)).Select(step => step.Collect!.Name).ToHashSet(StringComparer.Ordinal);
 
     private static IEnumerable<Slot> Slots(Scenario scenario) => scenario.Path.Select(step => step.Collect).OfType<Slot>();
 

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Understanding;
@@ -20,6 +19,10 @@ internal static class TurnPrompt
     internal const int MostActions = 60;
 
     internal static readonly string[] Fields = ["first_name", "last_name", "company", "title", "linkedin_url"];
+
+    private static readonly string[] StepParts = ["action", "params"];
+    private static readonly string[] FieldParts = ["field", "value"];
+    private static readonly string[] Always = ["because"];
 
     private const string Duties =
         $$"""
@@ -56,26 +59,18 @@ internal static class TurnPrompt
 
     private static string Instructions(TurnInput input, Background background, IReadOnlyList<ActionDefinition> actions)
     {
-        var text = new StringBuilder(input.Agent.SystemPrompt ?? $"You are {input.Agent.Name}, and answer a person over {input.Channel}.").Append("\n\n").Append(Duties);
         var contact = input.Contact;
-        text.Append($"\n\nToday is {input.Today:yyyy-MM-dd}. The contact: {Json.Text(new { contact.FirstName, contact.LastName, contact.Company, contact.Title, contact.Verified })}.");
-        if (background.Summary is { Length: > 0 } summary)
-        {
-            text.Append($"\nEarlier in this conversation: {summary}");
-        }
-
-        if (input.Place is { } place)
-        {
-            text.Append($"\nThey are in the middle of \"{place.Scenario.Name}\", whose question is asked again after your answer.");
-        }
-
-        text.Append("\n\nActions:");
-        foreach (var action in actions)
-        {
-            text.Append('\n').Append(Json.Text(new { action = action.ActionId, title = action.Title, action.Description, @params = Params(action) }));
-        }
-
-        return text.ToString();
+        string?[] parts =
+        [
+            input.Agent.SystemPrompt ?? $"You are {input.Agent.Name}, and answer a person over {input.Channel}.",
+            $"\n{Duties}\n",
+            $"Today is {input.Today:yyyy-MM-dd}. The contact: {Json.Text(new { contact.FirstName, contact.LastName, contact.Company, contact.Title, contact.Verified })}.",
+            background.Summary is { Length: > 0 } summary ? $"Earlier in this conversation: {summary}" : null,
+            input.Place is { } place ? $"They are in the middle of \"{place.Scenario.Name}\", whose question is asked again after your answer." : null,
+            "\nActions:",
+            .. actions.Select(action => Json.Text(new { action = action.ActionId, title = action.Title, action.Description, @params = Params(action) })),
+        ];
+        return string.Join('\n', parts.OfType<string>());
     }
 
     private static Dictionary<string, object> Params(ActionDefinition action) => action.Required.Concat(action.Optional).ToDictionary(
@@ -106,7 +101,7 @@ internal static class TurnPrompt
                 {
                     type = "object",
                     properties = new { action = new { type = "string", @enum = actions.Select(a => a.ActionId) }, @params = new { type = "object" } },
-                    required = new[] { "action", "params" },
+                    required = StepParts,
                 },
             },
             handoff = new { type = "string" },
@@ -117,11 +112,11 @@ internal static class TurnPrompt
                 {
                     type = "object",
                     properties = new { field = new { type = "string", @enum = Fields.Append("note") }, value = new { type = "string" } },
-                    required = new[] { "field", "value" },
+                    required = FieldParts,
                 },
             },
             because = new { type = "string" },
         },
-        required = new[] { "because" },
+        required = Always,
     });
 }

@@ -61,12 +61,15 @@ internal static partial class ParameterReader
         foreach (var phrase in rule.Extract)
         {
             var parts = phrase.Split("{value}");
-            var left = parts[0].Length == 0 ? "^" : (char.IsLetterOrDigit(parts[0][0]) ? @"(?<!\w)" : "") + Regex.Escape(parts[0].TrimEnd()) + @"\s*(?<=\W)";
+            // What {value} is written right after begins the value: "apply for J{value}" reads J101.
+            var stem = parts[0][(parts[0].LastIndexOf(' ') + 1)..];
+            var before = parts[0][..^stem.Length].TrimEnd();
+            var left = before.Length == 0 ? stem.Length == 0 ? "^" : @"(?<!\w)" : (char.IsLetterOrDigit(before[0]) ? @"(?<!\w)" : "") + Regex.Escape(before) + @"\s*(?<=\W)";
             var (value, end) = rule.Type == "array" ? ("[^\r\n]+?", @"(?=\s*(?:$|[.!?\r\n](?:\s|$)))") : ("[^\r\n,;]+?", OneValueEnds);
             var right = parts[1].Trim().Length > 0
                 ? @"\s+" + Regex.Escape(parts[1].Trim()) + @"(?!\w)"
                 : end;
-            var match = Regex.Match(said, $"{left}(?<value>{value}){right}", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+            var match = Regex.Match(said, $"{left}(?<value>{Regex.Escape(stem)}{value}){right}", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
             if (match.Success && Clean(match.Groups["value"].Value) is { Length: > 0 } found)
             {
                 return found;
