@@ -16,6 +16,7 @@ using AgentPlatform.Operations;
 using AgentPlatform.Postgres;
 using AgentPlatform.Resilience;
 using AgentPlatform.Schedules;
+using AgentPlatform.Schemas;
 using AgentPlatform.Tasks;
 using AgentPlatform.Telemetry;
 using AgentPlatform.Tenancy;
@@ -34,7 +35,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Agents", "Tasks", "Workflows", "Brain", "Demo" }
+        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Tasks", "Workflows", "Brain", "Demo" }
             .Select(module => (module, Self)),
     ];
 
@@ -45,7 +46,7 @@ public static class AgentPlatformModules
         services.AddTelemetry(configuration).AddOperations();
         services.AddTenancy().AddIdentity().AddEvents().AddResilience();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
-        services.AddActions().AddAgents().AddTasks().AddWorkflows().AddBrain();
+        services.AddActions().AddSchemas().AddAgents().AddTasks().AddWorkflows().AddBrain();
         services.AddDemo();
         return services;
     }
@@ -66,6 +67,7 @@ public static class AgentPlatformModules
         v1.MapConversations();
         v1.MapSchedules();
         v1.MapActions();
+        v1.MapSchemas();
         v1.MapAgents();
         v1.MapTasks();
         v1.MapWorkflows();

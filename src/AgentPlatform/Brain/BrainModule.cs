@@ -5,6 +5,7 @@ using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Approvals;
 using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Scenarios;
+using AgentPlatform.Schemas;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -63,7 +64,7 @@ public static class BrainModule
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>();
         services.AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind);
-        services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
+        services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<ISchemaListener, SchemaFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
             .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>());
         services.AddWorkHandler<TrainModel>(TrainModel.Kind, kind =>
         {

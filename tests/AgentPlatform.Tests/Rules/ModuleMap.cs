@@ -27,11 +27,12 @@ public sealed partial class ModuleMap
         ["Channels"] = ["Api", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
         ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Operations", "Postgres", "Resilience", "Schedules", "Work"],
         ["Actions"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Resilience", "Tenancy", "Work"],
+        ["Schemas"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Resilience", "Work"],
         ["Agents"] = ["Actions", "Api", "Conversations", "Events", "Kernel", "Postgres", "Tenancy"],
         ["Tasks"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Work"],
         ["Workflows"] = ["Actions", "Api", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tenancy", "Work"],
-        ["Brain"] = ["Actions", "Agents", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tasks", "Tenancy", "Work"],
-        ["Demo"] = ["Actions", "Api", "Brain", "Channels", "Identity", "Kernel", "Postgres", "Tenancy", "Workflows"],
+        ["Brain"] = ["Actions", "Agents", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Schemas", "Tasks", "Tenancy", "Work"],
+        ["Demo"] = ["Actions", "Api", "Brain", "Channels", "Identity", "Kernel", "Postgres", "Schemas", "Tenancy", "Workflows"],
     };
 
     [Fact]
