@@ -64,13 +64,13 @@ public sealed class ExpireSchemas
         var looking = tx.QueryAsync<Useless>(Sql.Useless, [expired.Select(e => e.Id).ToArray(), now], ct);
         await tx.AskAsync(ct);
         var awaited = (await asking).ToHashSet();
-        var due = expired.Where(e => awaited.Contains(e.SessionId) && e.NextRefreshAt <= now).ToArray();
+        var useless = (await looking).Where(u => !awaited.Contains(u.SessionId) || !u.IsActive).ToArray();
+        var due = expired.Where(e => awaited.Contains(e.SessionId) && e.NextRefreshAt <= now).ExceptBy(useless.Select(u => u.Id), e => e.Id).ToArray();
         foreach (var one in due)
         {
             _work.Enqueue(tx, FetchSchema.WorkOf(one.SessionId, one.SchemaId, _clock.NewId()));
         }
 
-        var useless = (await looking).Where(u => !awaited.Contains(u.SessionId)).ToArray();
         if (useless.Length > 0)
         {
             // Sessions before their states, as a fetch locks them.
@@ -84,7 +84,7 @@ public sealed class ExpireSchemas
 
     private sealed record Expired(Guid TenantId, Guid Id, Guid SessionId, string SchemaId, DateTimeOffset CacheExpiresAt, DateTimeOffset NextRefreshAt);
 
-    private sealed record Useless(Guid Id, Guid SessionId, string SchemaId);
+    private sealed record Useless(Guid Id, Guid SessionId, string SchemaId, bool IsActive);
 
     private static class Sql
     {
@@ -98,7 +98,7 @@ public sealed class ExpireSchemas
         // A failing API may still be answered from keys within the schema's threshold; nothing else may.
         internal const string Useless =
             """
-            SELECT s.id, s.session_id, s.schema_id
+            SELECT s.id, s.session_id, s.schema_id, b.is_active
             FROM schemas.user_schema_state AS s JOIN schemas.brand_schemas AS b USING (tenant_id, schema_id)
             WHERE s.tenant_id = kernel.current_tenant_id() AND s.id = ANY ($1)
               AND (s.keys_read_at IS NULL OR NOT b.is_active OR NOT b.cache_on_error OR s.schema_version <> b.version

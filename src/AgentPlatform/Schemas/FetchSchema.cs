@@ -168,7 +168,11 @@ internal sealed class FetchSchema(
         await using var tx = database.Begin(actor);
         if (await sessions.FindAsync(tx, work.SessionId, ct) is not { } session)
         {
-            return new WorkOutcome.Cancel("The session is over.");
+            // Else the sweep would find it again and again.
+            store.Forget(tx, work.SessionId, work.SchemaId);
+            item.Settle(tx, new WorkOutcome.Cancel("The session is over."));
+            await tx.CommitAsync(ct);
+            return WorkOutcome.Settled;
         }
 
         await TellAsync(tx, new(session.SessionId, session.CustomerProfileId, session.ConversationId, work.SchemaId, begun.Fresh), ct);

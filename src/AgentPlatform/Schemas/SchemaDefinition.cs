@@ -55,7 +55,7 @@ public sealed record SchemaDefinition
     internal SchemaKeyDefinition[] KeyDefinitions => Json.Read<SchemaKeyDefinition[]>(Keys);
 }
 
-/// <summary>A schema as its author writes it: all of it, every time. What is left out has its default.</summary>
+/// <summary>A schema as its author writes it: all of it, every time. What is left out, or null, has its default.</summary>
 public sealed record SchemaInput
 {
     public string? SchemaId { get; init; }
@@ -67,19 +67,19 @@ public sealed record SchemaInput
     public string? Category { get; init; }
     public string? ApiEndpoint { get; init; }
     public string ApiMethod { get; init; } = "GET";
-    public SchemaAuth ApiAuth { get; init; } = new();
+    public SchemaAuth ApiAuth { get; init => field = value ?? new(); } = new();
 
     /// <summary>The bearer token. It is sealed at once, and never shown; left out, the one that is there stays.</summary>
     public string? ApiToken { get; init; }
-    public Dictionary<string, string> ApiHeaders { get; init; } = [];
+    public Dictionary<string, string> ApiHeaders { get; init => field = value ?? []; } = [];
     public int ApiTimeoutSeconds { get; init; } = 10;
     public string RefreshStrategy { get; init; } = "on_demand";
     public int CacheTtlSeconds { get; init; } = 300;
     public bool CacheOnError { get; init; } = true;
     public int StaleCacheThresholdSeconds { get; init; } = 600;
-    public SchemaKeyDefinition[] Keys { get; init; } = [];
-    public CompletionLogic SchemaCompletionLogic { get; init; } = new();
-    public Dictionary<string, string> ApiErrorHandling { get; init; } = [];
+    public SchemaKeyDefinition[] Keys { get; init => field = value ?? []; } = [];
+    public CompletionLogic SchemaCompletionLogic { get; init => field = value ?? new(); } = new();
+    public Dictionary<string, string> ApiErrorHandling { get; init => field = value ?? []; } = [];
     public bool IsActive { get; init; } = true;
 }
 

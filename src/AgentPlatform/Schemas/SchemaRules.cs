@@ -61,6 +61,12 @@ internal static partial class SchemaRules
 
     private static void Keys(Validation check, SchemaKeyDefinition[] keys)
     {
+        if (keys.Any(key => key is null))
+        {
+            check.Check("keys", false, "Must each be an object.");
+            return;
+        }
+
         check.Check("keys", keys.Length is >= 1 and <= MostKeys, $"Must be 1 to {MostKeys}.")
             .Check("keys", keys.DistinctBy(key => key.KeyName).Count() == keys.Length, "Must each have a name of their own.");
         for (var i = 0; i < keys.Length; i++)

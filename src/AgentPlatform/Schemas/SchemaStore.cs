@@ -35,6 +35,9 @@ internal sealed class SchemaStore(TimeProvider clock)
             ],
             ct);
 
+    /// <summary>Nobody will ask for it again.</summary>
+    internal void Forget(Transaction tx, Guid sessionId, string schemaId) => tx.Post(Sql.Forget, sessionId, schemaId);
+
     private static class Sql
     {
         internal const string Find = "SELECT * FROM schemas.brand_schemas WHERE tenant_id = kernel.current_tenant_id() AND schema_id = $1";
@@ -63,6 +66,8 @@ internal sealed class SchemaStore(TimeProvider clock)
               AND ($3::uuid IS NULL OR s.id < $3)
             ORDER BY s.id DESC LIMIT $4
             """;
+
+        internal const string Forget = "DELETE FROM schemas.user_schema_state WHERE tenant_id = kernel.current_tenant_id() AND session_id = $1 AND schema_id = $2";
 
         internal const string Put =
             """

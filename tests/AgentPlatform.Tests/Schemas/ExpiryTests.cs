@@ -53,6 +53,27 @@ public sealed class ExpiryTests : IAsyncLifetime
         Assert.True(Assert.Single(await _stage.RowsAsync()).CacheExpiresAt > _stage.Clock.GetUtcNow());
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_request_that_waits_in_a_session_that_is_over_or_for_an_inactive_schema_asks_nobody(bool over)
+    {
+        _stage.Knows(null, null);
+        await _stage.DefineAsync(_stage.Profile);
+        await _stage.Talk.SayAsync("enrol in the course");
+        await (over
+            ? (Task)_stage.Talk.InAsync(tx => _stage.Talk.Platform.Get<AgentPlatform.Conversations.SessionStore>().EndAsync(tx, _stage.SessionId, "test", default))
+            : _stage.Talk.InAsync(tx => tx.ExecuteAsync("UPDATE schemas.brand_schemas SET is_active = false", [], default)));
+        await _stage.ExpireAsync(TimeSpan.FromHours(1));
+
+        Assert.Equal(over ? (1, 0) : (0, 1), await _stage.SweepAsync());
+        await _stage.Talk.Platform.DrainAsync();
+
+        Assert.Empty(await _stage.RowsAsync());
+        Assert.Equal((0, 0), await _stage.SweepAsync());
+        Assert.Single(_stage.Directory.Questions);
+    }
+
     [Fact]
     [Behaviour("brain-schema-expiry-sweep")]
     public async Task Expired_caches_are_found_by_their_index()

@@ -67,6 +67,29 @@ public sealed class SchemaApiTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Null_is_the_default_and_no_key_is_refused()
+    {
+        const string Definition =
+            """
+            {"schema_id":"profile","schema_name":"Profile","api_endpoint":"https://crm.example/","api_auth":null,"api_headers":null,"api_error_handling":null,"schema_completion_logic":null,"keys":KEYS}
+            """;
+
+        foreach (var keys in new[] { "null", "[]", "[null]" })
+        {
+            var refused = await _api.SendAsync(HttpMethod.Post, "/api/v1/schemas", Definition.Replace("KEYS", keys, StringComparison.Ordinal));
+            Assert.Equal("keys", Assert.Single(refused.Json.GetProperty("errors").EnumerateObject()).Name);
+        }
+
+        var made = await _api.SendAsync(HttpMethod.Post, "/api/v1/schemas", Definition.Replace("KEYS", """[{"key_name":"email","api_field_path":"email"}]""", StringComparison.Ordinal));
+        Assert.Equal((201, "1.0", "none"), (made.Status, Text(made, "version"), made.Json.GetProperty("api_auth").GetProperty("type").GetString()));
+        Assert.Equal((10, 300, 600, true, true), (
+            Number("api_timeout_seconds"), Number("cache_ttl_seconds"), Number("stale_cache_threshold_seconds"),
+            made.Json.GetProperty("cache_on_error").GetBoolean(), made.Json.GetProperty("is_active").GetBoolean()));
+
+        int Number(string name) => made.Json.GetProperty(name).GetInt32();
+    }
+
+    [Fact]
     [Behaviour("brain-schema-auth-bearer")]
     public async Task A_token_stays_with_its_host_and_is_never_shown()
     {
