@@ -17,6 +17,12 @@ public sealed class DemoFunctions(JobBoard board, ApplicationDesk desk)
         [HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "demo/{token}/applications")] HttpRequest request, string token, CancellationToken ct) =>
         (await board.ListAsync(token, request.Query["applicant"].ToString(), ct)).ToHttp();
 
+    /// <summary>What the schema <c>candidate</c> asks. Here the board's token comes as a bearer: a schema keeps it sealed.</summary>
+    [Function("DemoCandidate")]
+    public async Task<IResult> Candidate(
+        [HttpTrigger(AuthorizationLevel.Anonymous, "get", Route = "demo/board/candidates/{applicant}")] HttpRequest request, string applicant, CancellationToken ct) =>
+        (await board.CandidateAsync(request.Headers.Authorization.ToString().Replace("Bearer ", "", StringComparison.OrdinalIgnoreCase), applicant, ct)).ToHttp();
+
     [Function("DemoApply")]
     public async Task<IResult> Apply(
         [HttpTrigger(AuthorizationLevel.Anonymous, "post", Route = "demo/{token}/applications")] HttpRequest request, string token, CancellationToken ct)

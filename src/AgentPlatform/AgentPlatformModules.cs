@@ -18,6 +18,7 @@ using AgentPlatform.Operations;
 using AgentPlatform.Postgres;
 using AgentPlatform.Resilience;
 using AgentPlatform.Schedules;
+using AgentPlatform.Schemas;
 using AgentPlatform.Tasks;
 using AgentPlatform.Telemetry;
 using AgentPlatform.Tenancy;
@@ -36,7 +37,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Agents", "Costs", "Models", "Tasks", "Workflows", "Brain", "Demo" }
+        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Costs", "Models", "Tasks", "Workflows", "Brain", "Demo" }
             .Select(module => (module, Self)),
     ];
 
@@ -47,7 +48,7 @@ public static class AgentPlatformModules
         services.AddTelemetry(configuration).AddOperations();
         services.AddTenancy().AddIdentity().AddEvents().AddResilience();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
-        services.AddActions().AddAgents().AddCosts().AddModels().AddTasks().AddWorkflows().AddBrain();
+        services.AddActions().AddSchemas().AddAgents().AddCosts().AddModels().AddTasks().AddWorkflows().AddBrain();
         services.AddDemo();
         return services;
     }
@@ -68,6 +69,7 @@ public static class AgentPlatformModules
         v1.MapConversations();
         v1.MapSchedules();
         v1.MapActions();
+        v1.MapSchemas();
         v1.MapAgents();
         v1.MapCosts();
         v1.MapModels();

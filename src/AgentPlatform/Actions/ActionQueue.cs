@@ -22,13 +22,15 @@ public sealed class ActionQueue
     private readonly RequestApproval _approvals;
     private readonly ExecutionControls _controls;
     private readonly AbandonedEffects _abandoned;
+    private readonly RequestStates _states;
     private readonly IOptions<ActionsOptions> _options;
     private readonly TimeProvider _clock;
 
     internal ActionQueue(
         WorkQueue work, EventStore events, ActionRegistry registry, ActionListeners listeners, RequestApproval approvals, ExecutionControls controls,
-        AbandonedEffects abandoned, IOptions<ActionsOptions> options, TimeProvider clock) =>
-        (_work, _events, _registry, _listeners, _approvals, _controls, _abandoned, _options, _clock) = (work, events, registry, listeners, approvals, controls, abandoned, options, clock);
+        AbandonedEffects abandoned, RequestStates states, IOptions<ActionsOptions> options, TimeProvider clock) =>
+        (_work, _events, _registry, _listeners, _approvals, _controls, _abandoned, _states, _options, _clock) =
+        (work, events, registry, listeners, approvals, controls, abandoned, states, options, clock);
 
     /// <summary>
     /// Queues the action once per idempotency key; a repeated request gets the first one back. Waiting requests of its opposites are cancelled.
@@ -38,8 +40,8 @@ public sealed class ActionQueue
         var action = request.Action;
         var values = Parameters.Merge(action, Parameters.None, request.Params);
         var state = request.Context is { } who
-            ? await StateAsync(tx, action, request.ContactId, who, values, ct)
-            : AwaitingApproval(action, RequestState.Decide(Parameters.Check(action, values), blocked: null, values), request.NeedsApproval);
+            ? await _states.OfAsync(tx, action, (request.SessionId, request.ContactId), who, values, ct)
+            : RequestState.AwaitingApproval(action, RequestState.Decide(Parameters.Check(action, values), blocked: null, values), request.NeedsApproval);
         var id = _clock.NewId();
         var policy = request.Retry ?? action.Policy;
         var inserted = await tx.FindAsync<QueuedAction>(Sql.Insert,
@@ -73,15 +75,16 @@ public sealed class ActionQueue
             return null;
         }
 
-        return await MoveAsync(tx, item, action, await StateAsync(tx, action, item.ContactId, who, Parameters.Merge(action, item.ParamsCollected, values), ct), ct);
+        return await MoveAsync(tx, item, action, await _states.OfAsync(tx, action, (item.SessionId, item.ContactId), who, Parameters.Merge(action, item.ParamsCollected, values), ct), ct);
     }
 
     /// <summary>
     /// Looks again at what keeps the contact's blocked requests waiting, because something about them has changed. Those that waited too long are cancelled.
+    /// Returns those that wait no more, or for something else than was said.
     /// </summary>
     public async Task<IReadOnlyList<QueuedAction>> ReevaluateAsync(Transaction tx, Guid contactId, EligibilityContext who, CancellationToken ct)
     {
-        var freed = new List<QueuedAction>();
+        var moved = new List<QueuedAction>();
         foreach (var item in await tx.QueryAsync<QueuedAction>(Sql.LockBlocked, [contactId], ct))
         {
             if (item.AddedAt < _clock.GetUtcNow().AddHours(-_options.Value.BlockedHours))
@@ -89,18 +92,22 @@ public sealed class ActionQueue
                 await CancelAsync(tx, item.Id, "waited_too_long", ct);
             }
             else if (await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { } action
-                && await StateAsync(tx, action, contactId, who, item.ParamsCollected, ct) is { Blocked: null or { Reason: ApprovalPolicy.Awaiting } } state)
+                && await _states.OfAsync(tx, action, (item.SessionId, contactId), who, item.ParamsCollected, ct) is var state && RequestState.Moves(item, state.Blocked))
             {
-                freed.Add(await MoveAsync(tx, item, action, state, ct));
+                moved.Add(await MoveAsync(tx, item, action, state, ct));
             }
         }
 
-        return freed;
+        return moved;
     }
 
     /// <summary>The approval was given: exactly these parameters run.</summary>
     internal Task<QueuedAction> ReleaseAsync(Transaction tx, QueuedAction item, ActionDefinition action, JsonElement values, CancellationToken ct) =>
         MoveAsync(tx, item, action, new RequestState(QueueStatus.Ready, Parameters.Check(action, values), null, values), ct);
+
+    /// <summary>Of these sessions, or of all when null, those in which a request waits for a schema.</summary>
+    public Task<IReadOnlyList<Guid>> WaitingForSchemasAsync(Transaction tx, IReadOnlyCollection<Guid>? sessionIds, CancellationToken ct) =>
+        tx.QueryAsync<Guid>(Sql.WaitingForSchemas, [sessionIds?.ToArray()], ct);
 
     public Task<bool> HasBlockedAsync(Transaction tx, Guid contactId, CancellationToken ct) => tx.SingleAsync<bool>(Sql.HasBlocked, [contactId], ct);
 
@@ -159,18 +166,6 @@ public sealed class ActionQueue
 
     internal static string Text<TEnum>(TEnum value)
         where TEnum : struct, Enum => value.ToString().ToLowerInvariant();
-
-    private async Task<RequestState> StateAsync(Transaction tx, ActionDefinition action, Guid contactId, EligibilityContext who, JsonElement values, CancellationToken ct)
-    {
-        var completed = action.DependsOn.Count == 0 ? []
-            : await tx.QueryAsync<string>(Sql.CompletedOf, [contactId, action.DependsOn.ToArray()], ct);
-        return AwaitingApproval(action, RequestState.Decide(Parameters.Check(action, values), Eligibility.Decide(action, who, completed), values), asks: true);
-    }
-
-    private static RequestState AwaitingApproval(ActionDefinition action, RequestState state, bool asks) =>
-        asks && state.Status == QueueStatus.Ready && action.ApprovalPolicy is { } approval
-            ? state with { Status = QueueStatus.Blocked, Blocked = approval.Wait(action) }
-            : state;
 
     private async Task<QueuedAction> MoveAsync(Transaction tx, QueuedAction item, ActionDefinition action, RequestState state, CancellationToken ct)
     {
@@ -232,6 +227,13 @@ public sealed class ActionQueue
 
         internal const string LockBlocked = "SELECT * FROM actions.action_queue WHERE contact_id = $1 AND status = 'blocked' AND blocker_reason <> 'awaiting_approval' ORDER BY added_at FOR UPDATE";
 
+        internal const string WaitingForSchemas =
+            """
+            SELECT DISTINCT session_id FROM actions.action_queue
+            WHERE tenant_id = kernel.current_tenant_id() AND status = 'blocked' AND blocker_reason = 'schema_dependencies' AND ($1::uuid[] IS NULL OR session_id = ANY ($1))
+            LIMIT 10000
+            """;
+
         internal const string HasBlocked = "SELECT EXISTS (SELECT FROM actions.action_queue WHERE contact_id = $1 AND status = 'blocked')";
 
         internal const string Move =
@@ -258,9 +260,6 @@ public sealed class ActionQueue
             WHERE session_id = $1 AND (completed_at IS NULL OR completed_at > $2)
             ORDER BY id DESC LIMIT 50
             """;
-
-        internal const string CompletedOf =
-            "SELECT DISTINCT action_id FROM actions.action_queue WHERE contact_id = $1 AND action_id = ANY ($2) AND status = 'completed'";
 
         // Either side may declare the pair.
         internal const string WaitingOpposites =

@@ -73,21 +73,21 @@ public static class ActionsModule
     public static IServiceCollection AddActions(this IServiceCollection services)
     {
         services.AddOptions<ActionsOptions>().BindConfiguration("Actions").ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton<ActionRegistry>().AddSingleton<ActionListeners>().AddSingleton<LocalActions>().AddSingleton<IContactMergeParticipant, MergedRequests>()
+        services.AddSingleton<ActionRegistry>().AddSingleton<RequestStates>().AddSingleton<ActionListeners>().AddSingleton<LocalActions>().AddSingleton<IContactMergeParticipant, MergedRequests>()
             .AddSingleton(p => new ActionQueue(
                 p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventStore>(), p.GetRequiredService<ActionRegistry>(),
                 p.GetRequiredService<ActionListeners>(), p.GetRequiredService<RequestApproval>(), p.GetRequiredService<ExecutionControls>(),
-                p.GetRequiredService<AbandonedEffects>(), p.GetRequiredService<IOptions<ActionsOptions>>(), p.GetRequiredService<TimeProvider>()))
+                p.GetRequiredService<AbandonedEffects>(), p.GetRequiredService<RequestStates>(), p.GetRequiredService<IOptions<ActionsOptions>>(), p.GetRequiredService<TimeProvider>()))
            .AddSingleton<RequestApproval>().AddSingleton<DecideApproval>().AddSingleton<ApprovalLinks>()
            .AddSingleton(p => new ApprovalCodes(p.GetRequiredService<DecideApproval>(), p.GetRequiredService<TimeProvider>())).AddSingleton<ExecutionControls>().AddSingleton<ControlExecution>()
-           .AddSingleton<ExecutionLog>().AddSingleton<DeadLetters>().AddSingleton<HttpAction>().AddSingleton<ActionEffects>()
+           .AddSingleton<ExecutionLog>().AddSingleton<DeadLetters>().AddSingleton<EndpointClient>().AddSingleton<HttpAction>().AddSingleton<ActionEffects>()
            .AddSingleton<CallEndpoint>().AddSingleton<RunSteps>().AddSingleton<SettleAttempt>().AddSingleton<CheckpointStore>().AddSingleton<WriteCheckpoint>().AddSingleton<ResumeExecution>()
            .AddSingleton<CheckpointRetention>().AddSingleton<AbandonedEffects>().AddSingleton<SettleEffect>()
            .AddSingleton(p => new RecoverStuck(
                 p.GetRequiredService<Database>(), p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventStore>(), p.GetRequiredService<IOptions<ActionsOptions>>(),
                 p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<ExecuteAction>>()))
            .AddSingleton<AcknowledgeExecution>().AddSingleton<RollbackExecution>().AddSingleton<ReplayDeadLetter>();
-        services.AddHttpClient(HttpAction.ClientName).RemoveAllLoggers().ConfigurePrimaryHttpMessageHandler(p =>
+        services.AddHttpClient(EndpointClient.ClientName).RemoveAllLoggers().ConfigurePrimaryHttpMessageHandler(p =>
             PublicTargets.Handler(p.GetRequiredService<IOptions<ActionsOptions>>().Value.AllowPrivateTargets));
         services.AddWorkHandler<ExpireApproval>(RequestApproval.TimeoutKind);
         services.AddWorkHandler<SettleAbandoned>(AbandonedEffects.WorkKind, kind => kind.MaxAttempts = 8);

@@ -12,6 +12,7 @@ using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
+using AgentPlatform.Schemas;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -73,7 +74,7 @@ public static class BrainModule
             p.GetRequiredService<Database>(), p.GetRequiredService<EmailProofs>(), p.GetRequiredService<ChannelDirectory>(), p.GetRequiredService<ConversationLog>(),
             p.GetRequiredService<Outbox>(), p.GetRequiredService<PublicAddress>(), p.GetRequiredService<TimeProvider>()));
         services.AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind);
-        services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
+        services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<ISchemaListener, SchemaFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
             .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>());
         services.AddWorkHandler<TrainModel>(TrainModel.Kind, kind =>
         {

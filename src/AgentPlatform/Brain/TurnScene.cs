@@ -19,7 +19,7 @@ internal sealed record TurnScene(Conversation Conversation, ConversationSession 
 internal static class Who
 {
     internal static EligibilityContext Of(Contact contact, SessionState state) => new(
-        Tiers(contact), contact.Verified, Json.Of(state.SchemaStates), Json.Of(new { contact, context = state.ConversationContext }));
+        Tiers(contact), contact.Verified, Json.Of(new { contact, context = state.ConversationContext }));
 
     private static string[] Tiers(Contact contact) =>
         [contact.Verified ? "verified" : "unverified", contact.StatusLevel, .. contact.Innovator ? new[] { "innovator" } : []];

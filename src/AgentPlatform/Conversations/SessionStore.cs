@@ -102,6 +102,10 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
         [which.ScenarioId, which.Version, Json.Param(mark), clock.GetUtcNow(), which.Channels, which.ContactIds, which.StepIds, which.ActiveSince?.ToUniversalTime()],
         ct);
 
+    /// <summary>Takes schemas out of the states of sessions: what was cached of them is gone. A session in the middle of a turn is waited for.</summary>
+    public Task ForgetSchemasAsync(Transaction tx, IReadOnlyCollection<(Guid SessionId, string SchemaId)> which, CancellationToken ct) =>
+        tx.ExecuteAsync(Sql.ForgetSchemas, [which.Select(w => w.SessionId).ToArray(), which.Select(w => w.SchemaId).ToArray()], ct);
+
     /// <summary>Ends the session: the next message starts a new one.</summary>
     public async Task<bool> EndAsync(Transaction tx, Guid sessionId, string reason, CancellationToken ct)
     {
@@ -283,6 +287,14 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             WHERE tenant_id = kernel.current_tenant_id() AND active_scenario_id = $1 AND active_scenario_version = $2 AND status = 'ACTIVE' AND persist_until > $4
               AND ($5::text[] IS NULL OR channel = ANY ($5)) AND ($6::uuid[] IS NULL OR contact_id = ANY ($6))
               AND ($7::uuid[] IS NULL OR current_step_id = ANY ($7)) AND ($8::timestamptz IS NULL OR last_activity_at >= $8)
+            """;
+
+        internal const string ForgetSchemas =
+            """
+            UPDATE conversations.sessions AS s
+            SET state = jsonb_set(s.state, '{schema_states}', (s.state -> 'schema_states') - f.schema_ids), version = version + 1
+            FROM (SELECT session_id, array_agg(schema_id) AS schema_ids FROM unnest($1::uuid[], $2::text[]) AS w (session_id, schema_id) GROUP BY session_id) AS f
+            WHERE s.tenant_id = kernel.current_tenant_id() AND s.id = f.session_id AND s.state -> 'schema_states' ?| f.schema_ids
             """;
 
         internal const string End =

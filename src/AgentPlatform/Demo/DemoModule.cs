@@ -3,6 +3,7 @@ using AgentPlatform.Actions.Registry;
 using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Identity;
 using AgentPlatform.Postgres;
+using AgentPlatform.Schemas;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Workflows;
 using Microsoft.Extensions.Configuration;
@@ -18,7 +19,7 @@ public static class DemoModule
         services.AddSingleton(p => new DemoSeeder(
             p.GetRequiredService<Database>(), p.GetRequiredService<TenantProvisioning>(), p.GetRequiredService<ManageAgents>(), p.GetRequiredService<AgentDirectory>(),
             p.GetRequiredService<ActionRegistry>(), p.GetRequiredService<DemoChannels>(), p.GetRequiredService<JobBoard>(), p.GetRequiredService<WorkflowEngine>(),
-            p.GetRequiredService<ScenarioStore>(), p.GetRequiredService<ManageScenarios>(), p.GetRequiredService<MemberDirectory>(), p.GetRequiredService<ManageAccount>(), p.GetRequiredService<IConfiguration>(),
+            p.GetRequiredService<ScenarioStore>(), p.GetRequiredService<ManageScenarios>(), p.GetRequiredService<ManageSchemas>(), p.GetRequiredService<MemberDirectory>(), p.GetRequiredService<ManageAccount>(), p.GetRequiredService<IConfiguration>(),
             p.GetRequiredService<TimeProvider>()));
         return services;
     }

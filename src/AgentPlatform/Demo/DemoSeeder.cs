@@ -5,6 +5,7 @@ using AgentPlatform.Api;
 using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
+using AgentPlatform.Schemas;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Workflows;
 using Microsoft.Extensions.Configuration;
@@ -32,6 +33,7 @@ public sealed class DemoSeeder
     private readonly WorkflowEngine _workflows;
     private readonly ScenarioStore _scenarios;
     private readonly ManageScenarios _guide;
+    private readonly ManageSchemas _schemas;
     private readonly MemberDirectory _members;
     private readonly ManageAccount _accounts;
     private readonly IConfiguration _configuration;
@@ -39,9 +41,9 @@ public sealed class DemoSeeder
 
     internal DemoSeeder(
         Database database, TenantProvisioning tenants, ManageAgents agents, AgentDirectory directory, ActionRegistry registry, DemoChannels channels, JobBoard board,
-        WorkflowEngine workflows, ScenarioStore scenarios, ManageScenarios guide, MemberDirectory members, ManageAccount accounts, IConfiguration configuration, TimeProvider clock) =>
-        (_database, _tenants, _agents, _directory, _registry, _channels, _board, _workflows, _scenarios, _guide, _members, _accounts, _configuration, _clock) =
-        (database, tenants, agents, directory, registry, channels, board, workflows, scenarios, guide, members, accounts, configuration, clock);
+        WorkflowEngine workflows, ScenarioStore scenarios, ManageScenarios guide, ManageSchemas schemas, MemberDirectory members, ManageAccount accounts, IConfiguration configuration, TimeProvider clock) =>
+        (_database, _tenants, _agents, _directory, _registry, _channels, _board, _workflows, _scenarios, _guide, _schemas, _members, _accounts, _configuration, _clock) =
+        (database, tenants, agents, directory, registry, channels, board, workflows, scenarios, guide, schemas, members, accounts, configuration, clock);
 
     /// <summary>
     /// <paramref name="baseUrl"/> is where the host answers; webhooks are addressed to <c>PublicBaseUrl</c> when that is set.
@@ -57,7 +59,8 @@ public sealed class DemoSeeder
 
         var demo = tenant.Value;
         var actor = Actor.System(demo.TenantId);
-        var board = $"{baseUrl}/demo/{await OpenBoardAsync(actor, ct)}";
+        var token = await OpenBoardAsync(actor, ct);
+        var board = $"{baseUrl}/demo/{token}";
         var concierge = await ConciergeAsync(actor, demo.ConciergeAgentId, ct);
         if (!concierge.IsOk)
         {
@@ -65,10 +68,11 @@ public sealed class DemoSeeder
         }
 
         demo = demo with { ConciergeAgentId = concierge.Value };
-        var refused = await EquipAsync(actor, demo.AgentId, [.. DemoActions.JobSearch(board), .. DemoWorkflow.Actions(board)], ct)
+        var refused = await EquipAsync(actor, demo.AgentId, [.. DemoActions.JobSearch(board), DemoSchema.Tips, .. DemoWorkflow.Actions(board)], ct)
             ?? await EquipAsync(actor, concierge.Value, DemoActions.Concierge(board), ct)
             ?? await ArrangeAsync(actor, demo.AgentId, ct)
-            ?? await GuideAsync(actor, demo.AgentId, ct);
+            ?? await GuideAsync(actor, demo.AgentId, ct)
+            ?? await DescribeAsync(actor, DemoSchema.Candidate(baseUrl, token), ct);
         return refused is null ? await ConnectAsync(actor, demo, baseUrl, ct) : refused;
     }
 
@@ -150,6 +154,11 @@ public sealed class DemoSeeder
             ? null
             : (await _guide.CreateAsync(actor, agentId, DemoScenario.Call, ct)).Problem;
     }
+
+    private async Task<Problem?> DescribeAsync(Actor actor, SchemaInput schema, CancellationToken ct) =>
+        (await _schemas.CreateAsync(actor, schema, ct)).Problem is { } problem && problem.Code == "schema_id_taken"
+            ? (await _schemas.ReplaceAsync(actor, schema, IfMatch.Any, ct)).Problem
+            : (Problem?)null;
 
     private async Task<Result<DemoFile>> ConnectAsync(Actor actor, DemoFile demo, string baseUrl, CancellationToken ct)
     {

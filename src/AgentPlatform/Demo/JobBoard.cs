@@ -18,6 +18,12 @@ public sealed record ApplicationAnswer(string Message, Job? Job = null, JobAppli
 /// <summary>The applications of an applicant, newest first.</summary>
 public sealed record ApplicationList(int Count, IReadOnlyList<ApplicationAnswer> Applications);
 
+/// <summary>What the board knows of an applicant.</summary>
+public sealed record Candidate(string Email, string? Resume, int Applications);
+
+/// <summary>An answer of the board about a person.</summary>
+public sealed record CandidateAnswer(Candidate Candidate);
+
 /// <summary>
 /// The demo's job board. Its token is its address: who knows it may search, apply and cancel; nobody else learns that it exists.
 /// </summary>
@@ -96,6 +102,18 @@ public sealed class JobBoard(Database database, TimeProvider clock)
         return new ApplicationList(applications.Count, [.. applications.Select(Describe)]);
     }
 
+    /// <summary>Somebody is known from their first application on.</summary>
+    public async Task<Result<CandidateAnswer>> CandidateAsync(string token, string applicant, CancellationToken ct)
+    {
+        await using var tx = database.BeginGateway(Canonical(token));
+        if (!await EnterAsync(tx, ct))
+        {
+            return Problem.NotFound("board");
+        }
+
+        return await tx.FindAsync<Candidate>(Sql.Candidate, [tx.TenantId, applicant], ct) is { } candidate ? new CandidateAnswer(candidate) : Problem.NotFound("candidate");
+    }
+
     /// <summary>The token of the acting tenant's board, which is opened when there is none yet.</summary>
     internal async Task<Guid> OpenAsync(Transaction tx, CancellationToken ct)
     {
@@ -159,6 +177,15 @@ public sealed class JobBoard(Database database, TimeProvider clock)
             UPDATE demo.applications a SET status = 'cancelled', cancelled_at = coalesce(a.cancelled_at, $4)
             FROM latest WHERE a.tenant_id = latest.tenant_id AND a.id = latest.id
             RETURNING a.id, a.job_id, a.applicant, a.email, a.resume, a.status, a.created_at, a.cancelled_at
+            """;
+
+        internal const string Candidate =
+            """
+            SELECT a.email,
+                   coalesce(a.resume, (SELECT url FROM demo.resumes WHERE tenant_id = $1 AND applicant = $2 AND status = 'stored' ORDER BY id DESC LIMIT 1)) AS resume,
+                   (SELECT count(*) FROM demo.applications WHERE tenant_id = $1 AND applicant = $2 AND status = 'submitted')::integer AS applications
+            FROM demo.applications AS a WHERE a.tenant_id = $1 AND a.applicant = $2
+            ORDER BY a.id DESC LIMIT 1
             """;
 
         internal const string List =

@@ -168,7 +168,7 @@ public sealed class ActionQueueTests : IAsyncLifetime
             var action = (await _talk.Platform.Get<ActionRegistry>().FindAsync(tx, _talk.AgentId, actionId, default))!;
             return await _talk.Platform.Get<ActionQueue>().EnqueueAsync(tx, new ActionRequest(action, session.SessionId, _talk.ContactId, _talk.ConversationId, key ?? $"{actionId}:{session.SessionId}")
             {
-                Context = new EligibilityContext([], false, Parameters.None, Parameters.None),
+                Context = new EligibilityContext([], false, Parameters.None),
             }, default);
         });
     }

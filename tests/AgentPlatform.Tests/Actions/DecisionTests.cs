@@ -205,10 +205,10 @@ public sealed class DecisionTests
         var premium = new ActionDefinition { ActionName = "Export", EligibilityCriteria = Json.Of(new { user_tier = new[] { "premium", "verified" } }) };
         var known = new ActionDefinition { ActionName = "Export", EligibilityCriteria = Json.Of(new { requires_auth = true }) };
 
-        Assert.Null(Eligibility.Decide(premium, Who(tiers: "verified"), []));
-        Assert.Equal("user_tier", Eligibility.Decide(premium, Who(tiers: "unverified"), [])!.Reason);
-        Assert.Null(Eligibility.Decide(known, Who(authenticated: true), []));
-        Assert.Equal("requires_auth", Eligibility.Decide(known, Who(), [])!.Reason);
+        Assert.Null(Eligibility.Decide(premium, Who(tiers: "verified"), [], SchemaReading.None));
+        Assert.Equal("user_tier", Eligibility.Decide(premium, Who(tiers: "unverified"), [], SchemaReading.None)!.Reason);
+        Assert.Null(Eligibility.Decide(known, Who(authenticated: true), [], SchemaReading.None));
+        Assert.Equal("requires_auth", Eligibility.Decide(known, Who(), [], SchemaReading.None)!.Reason);
     }
 
     [Fact]
@@ -219,11 +219,20 @@ public sealed class DecisionTests
             ActionName = "Pay",
             EligibilityCriteria = Json.Of(new { schema_dependencies = new { profile = new { required_keys = new[] { "email", "phone" }, all_must_be = "complete" } } }),
         };
-        var who = Who() with { SchemaStates = Json.Of(new { profile = new { keys = new { email = new { status = "complete" }, phone = new { status = "none" } } } }) };
+        var known = new SchemaReading(SchemaReading.Known, Json.Of(new { email = new { status = "complete" }, phone = new { status = "none" } }));
 
-        var blocked = Eligibility.Decide(action, who, [])!;
+        var blocked = Decide(known);
         Assert.Equal("schema_dependencies", blocked.Reason);
         Assert.Equal("profile.phone", Assert.Single(blocked.Details.GetProperty("missing").EnumerateArray()).GetString());
+        Assert.Equal("To pay I still need: phone.", blocked.Say);
+
+        var fetching = Decide(known with { Availability = SchemaReading.Fetching, Keys = Parameters.None });
+        Assert.Equal(["profile.email", "profile.phone"], Json.Read<string[]>(fetching.Details.GetProperty("missing")));
+        Assert.Equal("One moment, I am looking up your profile.", fetching.Say);
+        Assert.Equal("I cannot look up your profile right now. I will pay as soon as I can.", Decide(null).Say);
+
+        Blocked Decide(SchemaReading? profile) => Eligibility.Decide(
+            action, Who(), [], profile is null ? SchemaReading.None : new Dictionary<string, SchemaReading>(StringComparer.Ordinal) { ["profile"] = profile })!;
     }
 
     [Fact]
@@ -262,5 +271,5 @@ public sealed class DecisionTests
         Assert.Throws<SecretException>(() => options.Reveal(mine, "unknown", "crm.example.com"));
     }
 
-    private static EligibilityContext Who(string tiers = "unverified", bool authenticated = false) => new([tiers], authenticated, Parameters.None, Parameters.None);
+    private static EligibilityContext Who(string tiers = "unverified", bool authenticated = false) => new([tiers], authenticated, Parameters.None);
 }

@@ -66,6 +66,23 @@ public sealed class ContactDirectoryTests : IAsyncLifetime
         Assert.Equal("uq_channel_identity", doubled.ConstraintName);
     }
 
+    [Theory]
+    [Behaviour("brain-user-identifiers")]
+    [InlineData("sms", "+14155550100")]
+    [InlineData("email", "ann@example.com")]
+    [InlineData("webhook", "customer-7")]
+    public async Task An_address_is_one_contact_of_a_tenant_and_another_contact_of_another(string channel, string address)
+    {
+        var at = new ChannelAddress(channel, address);
+        var other = await _platform.NewTenantAsync("Other");
+        var mine = await GetAsync(at);
+        var theirs = await _platform.AsAsync(other, tx => Directory.GetOrCreateAsync(tx, at, "Bob", default));
+
+        Assert.NotEqual(mine.Id, theirs.Id);
+        Assert.Equal((mine.Id, theirs.Id), ((await GetAsync(at)).Id, (await _platform.AsAsync(other, tx => Directory.FindByAddressAsync(tx, at, default)))!.Id));
+        Assert.Null(await _platform.AsAsync(_tenant, tx => Directory.FindAsync(tx, theirs.Id, default)));
+    }
+
     [Fact]
     public async Task What_cannot_be_an_address_of_its_channel_makes_no_contact()
     {

@@ -54,6 +54,18 @@ public sealed class JobBoardTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_person_is_known_from_their_first_application_on()
+    {
+        Assert.Equal("candidate_not_found", (await Board.CandidateAsync(_token, "ada", default)).Problem?.Code);
+        await ApplyAsync("key-1", "J101");
+        await ApplyAsync("key-2", "J104");
+        await Board.CancelAsync(_token, new CancelRequest("J101", "ada"), default);
+
+        Assert.Equal(new Candidate("ada@example.com", null, 1), (await Board.CandidateAsync(_token, "ada", default)).Value.Candidate);
+        Assert.Equal("board_not_found", (await Board.CandidateAsync(Guid.CreateVersion7(TimeProvider.System.GetUtcNow()).ToString(), "ada", default)).Problem?.Code);
+    }
+
+    [Fact]
     public async Task Unknown_jobs_and_applications_are_not_found()
     {
         Assert.Equal("job_not_found", (await Board.ApplyAsync(_token, "key-1", new ApplicationRequest("J999", "ada", "ada@example.com", null), default)).Problem!.Code);

@@ -8,7 +8,7 @@ using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Tests.EndToEnd;
 
-/// <summary>The demo's application with a résumé, by text message, on a real host.</summary>
+/// <summary>The demo's application with a résumé, and what its board knows of an applicant, by text message, on a real host.</summary>
 public sealed class DemoWorkflowTests : IAsyncLifetime
 {
     private const string Applicant = "+14155550101";
@@ -64,6 +64,26 @@ public sealed class DemoWorkflowTests : IAsyncLifetime
         Assert.True(failed.GetProperty("rollback_performed").GetBoolean());
         Assert.Equal(["upload_resume", "reserve"], failed.GetProperty("rollback_steps").EnumerateArray().Select(u => u.GetProperty("step_id").GetString()));
         Assert.Equal((0, 0, 0), await BooksAsync());
+    }
+
+    [Fact]
+    public async Task Tips_are_for_those_whom_the_board_knows_and_come_by_themselves_once_it_does()
+    {
+        await TextAsync(Applicant, "interview tips");
+        await HeardAsync(Applicant, "I am looking up your candidate");
+        await HeardAsync(Applicant, "I still need: email, applications");
+
+        await TextAsync(Applicant, "apply for a job");
+        await HeardAsync(Applicant, "Which job");
+        await TextAsync(Applicant, "J101");
+        await HeardAsync(Applicant, "Which e-mail");
+        await TextAsync(Applicant, "ada@example.com");
+        await HeardAsync(Applicant, "has been sent");
+        var session = await _platform.Postgres.ScalarAsync<Guid>("SELECT id FROM conversations.sessions WHERE status = 'ACTIVE'");
+        using var refreshed = await ApiAsync(HttpMethod.Post, $"api/v1/sessions/{session}/schemas/candidate/refresh", null);
+        Assert.True(refreshed.IsSuccessStatusCode, _host.Output);
+
+        await HeardAsync(Applicant, "Three tips");
     }
 
     /// <summary>Says it, and answers what is asked, until the colleague is.</summary>

@@ -27,13 +27,14 @@ public sealed partial class ModuleMap
         ["Channels"] = ["Api", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
         ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Operations", "Postgres", "Resilience", "Schedules", "Work"],
         ["Actions"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Resilience", "Tenancy", "Work"],
+        ["Schemas"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Resilience", "Work"],
         ["Agents"] = ["Actions", "Api", "Conversations", "Events", "Kernel", "Postgres", "Tenancy"],
         ["Costs"] = ["Api", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
         ["Models"] = ["Api", "Channels", "Contacts", "Costs", "Events", "Kernel", "Postgres", "Resilience"],
         ["Tasks"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Work"],
         ["Workflows"] = ["Actions", "Api", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tenancy", "Work"],
-        ["Brain"] = ["Actions", "Agents", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Models", "Postgres", "Schedules", "Tasks", "Tenancy", "Work"],
-        ["Demo"] = ["Actions", "Agents", "Api", "Brain", "Channels", "Identity", "Kernel", "Postgres", "Tenancy", "Workflows"],
+        ["Brain"] = ["Actions", "Agents", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Models", "Postgres", "Schedules", "Schemas", "Tasks", "Tenancy", "Work"],
+        ["Demo"] = ["Actions", "Agents", "Api", "Brain", "Channels", "Identity", "Kernel", "Postgres", "Schemas", "Tenancy", "Workflows"],
     };
 
     [Fact]

@@ -84,10 +84,10 @@ internal static class EffectRules
         _ => ServiceVerdict.Healthy,
     };
 
-    /// <summary>Host and port of the endpoint, which the registry wants literal: what fails together.</summary>
-    internal static string ServiceOf(ActionDefinition action)
+    /// <summary>Host and port of an endpoint, which are always literal: what fails together.</summary>
+    internal static string ServiceOf(string endpoint)
     {
-        var address = action.ApiEndpoint!.AsSpan(action.ApiEndpoint!.IndexOf("://", StringComparison.Ordinal) + 3);
+        var address = endpoint.AsSpan(endpoint.IndexOf("://", StringComparison.Ordinal) + 3);
         var end = address.IndexOfAny('/', '?', '#');
         return (end < 0 ? address : address[..end]).ToString().ToLowerInvariant();
     }

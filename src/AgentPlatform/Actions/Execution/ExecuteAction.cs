@@ -118,7 +118,7 @@ internal sealed class ExecuteAction(
         }
 
         var passage = action.ExecutionType == "http"
-            ? await circuits.EnterAsync(tx, await troubled, EffectRules.ServiceOf(action), TimeSpan.FromSeconds(action.TimeoutSeconds) + CallEndpoint.MaxPause, ct)
+            ? await circuits.EnterAsync(tx, await troubled, EffectRules.ServiceOf(action.ApiEndpoint!), TimeSpan.FromSeconds(action.TimeoutSeconds) + CallEndpoint.MaxPause, ct)
             : null;
         if (passage?.Wait is { } wait)
         {

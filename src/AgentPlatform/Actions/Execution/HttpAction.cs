@@ -2,7 +2,6 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using AgentPlatform.Actions.Registry;
-using AgentPlatform.Channels.Custom;
 using AgentPlatform.Kernel;
 using Microsoft.Extensions.Options;
 
@@ -49,15 +48,8 @@ internal sealed record BodyCondition(string Path, JsonElement? EqualTo, JsonElem
 }
 
 /// <summary>Calls an action's endpoint once, with the item's idempotency key, or asks its probe, and judges the response.</summary>
-internal sealed class HttpAction(IHttpClientFactory clients, IOptions<ActionsOptions> options)
+internal sealed class HttpAction(EndpointClient endpoint, IOptions<ActionsOptions> options)
 {
-    internal const string ClientName = "AgentPlatform.Actions";
-
-    /// <summary>More of a response than this is not read: results are shown to people and stored in a row.</summary>
-    private const int MaxResponseBytes = 256 * 1024;
-
-    private static readonly string[] Forbidden = ["host", "content-length", "transfer-encoding", "connection", "idempotency-key"];
-
     internal Task<ActionResult> CallAsync(Guid tenantId, ActionDefinition action, QueuedAction item, JsonElement data, CancellationToken ct) =>
         SendAsync(action, () => Request(tenantId, action, item, data), (status, body) => Judge(action, status, body), ct);
 
@@ -71,37 +63,8 @@ internal sealed class HttpAction(IHttpClientFactory clients, IOptions<ActionsOpt
 
     private async Task<ActionResult> SendAsync(ActionDefinition action, Func<HttpRequestMessage> make, Func<int, JsonElement, ActionResult> judge, CancellationToken ct)
     {
-        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(action.TimeoutSeconds));
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
-        try
-        {
-            using var request = make();
-            using var client = clients.CreateClient(ClientName);
-            client.Timeout = Timeout.InfiniteTimeSpan;
-            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, both.Token);
-            return judge((int)response.StatusCode, await ReadAsync(response, both.Token));
-        }
-        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !ct.IsCancellationRequested)
-        {
-            return ActionResult.Failed(new(ErrorKind.Timeout, $"No answer within {action.TimeoutSeconds} s."));
-        }
-        catch (OperationCanceledException e) when (e.InnerException is TimeoutException && !both.IsCancellationRequested)
-        {
-            // The handler's own limit on making a connection: no request has left.
-            return ActionResult.Failed(new(ErrorKind.NetworkError, e.InnerException.Message) { Code = nameof(HttpRequestError.ConnectionError), StackTrace = e.StackTrace });
-        }
-        catch (Exception e) when (e is TemplateException or SecretException)
-        {
-            return ActionResult.Failed(new(ErrorKind.Configuration, e.Message) { StackTrace = e.StackTrace });
-        }
-        catch (HttpRequestException e) when (e.InnerException is ForbiddenTargetException)
-        {
-            return ActionResult.Failed(new(ErrorKind.Configuration, e.InnerException.Message));
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException)
-        {
-            return ActionResult.Failed(new(ErrorKind.NetworkError, e.Message) { Code = (e as HttpRequestException)?.HttpRequestError.ToString(), StackTrace = e.StackTrace });
-        }
+        var answer = await endpoint.SendAsync(make, action.TimeoutSeconds, ct);
+        return answer.Failure is { } failure ? ActionResult.Failed(failure) : judge(answer.Status, answer.Body);
     }
 
     /// <summary>failure_criteria speak first, then success_criteria, then the status alone.</summary>
@@ -123,7 +86,7 @@ internal sealed class HttpAction(IHttpClientFactory clients, IOptions<ActionsOpt
         }
 
         return ok ? Fail(ErrorKind.CriteriaFailed, "The response does not meet success_criteria.")
-            : status is 408 or 425 or 429 or >= 500 ? Fail(ErrorKind.ApiError, $"The endpoint answered {status}.")
+            : EndpointClient.KindOf(status) == ErrorKind.ApiError ? Fail(ErrorKind.ApiError, $"The endpoint answered {status}.")
             : Fail(ErrorKind.ApiRejected, $"The endpoint refused the request with {status}.");
     }
 
@@ -150,14 +113,7 @@ internal sealed class HttpAction(IHttpClientFactory clients, IOptions<ActionsOpt
             request.Headers.TryAddWithoutValidation("X-Trace-Id", trace);
         }
 
-        foreach (var header in Json.Read<Dictionary<string, string>>(action.ApiHeaders))
-        {
-            if (!Forbidden.Contains(header.Key, StringComparer.OrdinalIgnoreCase))
-            {
-                request.Headers.TryAddWithoutValidation(header.Key, Templates.Header(header.Value, data));
-            }
-        }
-
+        EndpointClient.AddHeaders(request, action.ApiHeaders, data);
         Authorize(tenantId, action, request);
         if (action.ApiMethod is not "GET" and not "DELETE")
         {
@@ -187,21 +143,5 @@ internal sealed class HttpAction(IHttpClientFactory clients, IOptions<ActionsOpt
         request.Headers.Authorization = action.ApiAuthType == "basic"
             ? new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(secret)))
             : new AuthenticationHeaderValue("Bearer", secret);
-    }
-
-    /// <summary>JSON as it is; anything else as <c>{"text": …}</c>.</summary>
-    private static async Task<JsonElement> ReadAsync(HttpResponseMessage response, CancellationToken ct)
-    {
-        await using var stream = await response.Content.ReadAsStreamAsync(ct);
-        var buffer = new byte[MaxResponseBytes];
-        var read = await stream.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, ct);
-        try
-        {
-            return JsonSerializer.Deserialize<JsonElement>(buffer.AsSpan(0, read));
-        }
-        catch (JsonException)
-        {
-            return Json.Of(new { text = Encoding.UTF8.GetString(buffer, 0, read) });
-        }
     }
 }

@@ -4,10 +4,10 @@ using AgentPlatform.Kernel;
 namespace AgentPlatform.Actions.Registry;
 
 /// <summary>
-/// Who asks, as far as eligibility cares: tiers (such as verified, unverified, premium), whether the person is known for sure, the
-/// session's schema states (seed 000's <c>schema_states</c>) and the facts blockers look at, such as <c>contact.email</c>.
+/// Who asks, as far as eligibility cares: tiers (such as verified, unverified, premium), whether the person is known for sure, and the
+/// facts blockers look at, such as <c>contact.email</c>.
 /// </summary>
-public sealed record EligibilityContext(IReadOnlyList<string> Tiers, bool Authenticated, JsonElement SchemaStates, JsonElement Facts);
+public sealed record EligibilityContext(IReadOnlyList<string> Tiers, bool Authenticated, JsonElement Facts);
 
 /// <summary>
 /// A condition that, while it holds, keeps an action waiting. <see cref="Field"/> is a path into the facts; <see cref="Is"/> is
@@ -23,6 +23,9 @@ public sealed record Blocked(string Reason, string Say, JsonElement Details)
 {
     /// <summary>As <c>blocker_details</c> keeps it.</summary>
     internal JsonElement Stored => Json.Of(new { say = Say, details = Details });
+
+    /// <summary>It is being found out whether it holds at all.</summary>
+    internal bool IsLookedUp { get; init; }
 }
 
 /// <summary>Pure decision: may this action run for this person now?</summary>
@@ -33,8 +36,12 @@ public static class Eligibility
     public const string Schema = "schema_dependencies";
     public const string Dependency = "dependencies";
 
+    /// <summary>The schemas that <see cref="Decide"/> wants to be told of.</summary>
+    public static IReadOnlyCollection<string> SchemasOf(ActionDefinition action) => Json.Read<Criteria>(action.EligibilityCriteria).SchemaDependencies?.Keys.ToArray() ?? [];
+
     /// <summary>Null when it may; <paramref name="completed"/> are the action ids the person has completed.</summary>
-    public static Blocked? Decide(ActionDefinition action, EligibilityContext who, IReadOnlyCollection<string> completed)
+    public static Blocked? Decide(
+        ActionDefinition action, EligibilityContext who, IReadOnlyCollection<string> completed, IReadOnlyDictionary<string, SchemaReading> schemas)
     {
         var criteria = Json.Read<Criteria>(action.EligibilityCriteria);
         if (criteria.UserTier is { Length: > 0 } tiers && !tiers.Intersect(who.Tiers, StringComparer.OrdinalIgnoreCase).Any())
@@ -48,26 +55,39 @@ public static class Eligibility
             return new(Auth, $"Please verify your profile first, then I can {Lower(action.Title)}.", Json.Of(new { authenticated = false }));
         }
 
-        return MissingSchemaKeys(action, criteria, who) ?? Dependencies(action, completed) ?? Blockers(action, who);
+        return MissingSchemaKeys(action, criteria, schemas) ?? Dependencies(action, completed) ?? Blockers(action, who);
     }
 
-    private static Blocked? MissingSchemaKeys(ActionDefinition action, Criteria criteria, EligibilityContext who)
+    private static Blocked? MissingSchemaKeys(ActionDefinition action, Criteria criteria, IReadOnlyDictionary<string, SchemaReading> schemas)
     {
-        var missing = (criteria.SchemaDependencies ?? [])
-            .SelectMany(schema => schema.Value.RequiredKeys
-                .Where(key => Text(who.SchemaStates, $"{schema.Key}.keys.{key}.status") != schema.Value.AllMustBe)
-                .Select(key => $"{schema.Key}.{key}"))
+        var lacking = (criteria.SchemaDependencies ?? [])
+            .Select(d => (Schema: d.Key, Reading: schemas.GetValueOrDefault(d.Key), Keys: d.Value.RequiredKeys.Where(key => StatusOf(schemas, d.Key, key) != d.Value.AllMustBe).ToArray()))
+            .Where(d => d.Keys.Length > 0)
             .ToArray();
-        return missing.Length == 0 ? null
-            : new(Schema, $"To {Lower(action.Title)} I still need: {string.Join(", ", missing.Select(key => key.Split('.')[1].Replace('_', ' ')))}.",
-                Json.Of(new { missing }));
+        if (lacking.Length == 0)
+        {
+            return null;
+        }
+
+        var missing = lacking.SelectMany(d => d.Keys.Select(key => $"{d.Schema}.{key}")).ToArray();
+        var fetching = lacking.Where(d => d.Reading?.Availability == SchemaReading.Fetching).Select(d => d.Schema).ToArray();
+        var unavailable = lacking.Where(d => d.Reading is null or { Availability: SchemaReading.Unavailable }).Select(d => d.Schema).ToArray();
+        var say = fetching.Length > 0 ? $"One moment, I am looking up your {Words(fetching)}."
+            : unavailable.Length > 0 ? $"I cannot look up your {Words(unavailable)} right now. I will {Lower(action.Title)} as soon as I can."
+            : $"To {Lower(action.Title)} I still need: {Words(missing.Select(key => key.Split('.')[1]))}.";
+        return new(Schema, say, Json.Of(new { missing, fetching, unavailable })) { IsLookedUp = fetching.Length > 0 };
     }
+
+    private static string? StatusOf(IReadOnlyDictionary<string, SchemaReading> schemas, string schema, string key) =>
+        schemas.TryGetValue(schema, out var reading) ? Text(reading.Keys, $"{key}.status") : null;
+
+    private static string Words(IEnumerable<string> names) => string.Join(", ", names.Select(name => name.Replace('_', ' ')));
 
     private static Blocked? Dependencies(ActionDefinition action, IReadOnlyCollection<string> completed)
     {
         var waitingFor = action.DependsOn.Except(completed, StringComparer.Ordinal).ToArray();
         return waitingFor.Length == 0 ? null
-            : new(Dependency, $"I will {Lower(action.Title)} as soon as this is done: {string.Join(", ", waitingFor.Select(id => id.Replace('_', ' ')))}.",
+            : new(Dependency, $"I will {Lower(action.Title)} as soon as this is done: {Words(waitingFor)}.",
                 Json.Of(new { waiting_for = waitingFor }));
     }
 

@@ -74,7 +74,7 @@ internal static class ParameterValue
         _ => value.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array),
     };
 
-    private static bool HasFormat(string format, string text) => format switch
+    internal static bool HasFormat(string format, string text) => format switch
     {
         "email" => MailAddress.TryCreate(text, out var address) && address.Address == text && address.Host.Contains('.', StringComparison.Ordinal),
         "phone" => PhoneNumber.TryNormalize(text, out _),

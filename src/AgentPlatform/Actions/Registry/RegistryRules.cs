@@ -116,9 +116,10 @@ internal static partial class RegistryRules
 
     private static IEnumerable<Error> Conditions(ActionDefinition a)
     {
-        if (TryRead<Eligibility.Criteria>(a.EligibilityCriteria) is null)
+        if (TryRead<Eligibility.Criteria>(a.EligibilityCriteria) is not { } criteria
+            || (criteria.SchemaDependencies ?? []).Any(d => d.Value is not { RequiredKeys.Length: > 0, AllMustBe: not null } || d.Value.RequiredKeys.Any(string.IsNullOrWhiteSpace)))
         {
-            yield return new("eligibility_criteria", "Must be an object with user_tier, requires_auth and schema_dependencies.");
+            yield return new("eligibility_criteria", "Must be an object with user_tier, requires_auth and schema_dependencies (by schema: required_keys and all_must_be).");
         }
 
         if (TryRead<Blocker[]>(a.Blockers) is not { } blockers
@@ -247,7 +248,7 @@ internal static partial class RegistryRules
 
     internal static bool HasLiteralHost(string? url) => url is not null && LiteralHost().IsMatch(url);
 
-    private static bool IsSafePattern(string pattern)
+    internal static bool IsSafePattern(string pattern)
     {
         try
         {

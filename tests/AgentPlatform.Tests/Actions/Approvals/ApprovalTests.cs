@@ -244,7 +244,7 @@ public sealed class ApprovalTests : IAsyncLifetime
             var action = (await _talk.Platform.Get<ActionRegistry>().FindAsync(tx, _talk.AgentId, actionId, default))!;
             return await _talk.Platform.Get<ActionQueue>().EnqueueAsync(tx, new ActionRequest(action, session.SessionId, _talk.ContactId, _talk.ConversationId, "key")
             {
-                Context = new EligibilityContext([], false, Parameters.None, Parameters.None),
+                Context = new EligibilityContext([], false, Parameters.None),
                 Params = Json.Of(values),
             }, default);
         });

@@ -27,7 +27,7 @@ public sealed class CheckpointApiTests : IAsyncLifetime
         await _api.Platform.DrainAsync();
         var waiting = await _api.Platform.AsAsync(_api.Owner, tx => tx.SingleAsync<QueuedAction>("SELECT * FROM actions.action_queue", [], default));
         await _api.Platform.AsAsync(_api.Owner, tx => _api.Platform.Get<ActionQueue>().SupplyAsync(
-            tx, waiting.Id, Json.Of(new { guests = "ann, bob" }), new EligibilityContext([], false, Parameters.None, Parameters.None), default));
+            tx, waiting.Id, Json.Of(new { guests = "ann, bob" }), new EligibilityContext([], false, Parameters.None), default));
         await _api.Platform.DrainAsync();
         _path = $"/api/v1/executions/{waiting.Id}";
     }
