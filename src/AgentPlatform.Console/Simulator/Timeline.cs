@@ -54,6 +54,9 @@ public sealed partial class Timeline
             case "intent.logged" or "action.matched":
                 Understood(e);
                 break;
+            case "rules.matched":
+                Ruled(e);
+                break;
             case "message.queued":
                 Said(e);
                 break;
@@ -136,6 +139,16 @@ public sealed partial class Timeline
         var found = type != "not_found";
         turn.Add(e.Version, e.CreatedAt, new Step("match", "Match", e.CreatedAt) { Subject = found ? e.Payload.Text("action_id") : null }
             .Marked(found ? type : "not found", found ? Tone.Good : Tone.Waiting));
+    }
+
+    /// <summary>A step for each rule whose condition held, with what became of it.</summary>
+    private void Ruled(StoredEvent e)
+    {
+        var turn = CurrentAt(e) ?? Aside(e);
+        foreach (var rule in e.Payload.Items("rules"))
+        {
+            turn.Add(e.Version, e.CreatedAt, RuleStep(e, rule));
+        }
     }
 
     private void Acted(StoredEvent e)

@@ -25,6 +25,11 @@ internal sealed class ApplyTurn(
     {
         Event(tx, scene, "turn.started", new { turn_number = scene.Input.Turn, role = envelope.Role, messages = scene.Messages.Select(m => m.Id) });
         var intents = envelope.Intents.Select((intent, i) => Log(tx, scene, intent, i + 1)).ToList();
+        if (envelope.Rules.Count > 0)
+        {
+            Event(tx, scene, "rules.matched", new { turn_number = scene.Input.Turn, rules = envelope.Rules.Select(verdict => verdict.Record) });
+        }
+
         var contact = await RememberAsync(tx, scene, envelope.Remember, ct);
         var who = Who.Of(contact, scene.Input.State);
         var outcome = await DoAsync(tx, scene, envelope, intents, who, ct);
@@ -272,6 +277,7 @@ internal sealed class ApplyTurn(
         {
             AssistantResponse = text.Length > 0 ? text : null,
             ContextExtracted = Json.Of(envelope.Intents.Select(i => new { i.Type, i.Canonical, i.MatchType, i.Confidence, i.Entities })),
+            RulesMatched = Json.Of(envelope.Rules.Select(verdict => verdict.Record)),
             ScenarioState = envelope.Scenario is { } move ? Json.Of(move.Record) : null,
             ToolsExecuted = Json.Of(outcome.Queued.Values.Select(q => new { q.QueueId, q.ActionId, q.Status })),
             LatencyMs = (int)(clock.GetUtcNow() - scene.BeganAt).TotalMilliseconds,
@@ -289,6 +295,7 @@ internal sealed class ApplyTurn(
         var latest = sessions.FindAsync(tx, scene.Session.SessionId, ct);
         var refreshed = await mirror.RefreshAsync(tx, scene.Session.SessionId, state, ct);
         var session = (await latest ?? scene.Session) with { State = refreshed };
+        session = envelope.Variables is { } variables ? session with { Variables = variables } : session;
         sessions.Save(tx, envelope.Scenario?.Apply(session, clock.GetUtcNow()) ?? session);
     }
 

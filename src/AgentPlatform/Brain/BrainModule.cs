@@ -4,6 +4,7 @@ using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Approvals;
 using AgentPlatform.Brain.Nlu.Models;
+using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
@@ -61,7 +62,7 @@ public static class BrainModule
     public static IServiceCollection AddBrain(this IServiceCollection services)
     {
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>();
+        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>().AddSingleton<RuleBooks>();
         services.AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind);
         services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
             .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>());

@@ -4,6 +4,7 @@ using AgentPlatform.Actions.Registry;
 using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Agents.Variables;
 using AgentPlatform.Brain.Nlu.Models;
+using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
@@ -43,6 +44,12 @@ public sealed record Envelope(string Role)
 
     /// <summary>The scenario's question, to come back to when nothing else is asked.</summary>
     internal string? Resume { get; init; }
+
+    /// <summary>What became of the rules whose conditions held.</summary>
+    internal IReadOnlyList<RuleVerdict> Rules { get; init; } = [];
+
+    /// <summary>The session's variables after the rules; null when they set none.</summary>
+    internal IReadOnlyDictionary<string, JsonElement>? Variables { get; init; }
 
     internal static Envelope Silent(string role, params Intent[] intents) => new(role) { Intents = intents };
 }
@@ -128,6 +135,8 @@ internal sealed record TurnInput
 
     /// <summary>The agent's scenarios.</summary>
     public IReadOnlyList<Scenario> Scenarios { get; init; } = [];
+
+    public RuleBook Rules { get; init; } = RuleBook.Empty;
 
     /// <summary>Where the talk stands in a scenario; null while it is in none.</summary>
     public ScenarioPlace? Place { get; init; }

@@ -33,25 +33,28 @@ internal static class TemplateData
         return Json.Of(values);
     }
 
+    /// <summary>The contact's own data.</summary>
+    internal static object Of(Contact contact) => new
+    {
+        contact.Id,
+        contact.ExternalId,
+        contact.FirstName,
+        contact.LastName,
+        contact.Company,
+        contact.Title,
+        contact.Email,
+        contact.PhoneNumber,
+        contact.LinkedinUrl,
+        contact.Verified,
+    };
+
     private static Dictionary<string, object?> Values(QueuedAction item, Contact? contact, JsonElement? result, ExecutionControl? control, ExecutionCheckpoint? checkpoint)
     {
         var data = item.ParamsCollected.ValueKind == JsonValueKind.Object
             ? item.ParamsCollected.EnumerateObject().ToDictionary(p => p.Name, p => (object?)p.Value, StringComparer.Ordinal)
             : new Dictionary<string, object?>(StringComparer.Ordinal);
         data["params"] = item.ParamsCollected;
-        data["contact"] = contact is null ? null : new
-        {
-            contact.Id,
-            contact.ExternalId,
-            contact.FirstName,
-            contact.LastName,
-            contact.Company,
-            contact.Title,
-            contact.Email,
-            contact.PhoneNumber,
-            contact.LinkedinUrl,
-            contact.Verified,
-        };
+        data["contact"] = contact is null ? null : Of(contact);
         data["queue_id"] = item.QueueId;
         data["idempotency_key"] = item.IdempotencyKey;
         data["conversation_id"] = item.ConversationId;
