@@ -57,6 +57,9 @@ public sealed partial class Timeline
             case "rules.matched":
                 Ruled(e);
                 break;
+            case "template.used":
+                Worded(e);
+                break;
             case "message.queued":
                 Said(e);
                 break;
@@ -150,6 +153,9 @@ public sealed partial class Timeline
             turn.Add(e.Version, e.CreatedAt, RuleStep(e, rule));
         }
     }
+
+    private void Worded(StoredEvent e) =>
+        (CurrentAt(e) ?? Aside(e)).Add(e.Version, e.CreatedAt, new Step("rule", "Template", e.CreatedAt) { Subject = e.Payload.Text("name") }.Marked((e.Payload.Text("mode") ?? "").ToLowerInvariant(), Tone.Good));
 
     private void Acted(StoredEvent e)
     {

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
@@ -23,6 +24,7 @@ internal sealed class ApplyTurn(
 {
     internal async Task RunAsync(Transaction tx, TurnScene scene, Envelope envelope, CancellationToken ct)
     {
+        envelope = Wording.FallBack(scene.Input, envelope);
         Event(tx, scene, "turn.started", new { turn_number = scene.Input.Turn, role = envelope.Role, messages = scene.Messages.Select(m => m.Id) });
         var intents = envelope.Intents.Select((intent, i) => Log(tx, scene, intent, i + 1)).ToList();
         if (envelope.Rules.Count > 0)
@@ -37,7 +39,7 @@ internal sealed class ApplyTurn(
         // The scenario asks: what is said next answers it, and not a request that waits as well.
         var task = envelope.Scenario?.Prompt is null ? waiting : null;
         var ask = envelope.Ask?.Text ?? task?.Question ?? (outcome.Runs ? null : envelope.Resume);
-        var text = string.Join('\n', envelope.Say.Concat(outcome.Say).Append(ask).Where(part => !string.IsNullOrWhiteSpace(part)));
+        var text = Word(tx, scene, envelope, string.Join('\n', envelope.Say.Concat(outcome.Say).Append(ask).Where(part => !string.IsNullOrWhiteSpace(part))));
         await HandOffAsync(tx, scene, envelope, ct);
         CloseIntents(tx, envelope, intents, outcome, text);
         Reply(tx, scene, envelope, text);
@@ -66,6 +68,17 @@ internal sealed class ApplyTurn(
         Record(tx, scene, envelope, new Outcome(), thanks);
         var latest = await sessions.FindAsync(tx, scene.Session.SessionId, ct) ?? scene.Session;
         sessions.Save(tx, latest with { State = await mirror.RefreshAsync(tx, latest.SessionId, latest.State, ct) });
+    }
+
+    private string Word(Transaction tx, TurnScene scene, Envelope envelope, string text)
+    {
+        var words = Wording.Of(scene.Input, envelope, text);
+        if (words.Template is { } template)
+        {
+            Event(tx, scene, "template.used", new { template_id = template.Id, name = template.Name, mode = template.Mode });
+        }
+
+        return words.Text;
     }
 
     private string Log(Transaction tx, TurnScene scene, Intent intent, int sequence)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Agents.ReplyTemplates;
 using AgentPlatform.Agents.Rules;
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
@@ -26,6 +27,13 @@ internal static class Guiding
         var changed = await talk.Platform.Get<ManageRules>().ChangeAsync(talk.Actor, id, input, IfMatch.Any, default);
         Assert.True(changed.IsOk, Json.Text(changed.Problem));
         return changed.Value;
+    }
+
+    internal static async Task<ReplyTemplate> WordAsync(this Talk talk, string content, string? mode = null, string? scope = null, Guid? scopeId = null)
+    {
+        var created = await talk.Platform.Get<ManageTemplates>().CreateAsync(talk.Actor, talk.AgentId, new($"says {content}", content, mode, scope, scopeId), default);
+        Assert.True(created.IsOk, Json.Text(created.Problem));
+        return created.Value;
     }
 
     /// <summary>Of the last turn, each as "name: outcome".</summary>

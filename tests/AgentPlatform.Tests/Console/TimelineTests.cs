@@ -54,9 +54,11 @@ public sealed class TimelineTests
             },
         });
 
+        Add(1, "template.used", new { name = "closed", mode = "EXCLUSIVE" });
+
         var steps = Assert.Single(Timeline.Of(_events).Turns).Steps.Where(s => s.Kind == "rule").ToList();
         Assert.Equal(
-            ["a fired: hand off", "b lost: overridden by a", "c unmet: requires d", "e unavailable: its pattern takes too long"],
+            ["a fired: hand off", "b lost: overridden by a", "c unmet: requires d", "e unavailable: its pattern takes too long", "closed exclusive: "],
             steps.Select(s => $"{s.Subject} {Assert.Single(s.Marks).Text}: {s.Note}"));
     }
 

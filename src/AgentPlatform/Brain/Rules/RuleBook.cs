@@ -1,19 +1,20 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using AgentPlatform.Agents.ReplyTemplates;
 using AgentPlatform.Agents.Rules;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Brain.Rules;
 
-/// <summary>An agent's rules at one version, ready to be asked: in the order in which they can be decided, with what their conditions need.</summary>
+/// <summary>An agent's rules and templates at one version, the rules ready to be asked: in the order in which they can be decided, with what their conditions need.</summary>
 internal sealed class RuleBook
 {
-    internal static readonly RuleBook Empty = new(0, []);
+    internal static readonly RuleBook Empty = new(0, [], []);
 
-    internal RuleBook(long version, IReadOnlyList<Rule> rules)
+    internal RuleBook(long version, IReadOnlyList<Rule> rules, IReadOnlyList<ReplyTemplate> templates)
     {
-        Version = version;
+        (Version, Templates) = (version, templates);
         Names = rules.ToDictionary(rule => rule.Id, rule => rule.Name);
         var order = RuleOrder.Of(rules) ?? throw new InvalidOperationException("Rules that wait for themselves were stored.");
         Rules = [.. order.Where(rule => rule.Enabled).Select(rule => new ReadyRule(rule))];
@@ -23,6 +24,8 @@ internal sealed class RuleBook
 
     /// <summary>The enabled ones.</summary>
     internal IReadOnlyList<ReadyRule> Rules { get; }
+
+    internal IReadOnlyList<ReplyTemplate> Templates { get; }
 
     /// <summary>Of all, the disabled ones too.</summary>
     internal IReadOnlyDictionary<Guid, string> Names { get; }

@@ -173,7 +173,7 @@ internal static partial class ScenarioTurn
     private static string Prompt(TurnInput input, ScenarioPlace place, IReadOnlyDictionary<string, JsonElement> variables) =>
         Templates.Text(place.Step.Collect!.Prompt, Json.Of(input.Declared.Resolve(variables)));
 
-    private static bool IsLost(Envelope envelope) =>
+    internal static bool IsLost(Envelope envelope) =>
         envelope.Do.Count == 0 && envelope.Intents.All(intent => intent.Type == "unknown") && envelope.Ask?.Sheet?.Type is null or "choice";
 
     /// <summary>One of the options that were just offered, even if an action has a name like it.</summary>
