@@ -36,6 +36,11 @@ public sealed class ActionQueue
     public async Task<QueuedAction> EnqueueAsync(Transaction tx, ActionRequest request, CancellationToken ct)
     {
         var action = request.Action;
+        if (!action.IsActive)
+        {
+            throw new InvalidOperationException($"{action.ActionId} is not offered; whoever asks for it has to refuse first.");
+        }
+
         var values = Parameters.Merge(action, Parameters.None, request.Params);
         var state = request.Context is { } who
             ? await StateAsync(tx, action, request.ContactId, who, values, ct)
@@ -68,7 +73,7 @@ public sealed class ActionQueue
     public async Task<QueuedAction?> SupplyAsync(Transaction tx, Guid id, JsonElement values, EligibilityContext who, CancellationToken ct)
     {
         var item = await tx.FindAsync<QueuedAction>(Sql.LockWaiting, [id], ct);
-        if (item is null || await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is not { } action)
+        if (item is null || await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is not { IsActive: true } action)
         {
             return null;
         }
@@ -88,7 +93,7 @@ public sealed class ActionQueue
             {
                 await CancelAsync(tx, item.Id, "waited_too_long", ct);
             }
-            else if (await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { } action
+            else if (await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { IsActive: true } action
                 && await StateAsync(tx, action, contactId, who, item.ParamsCollected, ct) is { Blocked: null or { Reason: ApprovalPolicy.Awaiting } } state)
             {
                 freed.Add(await MoveAsync(tx, item, action, state, ct));

@@ -29,6 +29,7 @@ public sealed class DemoSeeder
     private readonly DemoChannels _channels;
     private readonly JobBoard _board;
     private readonly WorkflowEngine _workflows;
+    private readonly DemoGuidance _guidance;
     private readonly MemberDirectory _members;
     private readonly ManageAccount _accounts;
     private readonly IConfiguration _configuration;
@@ -36,9 +37,9 @@ public sealed class DemoSeeder
 
     internal DemoSeeder(
         Database database, TenantProvisioning tenants, ManageAgents agents, AgentDirectory directory, ActionRegistry registry, DemoChannels channels, JobBoard board,
-        WorkflowEngine workflows, MemberDirectory members, ManageAccount accounts, IConfiguration configuration, TimeProvider clock) =>
-        (_database, _tenants, _agents, _directory, _registry, _channels, _board, _workflows, _members, _accounts, _configuration, _clock) =
-        (database, tenants, agents, directory, registry, channels, board, workflows, members, accounts, configuration, clock);
+        WorkflowEngine workflows, DemoGuidance guidance, MemberDirectory members, ManageAccount accounts, IConfiguration configuration, TimeProvider clock) =>
+        (_database, _tenants, _agents, _directory, _registry, _channels, _board, _workflows, _guidance, _members, _accounts, _configuration, _clock) =
+        (database, tenants, agents, directory, registry, channels, board, workflows, guidance, members, accounts, configuration, clock);
 
     /// <summary>
     /// <paramref name="baseUrl"/> is where the host answers; webhooks are addressed to <c>PublicBaseUrl</c> when that is set.
@@ -64,7 +65,8 @@ public sealed class DemoSeeder
         demo = demo with { ConciergeAgentId = concierge.Value };
         var refused = await EquipAsync(actor, demo.AgentId, [.. DemoActions.JobSearch(board), .. DemoWorkflow.Actions(board)], ct)
             ?? await EquipAsync(actor, concierge.Value, DemoActions.Concierge(board), ct)
-            ?? await ArrangeAsync(actor, demo.AgentId, ct);
+            ?? await ArrangeAsync(actor, demo.AgentId, ct)
+            ?? await _guidance.EnsureAsync(actor, demo.AgentId, ct);
         return refused is null ? await ConnectAsync(actor, demo, baseUrl, ct) : refused;
     }
 

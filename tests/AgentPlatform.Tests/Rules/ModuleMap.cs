@@ -31,7 +31,7 @@ public sealed partial class ModuleMap
         ["Tasks"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Work"],
         ["Workflows"] = ["Actions", "Api", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tenancy", "Work"],
         ["Brain"] = ["Actions", "Agents", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tasks", "Tenancy", "Work"],
-        ["Demo"] = ["Actions", "Api", "Brain", "Channels", "Identity", "Kernel", "Postgres", "Tenancy", "Workflows"],
+        ["Demo"] = ["Actions", "Agents", "Api", "Brain", "Channels", "Identity", "Kernel", "Postgres", "Tenancy", "Workflows"],
     };
 
     [Fact]
