@@ -54,6 +54,12 @@ public sealed partial class Timeline
             case "intent.logged" or "action.matched":
                 Understood(e);
                 break;
+            case "rules.matched":
+                Ruled(e);
+                break;
+            case "template.used":
+                Worded(e);
+                break;
             case "message.queued":
                 Said(e);
                 break;
@@ -147,6 +153,19 @@ public sealed partial class Timeline
         var turn = _waiting ?? CurrentAt(e) ?? Aside(e);
         turn.Add(e.Version, e.CreatedAt, ModelStep(e));
     }
+
+    /// <summary>A step for each rule whose condition held, with what became of it.</summary>
+    private void Ruled(StoredEvent e)
+    {
+        var turn = CurrentAt(e) ?? Aside(e);
+        foreach (var rule in e.Payload.Items("rules"))
+        {
+            turn.Add(e.Version, e.CreatedAt, RuleStep(e, rule));
+        }
+    }
+
+    private void Worded(StoredEvent e) =>
+        (CurrentAt(e) ?? Aside(e)).Add(e.Version, e.CreatedAt, new Step("rule", "Template", e.CreatedAt) { Subject = e.Payload.Text("name") }.Marked((e.Payload.Text("mode") ?? "").ToLowerInvariant(), Tone.Good));
 
     private void Acted(StoredEvent e)
     {

@@ -47,6 +47,22 @@ public sealed partial class Timeline
             .Marked(status, status == "answered" ? Tone.Good : Tone.Bad);
     }
 
+    private static Step RuleStep(StoredEvent e, JsonElement rule)
+    {
+        var (outcome, reason, other) = (rule.Text("outcome") ?? "", Words(rule.Text("reason")), rule.Text("other_rule"));
+        return new Step("rule", "Rule", e.CreatedAt)
+        {
+            Subject = rule.Text("name"),
+            Note = outcome switch
+            {
+                "fired" => Words(rule.Text("action_type")),
+                "lost" => $"{reason} by {other}",
+                "unmet" => $"requires {other}",
+                _ => reason,
+            },
+        }.Marked(outcome, outcome == "fired" ? Tone.Good : outcome == "unavailable" ? Tone.Bad : Tone.Waiting);
+    }
+
     private static (string Text, Tone Tone) DeliveryMark(StoredEvent e) => e.EventType switch
     {
         // Without a provider the conversation itself is where the contact reads it.
@@ -93,6 +109,9 @@ internal static class Payloads
 
     internal static bool Flag(this JsonElement json, string name) =>
         json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.True;
+
+    internal static IEnumerable<JsonElement> Items(this JsonElement json, string name) =>
+        json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : [];
 
     internal static IReadOnlyList<string> Texts(this JsonElement json, string name) =>
         json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Array

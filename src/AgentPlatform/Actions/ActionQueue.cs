@@ -38,6 +38,11 @@ public sealed class ActionQueue
     public async Task<QueuedAction> EnqueueAsync(Transaction tx, ActionRequest request, CancellationToken ct)
     {
         var action = request.Action;
+        if (!action.IsActive)
+        {
+            throw new InvalidOperationException($"{action.ActionId} is not offered; whoever asks for it has to refuse first.");
+        }
+
         var values = Parameters.Merge(action, Parameters.None, request.Params);
         var state = request.Context is { } who
             ? await _states.OfAsync(tx, action, (request.SessionId, request.ContactId), who, values, ct)
@@ -70,7 +75,7 @@ public sealed class ActionQueue
     public async Task<QueuedAction?> SupplyAsync(Transaction tx, Guid id, JsonElement values, EligibilityContext who, CancellationToken ct)
     {
         var item = await tx.FindAsync<QueuedAction>(Sql.LockWaiting, [id], ct);
-        if (item is null || await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is not { } action)
+        if (item is null || await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is not { IsActive: true } action)
         {
             return null;
         }
@@ -91,7 +96,7 @@ public sealed class ActionQueue
             {
                 await CancelAsync(tx, item.Id, "waited_too_long", ct);
             }
-            else if (await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { } action
+            else if (await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { IsActive: true } action
                 && await _states.OfAsync(tx, action, (item.SessionId, contactId), who, item.ParamsCollected, ct) is var state && RequestState.Moves(item, state.Blocked))
             {
                 moved.Add(await MoveAsync(tx, item, action, state, ct));

@@ -78,7 +78,7 @@ internal static class ActionsApi
     private static async Task<IResult> FindAsync(Guid agentId, string actionId, HttpContext http, Database database, ActionRegistry registry, CancellationToken ct)
     {
         await using var tx = database.Begin(http.Actor());
-        return (await registry.FindAsync(tx, agentId, actionId, ct)).OrNotFound("action").ToHttp(action => action.UpdatedAt);
+        return (await registry.WrittenAsync(tx, agentId, actionId, ct)).OrNotFound("action").ToHttp(action => action.UpdatedAt);
     }
 
     private static async Task<IResult> ReplaceAsync(

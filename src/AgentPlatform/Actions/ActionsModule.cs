@@ -73,7 +73,7 @@ public static class ActionsModule
     public static IServiceCollection AddActions(this IServiceCollection services)
     {
         services.AddOptions<ActionsOptions>().BindConfiguration("Actions").ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton<ActionRegistry>().AddSingleton<RequestStates>().AddSingleton<ActionListeners>().AddSingleton<LocalActions>().AddSingleton<IContactMergeParticipant, MergedRequests>()
+        services.AddSingleton<ActionRegistry>().AddSingleton<RequestStates>().AddSingleton<ManageTools>().AddSingleton<ActionListeners>().AddSingleton<LocalActions>().AddSingleton<IContactMergeParticipant, MergedRequests>()
             .AddSingleton(p => new ActionQueue(
                 p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventStore>(), p.GetRequiredService<ActionRegistry>(),
                 p.GetRequiredService<ActionListeners>(), p.GetRequiredService<RequestApproval>(), p.GetRequiredService<ExecutionControls>(),
@@ -109,6 +109,7 @@ public static class ActionsModule
         ControlsApi.Map(routes);
         CheckpointsApi.Map(routes);
         EffectsApi.Map(routes);
+        ToolsApi.Map(routes);
         return ActionsApi.Map(routes);
     }
 }

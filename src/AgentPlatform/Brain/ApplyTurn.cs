@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
-using AgentPlatform.Actions.Registry;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
+using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Brain.Verification;
 using AgentPlatform.Channels;
@@ -25,8 +26,14 @@ internal sealed class ApplyTurn(
 {
     internal async Task RunAsync(Transaction tx, TurnScene scene, Envelope envelope, CancellationToken ct)
     {
+        envelope = Wording.FallBack(scene.Input, envelope);
         Event(tx, scene, "turn.started", new { turn_number = scene.Input.Turn, role = envelope.Role, messages = scene.Messages.Select(m => m.Id) });
         var intents = envelope.Intents.Select((intent, i) => Log(tx, scene, intent, i + 1)).ToList();
+        if (envelope.Rules.Count > 0)
+        {
+            Event(tx, scene, "rules.matched", new { turn_number = scene.Input.Turn, rules = envelope.Rules.Select(verdict => verdict.Record) });
+        }
+
         var contact = await RememberAsync(tx, scene, envelope.Remember, ct);
         var who = Who.Of(contact, scene.Input.State);
         var outcome = await DoAsync(tx, scene, envelope, intents, who, ct);
@@ -34,7 +41,7 @@ internal sealed class ApplyTurn(
         // The scenario asks: what is said next answers it, and not a request that waits as well.
         var task = envelope.Scenario?.Prompt is null ? waiting : null;
         var ask = envelope.Ask?.Text ?? task?.Question ?? (outcome.Runs ? null : envelope.Resume);
-        var text = string.Join('\n', envelope.Say.Concat(outcome.Say).Append(ask).Where(part => !string.IsNullOrWhiteSpace(part)));
+        var text = Word(tx, scene, envelope, string.Join('\n', envelope.Say.Concat(outcome.Say).Append(ask).Where(part => !string.IsNullOrWhiteSpace(part))));
         await HandOffAsync(tx, scene, envelope, ct);
         CloseIntents(tx, envelope, intents, outcome, text);
         Reply(tx, scene, envelope, text);
@@ -63,6 +70,17 @@ internal sealed class ApplyTurn(
         Record(tx, scene, envelope, new Outcome(), thanks);
         var latest = await sessions.FindAsync(tx, scene.Session.SessionId, ct) ?? scene.Session;
         sessions.Save(tx, latest with { State = await mirror.RefreshAsync(tx, latest.SessionId, latest.State, ct) });
+    }
+
+    private string Word(Transaction tx, TurnScene scene, Envelope envelope, string text)
+    {
+        var words = Wording.Of(scene.Input, envelope, text);
+        if (words.Template is { } template)
+        {
+            Event(tx, scene, "template.used", new { template_id = template.Id, name = template.Name, mode = template.Mode });
+        }
+
+        return words.Text;
     }
 
     private string Log(Transaction tx, TurnScene scene, Intent intent, int sequence)
@@ -283,6 +301,7 @@ internal sealed class ApplyTurn(
         {
             AssistantResponse = text.Length > 0 ? text : null,
             ContextExtracted = Json.Of(envelope.Intents.Select(i => new { i.Type, i.Canonical, i.MatchType, i.Confidence, i.Entities })),
+            RulesMatched = Json.Of(envelope.Rules.Select(verdict => verdict.Record)),
             ScenarioState = envelope.Scenario is { } move ? Json.Of(move.Record) : null,
             ToolsExecuted = Json.Of(outcome.Queued.Values.Select(q => new { q.QueueId, q.ActionId, q.Status })),
             TokenUsage = envelope.TokenUsage,
@@ -301,6 +320,7 @@ internal sealed class ApplyTurn(
         var latest = sessions.FindAsync(tx, scene.Session.SessionId, ct);
         var refreshed = await mirror.RefreshAsync(tx, scene.Session.SessionId, state, ct);
         var session = (await latest ?? scene.Session) with { State = refreshed };
+        session = envelope.Variables is { } variables ? session with { Variables = variables } : session;
         sessions.Save(tx, envelope.Scenario?.Apply(session, clock.GetUtcNow()) ?? session);
     }
 

@@ -1,9 +1,11 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Agents.ReplyTemplates;
 using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Agents.Variables;
 using AgentPlatform.Brain.Nlu.Models;
+using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
@@ -49,6 +51,15 @@ public sealed record Envelope(string Role)
 
     /// <summary>What language models counted and cost for this turn; null when none was asked.</summary>
     internal JsonElement? TokenUsage { get; init; }
+
+    /// <summary>What became of the rules whose conditions held.</summary>
+    internal IReadOnlyList<RuleVerdict> Rules { get; init; } = [];
+
+    /// <summary>The session's variables after the rules; null when they set none.</summary>
+    internal IReadOnlyDictionary<string, JsonElement>? Variables { get; init; }
+
+    /// <summary>The template that stands in for a reply that there was none of.</summary>
+    internal ReplyTemplate? Fallback { get; init; }
 
     internal static Envelope Silent(string role, params Intent[] intents) => new(role) { Intents = intents };
 }
@@ -144,6 +155,12 @@ internal sealed record TurnInput
 
     /// <summary>The agent's scenarios.</summary>
     public IReadOnlyList<Scenario> Scenarios { get; init; } = [];
+
+    /// <summary>The agent's rules and templates.</summary>
+    public RuleBook Rules { get; init; } = RuleBook.Empty;
+
+    /// <summary>Templates to offer to whoever writes the reply, filled in.</summary>
+    internal IReadOnlyList<string> Suggestions => Wording.Suggestions(this);
 
     /// <summary>Where the talk stands in a scenario; null while it is in none.</summary>
     public ScenarioPlace? Place { get; init; }

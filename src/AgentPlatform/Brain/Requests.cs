@@ -170,7 +170,7 @@ internal static class Requests
     }
 
     /// <summary>From the sentence; what it leaves open from the item it points at ("#2"), from the item picked before, and from the contact.</summary>
-    private static Dictionary<string, JsonElement> ValuesOf(TurnInput input, ActionDefinition action, string sentence)
+    internal static Dictionary<string, JsonElement> ValuesOf(TurnInput input, ActionDefinition action, string sentence)
     {
         var entities = Entities.Find(sentence, input.Today);
         var values = ParameterReader.Read(action, sentence, entities, asked: null);

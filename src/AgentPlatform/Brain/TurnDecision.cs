@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Channels.Twilio;
@@ -12,8 +13,8 @@ using AgentPlatform.Tasks;
 namespace AgentPlatform.Brain;
 
 /// <summary>
-/// The whole of a turn's thinking, without I/O: control words, then the answer to what was asked, then the task in hand, then the scenario, then new
-/// requests. The first that recognises the message answers it.
+/// The whole of a turn's thinking, without I/O: control words, then the answer to what was asked, then the task in hand, then rules, then the
+/// scenario, then new requests. The first that recognises the message answers it.
 /// </summary>
 internal static class TurnDecision
 {
@@ -29,7 +30,10 @@ internal static class TurnDecision
         Answer(input)
         ?? Onboard(input)
         ?? Collect(input)
-        ?? ScenarioTurn.InProgress(input)
+        ?? RuleTurn.Decide(input, Interpret);
+
+    private static Envelope Interpret(TurnInput input) =>
+        ScenarioTurn.InProgress(input)
         ?? (input.Place is null ? ScenarioTurn.Enter(input) : null)
         ?? Requests.Decide(input) with { IsOpen = true };
 

@@ -4,6 +4,7 @@ using AgentPlatform.Actions.Registry;
 using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Agents.Variables;
 using AgentPlatform.Brain.Nlu.Models;
+using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Brain.Thinking;
 using AgentPlatform.Channels;
@@ -29,7 +30,7 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 /// </summary>
 internal sealed class TurnHandler(
     Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry, IntentModels models,
-    ScenarioStore scenarios, VariableStore variables, ScenarioPlaces places, ConsultModel consult, ModelCalls calls, EmailProofs proofs,
+    ScenarioStore scenarios, VariableStore variables, ScenarioPlaces places, RuleBooks rules, ConsultModel consult, ModelCalls calls, EmailProofs proofs,
     ApplyTurn apply, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
@@ -159,6 +160,7 @@ internal sealed class TurnHandler(
         Model = known.Model,
         Scenarios = known.Scenarios,
         Declared = known.Variables,
+        Rules = known.Rules,
         Place = place,
         Variables = session.Variables,
         Priorities = contact.Verified ? known.Priorities : [],
@@ -178,7 +180,8 @@ internal sealed class TurnHandler(
         var (actions, model, priorities) = (registry.ActiveAsync(tx, agent, ct), models.CurrentAsync(tx, agent, ct), contacts.TopPrioritiesAsync(tx, contact, ct));
         var (optedOutOf, guided, declared) = (contacts.OptedOutOfAsync(tx, contact, ct), scenarios.OfAgentAsync(tx, agent, ct), variables.OfAgentAsync(tx, agent, ct));
         var proof = proofs.LatestAsync(tx, contact, ct);
-        return new(await person, await own, await actions, await model, await priorities, await optedOutOf, await guided, await declared, await proof);
+        var guiding = rules.OfAgentAsync(tx, agent, ct);
+        return new(await person, await own, await actions, await model, await priorities, await optedOutOf, await guided, await declared, await proof, await guiding);
     }
 
     private async Task<Known> KnownAgainAsync(Transaction tx, Conversation conversation, CancellationToken ct)
@@ -195,7 +198,7 @@ internal sealed class TurnHandler(
 
     private sealed record Known(
         Contact? Contact, Agent? Agent, IReadOnlyList<ActionDefinition> Actions, AgentModel? Model, IReadOnlyList<ContactPriority> Priorities, IReadOnlyList<string> OptedOutOf,
-        IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables, EmailProof? Proof);
+        IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables, EmailProof? Proof, RuleBook Rules);
 
     private DateOnly Today(Contact contact)
     {

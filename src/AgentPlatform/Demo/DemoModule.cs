@@ -1,9 +1,7 @@
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
-using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Identity;
 using AgentPlatform.Postgres;
-using AgentPlatform.Schemas;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Workflows;
 using Microsoft.Extensions.Configuration;
@@ -15,11 +13,11 @@ public static class DemoModule
 {
     public static IServiceCollection AddDemo(this IServiceCollection services)
     {
-        services.AddSingleton<JobBoard>().AddSingleton<ApplicationDesk>().AddSingleton<DemoChannels>();
+        services.AddSingleton<JobBoard>().AddSingleton<ApplicationDesk>().AddSingleton<DemoChannels>().AddSingleton<DemoGuidance>();
         services.AddSingleton(p => new DemoSeeder(
             p.GetRequiredService<Database>(), p.GetRequiredService<TenantProvisioning>(), p.GetRequiredService<ManageAgents>(), p.GetRequiredService<AgentDirectory>(),
-            p.GetRequiredService<ActionRegistry>(), p.GetRequiredService<DemoChannels>(), p.GetRequiredService<JobBoard>(), p.GetRequiredService<WorkflowEngine>(),
-            p.GetRequiredService<ScenarioStore>(), p.GetRequiredService<ManageScenarios>(), p.GetRequiredService<ManageSchemas>(), p.GetRequiredService<MemberDirectory>(), p.GetRequiredService<ManageAccount>(), p.GetRequiredService<IConfiguration>(),
+            p.GetRequiredService<ActionRegistry>(), p.GetRequiredService<DemoChannels>(), p.GetRequiredService<JobBoard>(), p.GetRequiredService<WorkflowEngine>(), p.GetRequiredService<DemoGuidance>(),
+            p.GetRequiredService<MemberDirectory>(), p.GetRequiredService<ManageAccount>(), p.GetRequiredService<IConfiguration>(),
             p.GetRequiredService<TimeProvider>()));
         return services;
     }

@@ -14,8 +14,8 @@ internal static class DemoScenario
         new()
         {
             Name = "ask_topic",
-            Collect = new() { Name = "topic", Type = "choice", Choices = ["CV", "Interview", "Salary"], Prompt = "What is it about: CV, Interview or Salary?" },
-            Branches = [new(Json.Of(new { path = "$.topic", equals = "Salary" }), "ask_years")],
+            Collect = new() { Name = "topic", Type = "choice", Choices = ["CV", "Interview", "Pay"], Prompt = "What is it about: CV, Interview or Pay?" },
+            Branches = [new(Json.Of(new { path = "$.topic", equals = "Pay" }), "ask_years")],
             Next = "ask_day",
         },
         new()

@@ -1,11 +1,9 @@
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
-using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Api;
 using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
-using AgentPlatform.Schemas;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Workflows;
 using Microsoft.Extensions.Configuration;
@@ -31,9 +29,7 @@ public sealed class DemoSeeder
     private readonly DemoChannels _channels;
     private readonly JobBoard _board;
     private readonly WorkflowEngine _workflows;
-    private readonly ScenarioStore _scenarios;
-    private readonly ManageScenarios _guide;
-    private readonly ManageSchemas _schemas;
+    private readonly DemoGuidance _guidance;
     private readonly MemberDirectory _members;
     private readonly ManageAccount _accounts;
     private readonly IConfiguration _configuration;
@@ -41,9 +37,9 @@ public sealed class DemoSeeder
 
     internal DemoSeeder(
         Database database, TenantProvisioning tenants, ManageAgents agents, AgentDirectory directory, ActionRegistry registry, DemoChannels channels, JobBoard board,
-        WorkflowEngine workflows, ScenarioStore scenarios, ManageScenarios guide, ManageSchemas schemas, MemberDirectory members, ManageAccount accounts, IConfiguration configuration, TimeProvider clock) =>
-        (_database, _tenants, _agents, _directory, _registry, _channels, _board, _workflows, _scenarios, _guide, _schemas, _members, _accounts, _configuration, _clock) =
-        (database, tenants, agents, directory, registry, channels, board, workflows, scenarios, guide, schemas, members, accounts, configuration, clock);
+        WorkflowEngine workflows, DemoGuidance guidance, MemberDirectory members, ManageAccount accounts, IConfiguration configuration, TimeProvider clock) =>
+        (_database, _tenants, _agents, _directory, _registry, _channels, _board, _workflows, _guidance, _members, _accounts, _configuration, _clock) =
+        (database, tenants, agents, directory, registry, channels, board, workflows, guidance, members, accounts, configuration, clock);
 
     /// <summary>
     /// <paramref name="baseUrl"/> is where the host answers; webhooks are addressed to <c>PublicBaseUrl</c> when that is set.
@@ -71,8 +67,7 @@ public sealed class DemoSeeder
         var refused = await EquipAsync(actor, demo.AgentId, [.. DemoActions.JobSearch(board), DemoSchema.Tips, .. DemoWorkflow.Actions(board)], ct)
             ?? await EquipAsync(actor, concierge.Value, DemoActions.Concierge(board), ct)
             ?? await ArrangeAsync(actor, demo.AgentId, ct)
-            ?? await GuideAsync(actor, demo.AgentId, ct)
-            ?? await DescribeAsync(actor, DemoSchema.Candidate(baseUrl, token), ct);
+            ?? await _guidance.EnsureAsync(actor, demo.AgentId, DemoSchema.Candidate(baseUrl, token), ct);
         return refused is null ? await ConnectAsync(actor, demo, baseUrl, ct) : refused;
     }
 
@@ -145,20 +140,6 @@ public sealed class DemoSeeder
             : (await _accounts.ChangeAsync(
                 new Actor(actor.TenantId, owner.UserId, owner.Role), new ChangeAccount(null, null, ColleaguesPhone, null, null, null, null, null, null), IfMatch.Any, ct)).Problem;
     }
-
-    /// <summary>The talk that the agent leads; one that is there stays as it is.</summary>
-    private async Task<Problem?> GuideAsync(Actor actor, Guid agentId, CancellationToken ct)
-    {
-        await using var tx = _database.Begin(actor);
-        return (await _scenarios.OfAgentAsync(tx, agentId, ct)).Any(scenario => scenario.Name == DemoScenario.Name)
-            ? null
-            : (await _guide.CreateAsync(actor, agentId, DemoScenario.Call, ct)).Problem;
-    }
-
-    private async Task<Problem?> DescribeAsync(Actor actor, SchemaInput schema, CancellationToken ct) =>
-        (await _schemas.CreateAsync(actor, schema, ct)).Problem is { } problem && problem.Code == "schema_id_taken"
-            ? (await _schemas.ReplaceAsync(actor, schema, IfMatch.Any, ct)).Problem
-            : (Problem?)null;
 
     private async Task<Result<DemoFile>> ConnectAsync(Actor actor, DemoFile demo, string baseUrl, CancellationToken ct)
     {

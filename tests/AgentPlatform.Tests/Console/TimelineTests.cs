@@ -39,6 +39,30 @@ public sealed class TimelineTests
     }
 
     [Fact]
+    public void A_turn_tells_which_rules_fired_and_why_others_did_not()
+    {
+        Add(0, "message.received", new { message_id = "m1", content = "pizza" });
+        Add(1, "turn.started", new { turn_number = 1, messages = new[] { "m1" } });
+        Add(1, "rules.matched", new
+        {
+            rules = new object[]
+            {
+                new { name = "a", outcome = "fired", action_type = "hand_off" },
+                new { name = "b", outcome = "lost", reason = "overridden", other_rule = "a" },
+                new { name = "c", outcome = "unmet", reason = "required", other_rule = "d" },
+                new { name = "e", outcome = "unavailable", reason = "its pattern takes too long" },
+            },
+        });
+
+        Add(1, "template.used", new { name = "closed", mode = "EXCLUSIVE" });
+
+        var steps = Assert.Single(Timeline.Of(_events).Turns).Steps.Where(s => s.Kind == "rule").ToList();
+        Assert.Equal(
+            ["a fired: hand off", "b lost: overridden by a", "c unmet: requires d", "e unavailable: its pattern takes too long", "closed exclusive: "],
+            steps.Select(s => $"{s.Subject} {Assert.Single(s.Marks).Text}: {s.Note}"));
+    }
+
+    [Fact]
     public void Messages_that_a_turn_did_not_read_wait_for_the_next()
     {
         Add(0, "message.received", new { message_id = "m1", content = "one" });

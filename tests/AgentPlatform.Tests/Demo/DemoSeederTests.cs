@@ -1,5 +1,8 @@
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Agents.ReplyTemplates;
+using AgentPlatform.Agents.Rules;
+using AgentPlatform.Brain;
 using AgentPlatform.Channels.Manage;
 using AgentPlatform.Demo;
 using AgentPlatform.Postgres;
@@ -30,6 +33,30 @@ public sealed class DemoSeederTests : IAsyncLifetime
         Assert.All(again.Channels.Values, channel => Assert.StartsWith("http://localhost:7099/webhooks/", channel.WebhookUrl, StringComparison.Ordinal));
         var search = await ActionAsync(again, "search_jobs");
         Assert.StartsWith("http://localhost:7099/demo/", search.ApiEndpoint, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Seeding_twice_leaves_one_rule_and_one_template()
+    {
+        var first = (await Seeder.SeedAsync(null, "http://localhost:7071", default)).Value;
+        var again = (await Seeder.SeedAsync(first, "http://localhost:7071", default)).Value;
+        await using var tx = _platform.Database.Begin(Actor.System(again.TenantId));
+
+        Assert.Equal("say", Assert.Single(await _platform.Get<RuleStore>().OfAgentAsync(tx, again.AgentId, default)).ActionType);
+        Assert.Equal("FALLBACK", Assert.Single(await _platform.Get<TemplateStore>().OfAgentAsync(tx, again.AgentId, default)).Mode);
+    }
+
+    [Theory]
+    [InlineData("what is the salary?", "Every job on the board names its salary.")]
+    [InlineData("blorp", "I find jobs and apply for them.")]
+    public async Task A_newcomer_meets_the_rule_and_the_template(string said, string begins)
+    {
+        var demo = (await Seeder.SeedAsync(null, "http://localhost:7071", default)).Value;
+        await _platform.AsAsync(Actor.System(demo.TenantId), tx => _platform.Get<Chat>().StartAsync(tx, demo.AgentId, new StartChat(null, null, said), default));
+        await _platform.DrainAsync();
+
+        var reply = await _platform.AsAsync(Actor.System(demo.TenantId), tx => tx.SingleAsync<string>("SELECT message_data->>'text' FROM messaging.message_queue", [], default));
+        Assert.StartsWith(begins, reply, StringComparison.Ordinal);
     }
 
     [Fact]

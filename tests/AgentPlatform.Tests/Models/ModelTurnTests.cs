@@ -1,3 +1,5 @@
+using AgentPlatform.Agents.ReplyTemplates;
+using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using AgentPlatform.Tests.Brain;
 using AgentPlatform.Tests.Sandbox;
@@ -210,6 +212,34 @@ public sealed class ModelTurnTests : IAsyncLifetime
         Assert.Equal(2, _model.Requests.Count);
         Assert.DoesNotContain("entirely different", _model.Requests.First().Text, StringComparison.Ordinal);
         Assert.Equal([1, 2], (await _talk.IntentsAsync()).Select(i => i.TurnNumber));
+    }
+
+    [Fact]
+    [Behaviour("ps-template-mode-semantics")]
+    public async Task A_suggestion_is_offered_to_the_model_a_fallback_waits_for_its_silence_and_an_exclusive_one_spares_the_call()
+    {
+        await _talk.AddModelAsync(_model);
+        await _talk.UseAsync("unsure", "main");
+        var suggested = await TemplateAsync(ReplyTemplate.Suggest, "We answer within a day.");
+        await TemplateAsync(ReplyTemplate.Fallback, "Please try other words.");
+        _model.Fills(new { say = new[] { "Nursing it is." }, because = "asked" }).Refuses(400);
+
+        Assert.Equal("Nursing it is.", await _talk.SayAsync(Riddle));
+        Assert.Contains("We answer within a day.", _model.Requests.First().Text, StringComparison.Ordinal);
+        Assert.Equal("Please try other words.", await _talk.SayAsync(Riddle));
+        Assert.Equal(2, _model.Requests.Count);
+
+        await _talk.Platform.Get<ManageTemplates>().DeleteAsync(_talk.Actor, suggested, IfMatch.Any, default);
+        await TemplateAsync(ReplyTemplate.Exclusive, "We are closed.");
+        Assert.Equal("We are closed.", await _talk.SayAsync(Riddle));
+        Assert.Equal(2, _model.Requests.Count);
+    }
+
+    private async Task<Guid> TemplateAsync(string mode, string content)
+    {
+        var created = await _talk.Platform.Get<ManageTemplates>().CreateAsync(_talk.Actor, _talk.AgentId, new(mode, content, mode, null, null), default);
+        Assert.True(created.IsOk, Json.Text(created.Problem));
+        return created.Value.Id;
     }
 
     [Fact]

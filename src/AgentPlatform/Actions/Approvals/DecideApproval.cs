@@ -35,7 +35,7 @@ internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry,
         }
 
         var (approval, item) = open.Value;
-        if (await registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is not { } action)
+        if (await registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is not { IsActive: true } action)
         {
             return Problem.Conflict("action_not_offered", "The agent no longer offers this action.");
         }
@@ -102,7 +102,7 @@ internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry,
             return false;
         }
 
-        if (approval.TimeoutAction == "approve" && await registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { } action)
+        if (approval.TimeoutAction == "approve" && await registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { IsActive: true } action)
         {
             await AllowAsync(tx, approval, item, action, "expired", ct);
         }

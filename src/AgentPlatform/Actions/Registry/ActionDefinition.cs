@@ -106,6 +106,13 @@ public sealed record ActionDefinition
     public DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset UpdatedAt { get; init; }
 
+    internal bool Activated { get; init; }
+
+    internal JsonElement PolicyOverrides { get; init; } = Empty.Object;
+
+    /// <summary>With what its activation says.</summary>
+    internal ActionDefinition ForAgent => Registry.PolicyOverrides.Over(this, PolicyOverrides) with { IsActive = IsActive && Activated };
+
     internal string Title => DisplayName ?? ActionName;
 
     internal IReadOnlyList<string> Required => Strings(ParamsRequired);

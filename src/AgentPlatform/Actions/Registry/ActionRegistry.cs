@@ -7,12 +7,16 @@ namespace AgentPlatform.Actions.Registry;
 /// <summary>The actions an agent offers. Every definition that comes out was validated when it went in.</summary>
 public sealed class ActionRegistry(TimeProvider clock, IEnumerable<IRegistryListener> listeners)
 {
-    /// <summary>What the agent can do now, by action id.</summary>
-    public Task<IReadOnlyList<ActionDefinition>> ActiveAsync(Transaction tx, Guid agentId, CancellationToken ct) =>
-        tx.QueryAsync<ActionDefinition>(Sql.Active, [agentId], ct);
+    /// <summary>What the agent can do now, by action id, each with the policies that hold for it.</summary>
+    public async Task<IReadOnlyList<ActionDefinition>> ActiveAsync(Transaction tx, Guid agentId, CancellationToken ct) =>
+        [.. (await tx.QueryAsync<ActionDefinition>(Sql.Active, [agentId], ct)).Select(action => action.ForAgent)];
 
-    /// <summary>Active or not; null when the agent has none of that id.</summary>
-    public Task<ActionDefinition?> FindAsync(Transaction tx, Guid agentId, string actionId, CancellationToken ct) =>
+    /// <summary>As the agent may use it: not active unless it is activated, with the policies that hold for it. Null when there is none of that id.</summary>
+    public async Task<ActionDefinition?> FindAsync(Transaction tx, Guid agentId, string actionId, CancellationToken ct) =>
+        (await tx.FindAsync<ActionDefinition>(Sql.ForAgent, [agentId, actionId], ct))?.ForAgent;
+
+    /// <summary>As its author wrote it.</summary>
+    internal Task<ActionDefinition?> WrittenAsync(Transaction tx, Guid agentId, string actionId, CancellationToken ct) =>
         tx.FindAsync<ActionDefinition>(Sql.ByActionId, [agentId, actionId], ct);
 
     public async Task<Page<ActionDefinition>> ListAsync(Transaction tx, Guid agentId, PageRequest page, CancellationToken ct) =>
@@ -67,7 +71,7 @@ public sealed class ActionRegistry(TimeProvider clock, IEnumerable<IRegistryList
         return true;
     }
 
-    private void Tell(Transaction tx, Guid agentId)
+    internal void Tell(Transaction tx, Guid agentId)
     {
         foreach (var listener in listeners)
         {
@@ -90,7 +94,21 @@ public sealed class ActionRegistry(TimeProvider clock, IEnumerable<IRegistryList
 
     private static class Sql
     {
-        internal const string Active = "SELECT * FROM actions.action_registry WHERE agent_id = $1 AND is_active ORDER BY action_id";
+        internal const string Active =
+            """
+            SELECT r.*, a.enabled AS activated, a.policy_overrides
+            FROM actions.action_registry r
+            JOIN actions.tool_activations a ON a.tenant_id = r.tenant_id AND a.agent_id = r.agent_id AND a.tool_id = r.action_id
+            WHERE r.agent_id = $1 AND r.is_active AND a.enabled ORDER BY r.action_id
+            """;
+
+        internal const string ForAgent =
+            """
+            SELECT r.*, coalesce(a.enabled, false) AS activated, coalesce(a.policy_overrides, '{}') AS policy_overrides
+            FROM actions.action_registry r
+            LEFT JOIN actions.tool_activations a ON a.tenant_id = r.tenant_id AND a.agent_id = r.agent_id AND a.tool_id = r.action_id
+            WHERE r.agent_id = $1 AND r.action_id = $2
+            """;
 
         internal const string ByActionId = "SELECT * FROM actions.action_registry WHERE agent_id = $1 AND action_id = $2";
 

@@ -29,7 +29,7 @@ internal static partial class ScenarioTurn
 
         // In the middle of a talk nobody wants to hear all that could be talked about instead.
         var plain = IsLost(envelope) ? envelope with { Say = [Persona.NotFound(input, offersFollow: false)], Ask = null } : envelope;
-        return plain with { Resume = Prompt(input, place, input.Variables) };
+        return plain with { Resume = Prompt(input, place, envelope.Variables ?? input.Variables) };
     }
 
     internal static Envelope? InProgress(TurnInput input)
@@ -75,12 +75,17 @@ internal static partial class ScenarioTurn
         }
 
         var scenario = input.Scenarios.First(s => s.Id == match.Action.Id);
+        return Begin(input, scenario, said, Understood("scenario", scenario, "entered", "question") with { Confidence = match.Confidence, Reasoning = $"{match.MatchType}: \"{match.Phrase}\"" });
+    }
+
+    /// <summary>From the first step on, past what was told already.</summary>
+    internal static Envelope Begin(TurnInput input, Scenario scenario, string said, Intent intent)
+    {
         var fresh = input.Variables.Where(v => scenario.Collecting(v.Key) is null || !input.Declared.Replaces(v.Key)).ToDictionary(StringComparer.Ordinal);
         var (given, _) = Judge(scenario, Read(input, scenario, said, asked: null, exclude: []));
         var variables = input.Declared.Update(fresh, given);
         var walk = ScenarioWalk.From(scenario, scenario.Path[0], input.Declared.Resolve(variables), given.Keys.ToHashSet(StringComparer.Ordinal), NoSteps);
-        var intent = Understood("scenario", scenario, "entered", "question") with { Confidence = match.Confidence, Reasoning = $"{match.MatchType}: \"{match.Phrase}\"", Entities = given };
-        return Going(input, scenario, walk, ScenarioPlace.Entered, variables, intent);
+        return Going(input, scenario, walk, ScenarioPlace.Entered, variables, intent with { Entities = given });
     }
 
     private static ActionMatch EntryOf(TurnInput input, string said) =>
@@ -169,7 +174,7 @@ internal static partial class ScenarioTurn
     private static string Prompt(TurnInput input, ScenarioPlace place, IReadOnlyDictionary<string, JsonElement> variables) =>
         Templates.Text(place.Step.Collect!.Prompt, Json.Of(input.Declared.Resolve(variables)));
 
-    private static bool IsLost(Envelope envelope) =>
+    internal static bool IsLost(Envelope envelope) =>
         envelope.Do.Count == 0 && envelope.Intents.All(intent => intent.Type == "unknown") && envelope.Ask?.Sheet?.Type is null or "choice";
 
     /// <summary>One of the options that were just offered, even if an action has a name like it.</summary>

@@ -1,3 +1,4 @@
+using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
@@ -66,7 +67,7 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
             var (envelope, wrong) = ModelAnswer.Read(scene.Input, last.ModelName, output);
             if (envelope is not null)
             {
-                return Decided(tx, scene, Scenarios.ScenarioTurn.GoOn(scene.Input, envelope), so.Made);
+                return Decided(tx, scene, Scenarios.ScenarioTurn.GoOn(scene.Input, envelope with { Rules = own.Rules, Variables = own.Variables }), so.Made);
             }
 
             if (last.ActionType == "model_reply" && so.Chain.FirstOrDefault(m => m.Name == last.ModelName) is { } same)
@@ -117,7 +118,7 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
     }
 
     private static bool Wants(TurnInput input, Envelope own) =>
-        own.IsOpen && input.Agent.Models.Count > 0 && (input.Agent.ModelUse == "always" || IsUnsure(own));
+        own.IsOpen && input.Agent.Models.Count > 0 && !Wording.IsReplaced(input, own) && (input.Agent.ModelUse == "always" || IsUnsure(own));
 
     /// <summary>Nothing was understood, or only guessed.</summary>
     private static bool IsUnsure(Envelope own) =>

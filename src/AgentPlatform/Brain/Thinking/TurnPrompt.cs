@@ -67,6 +67,7 @@ internal static class TurnPrompt
             $"Today is {input.Today:yyyy-MM-dd}. The contact: {Json.Text(new { contact.FirstName, contact.LastName, contact.Company, contact.Title, contact.Verified })}.",
             background.Summary is { Length: > 0 } summary ? $"Earlier in this conversation: {summary}" : null,
             input.Place is { } place ? $"They are in the middle of \"{place.Scenario.Name}\", whose question is asked again after your answer." : null,
+            input.Suggestions.Count > 0 ? $"Words that were prepared for this place; use them where they fit:\n{string.Join('\n', input.Suggestions.Select(text => $"- {text}"))}" : null,
             "\nActions:",
             .. actions.Select(action => Json.Text(new { action = action.ActionId, title = action.Title, action.Description, @params = Params(action) })),
         ];
