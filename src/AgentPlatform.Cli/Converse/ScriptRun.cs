@@ -50,7 +50,7 @@ internal sealed class ScriptRun(HttpClient client, DemoFile demo, TalkEvents eve
         return new(script, _failures);
     }
 
-    private async Task SayAsync(IReadOnlyList<ScriptLine.Say> said, CancellationToken ct)
+    private async Task SayAsync(List<ScriptLine.Say> said, CancellationToken ct)
     {
         var (_, place) = events.From(0);
         foreach (var line in said)
