@@ -6,6 +6,12 @@ namespace AgentPlatform.LocalHost.Durable;
 /// <summary>Positional parameters and nullable columns.</summary>
 internal static class Commands
 {
+    /// <summary>
+    /// First of a batch that finds every row by a key. Plans are kept for long, and those made while a table was small must not read all of it
+    /// later.
+    /// </summary>
+    internal const string ByIndex = "SELECT set_config('enable_seqscan', 'off', true)";
+
     /// <summary>A text that may be null.</summary>
     internal static NpgsqlParameter Text(string? value) => new() { Value = value ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text };
 
@@ -33,6 +39,9 @@ internal static class Commands
     internal static string? Text(this NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
 
     internal static int? Number(this NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetInt32(column);
+
+    internal static DateTimeOffset? Time(this NpgsqlDataReader reader, int column) =>
+        reader.IsDBNull(column) ? null : reader.GetFieldValue<DateTimeOffset>(column);
 
     private static void Fill(NpgsqlParameterCollection parameters, object[] args)
     {
