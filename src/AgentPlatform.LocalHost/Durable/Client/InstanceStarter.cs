@@ -15,7 +15,7 @@ internal sealed class InstanceStarter
     public InstanceStarter(NpgsqlDataSource source)
     {
         _source = source;
-        _batcher = new Batcher<NewInstance, bool>(writers: 2, StartManyAsync);
+        _batcher = new Batcher<NewInstance, bool>(StartManyAsync);
     }
 
     /// <summary>False when an instance of its id refuses it.</summary>

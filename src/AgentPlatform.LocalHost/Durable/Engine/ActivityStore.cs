@@ -11,7 +11,7 @@ internal sealed class ActivityStore(NpgsqlDataSource source, TimeProvider clock)
     {
         var now = clock.GetUtcNow();
         await using var batch = source.CreateBatch();
-        batch.Add(Commands.ByIndex);
+        batch.Add(Commands.Claiming);
         batch.Add(Sql.Claim, now, now + DurableSettings.Lease, max);
         batch.Add(Sql.NextDue);
         await using var reader = await batch.ExecuteReaderAsync(ct);

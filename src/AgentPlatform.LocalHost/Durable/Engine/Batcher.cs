@@ -6,7 +6,7 @@ namespace AgentPlatform.LocalHost.Durable;
 /// Writes in one transaction what came in while the last one was written: the busier, the fewer commits; alone, none waits for another.
 /// A write that fails is tried again item by item, so that one bad item does not take the others with it.
 /// </summary>
-internal sealed class Batcher<TItem, TResult>(int writers, Func<IReadOnlyList<TItem>, Task<IReadOnlyList<TResult>>> write)
+internal sealed class Batcher<TItem, TResult>(Func<IReadOnlyList<TItem>, Task<IReadOnlyList<TResult>>> write)
 {
     private const int Most = 64;
     private readonly ConcurrentQueue<Waiting> _queue = new();
@@ -25,13 +25,9 @@ internal sealed class Batcher<TItem, TResult>(int writers, Func<IReadOnlyList<TI
 
     private void Begin()
     {
-        if (Interlocked.Increment(ref _writing) <= writers)
+        if (Interlocked.CompareExchange(ref _writing, 1, 0) == 0)
         {
             _ = Task.Run(RunAsync);
-        }
-        else
-        {
-            Interlocked.Decrement(ref _writing);
         }
     }
 
@@ -48,8 +44,8 @@ internal sealed class Batcher<TItem, TResult>(int writers, Func<IReadOnlyList<TI
             }
         }
 
-        Interlocked.Decrement(ref _writing);
-        // What came in after the last look, and found all writers busy.
+        Volatile.Write(ref _writing, 0);
+        // What came in after the last look, and found it busy.
         if (!_queue.IsEmpty)
         {
             Begin();

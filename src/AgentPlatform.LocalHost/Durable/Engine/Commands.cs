@@ -12,6 +12,12 @@ internal static class Commands
     /// </summary>
     internal const string ByIndex = "SELECT set_config('enable_seqscan', 'off', true)";
 
+    /// <summary>
+    /// First of a batch that only claims, and need not wait for the disk: a claim that a crash of the server forgets was never there, and what its
+    /// holder then writes is refused, or finds everything as it was.
+    /// </summary>
+    internal const string Claiming = "SELECT set_config('enable_seqscan', 'off', true), set_config('synchronous_commit', 'off', true)";
+
     /// <summary>A text that may be null.</summary>
     internal static NpgsqlParameter Text(string? value) => new() { Value = value ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text };
 

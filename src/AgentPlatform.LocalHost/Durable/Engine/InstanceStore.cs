@@ -12,7 +12,7 @@ internal sealed class InstanceStore(NpgsqlDataSource source, TimeProvider clock)
     {
         var now = clock.GetUtcNow();
         await using var batch = source.CreateBatch();
-        batch.Add(Commands.ByIndex);
+        batch.Add(Commands.Claiming);
         batch.Add(Sql.Claim, now, now + DurableSettings.Lease, max, Looked);
         batch.Add(Sql.NextDue, now);
         await using var reader = await batch.ExecuteReaderAsync(ct);

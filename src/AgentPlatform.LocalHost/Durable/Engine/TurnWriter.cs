@@ -12,9 +12,6 @@ internal sealed class TurnWriter
     /// <summary>Raised by <c>durable.hold</c>.</summary>
     private const string Lost = "AP001";
 
-    /// <summary>While one transaction is committed the next one is put together.</summary>
-    private const int Writers = 2;
-
     private readonly NpgsqlDataSource _source;
     private readonly TimeProvider _clock;
     private readonly CodeVersion _code;
@@ -23,7 +20,7 @@ internal sealed class TurnWriter
     public TurnWriter(NpgsqlDataSource source, TimeProvider clock, CodeVersion code)
     {
         (_source, _clock, _code) = (source, clock, code);
-        _batcher = new Batcher<Step, bool>(Writers, WriteManyAsync);
+        _batcher = new Batcher<Step, bool>(WriteManyAsync);
     }
 
     /// <summary>False when another host has stepped the instance: nothing of this step holds.</summary>
@@ -141,7 +138,7 @@ internal sealed class TurnWriter
             """
             INSERT INTO durable.activities (instance_id, execution_id, task_id, name, input, visible_at, claims)
             SELECT h.instance_id, s.execution_id, h.task_id, h.name, h.payload,
-                   CASE WHEN h.task_id <= s.here THEN $6 ELSE $5 END, CASE WHEN h.task_id <= s.here THEN 1 ELSE 0 END
+                   CASE WHEN h.task_id <= s.here THEN $6::timestamptz ELSE $5::timestamptz END, CASE WHEN h.task_id <= s.here THEN 1 ELSE 0 END
             FROM unnest($1::text[], $2::integer[], $3::uuid[], $4::integer[]) AS s (instance_id, since, execution_id, here)
             JOIN durable.history h ON h.instance_id = s.instance_id AND h.sequence >= s.since
             WHERE h.kind = 'TaskScheduled'

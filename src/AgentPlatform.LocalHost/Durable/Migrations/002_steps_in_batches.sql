@@ -37,3 +37,28 @@ BEGIN
     END IF;
 END
 $$;
+
+-- Called for every payload that is read: a function in SQL is set up anew at each call, this one is not.
+CREATE OR REPLACE FUNCTION durable.payload(stored text) RETURNS text STABLE LANGUAGE plpgsql AS $$
+BEGIN
+    IF left(stored, 1) = '@' THEN
+        RETURN (SELECT body FROM durable.payloads WHERE id = substr(stored, 2)::uuid);
+    END IF;
+    RETURN stored;
+END
+$$;
+
+-- History and activities are written only under the lock that durable.hold takes, so no row of theirs can miss its instance. A foreign key
+-- would look the instance up once more for every row.
+ALTER TABLE durable.history DROP CONSTRAINT history_instance_id_fkey;
+ALTER TABLE durable.activities DROP CONSTRAINT activities_instance_id_fkey;
+
+CREATE FUNCTION durable.forget_instances() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM durable.history h USING gone WHERE h.instance_id = gone.instance_id;
+    DELETE FROM durable.activities a USING gone WHERE a.instance_id = gone.instance_id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER instances_gone AFTER DELETE ON durable.instances
+    REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION durable.forget_instances();
