@@ -28,6 +28,7 @@ internal sealed class FlowHost : IAsyncDisposable
         ];
         var builder = new FunctionsApplicationBuilder(args, [typeof(BenchFlows)], root);
         builder.Services.AddPostgres();
+        builder.Services.AddSingleton(MigrationSet.FromResources(HostStartup.Schema));
         builder.Services.AddSingleton<Wakes>();
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
         var app = builder.Build(new Terminal(TextWriter.Null, Console.Error, _ => { }));
