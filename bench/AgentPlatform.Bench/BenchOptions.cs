@@ -16,7 +16,13 @@ internal sealed record BenchOptions
     /// <summary>Jobs of each throughput phase of <c>work</c>.</summary>
     internal int Jobs { get; private init; } = 50_000;
 
-    /// <summary>How often the throughput phases of <c>work</c> are repeated, ours and the peers' in turn; the median counts.</summary>
+    /// <summary>Workflows of five steps of each throughput phase of <c>durable</c>.</summary>
+    internal int Flows { get; private init; } = 4000;
+
+    /// <summary>Instances that <c>durable</c> lets sleep.</summary>
+    internal int Sleepers { get; private init; } = 100_000;
+
+    /// <summary>How often the throughput phases are repeated, ours and the peers' in turn; the median counts.</summary>
     internal int Rounds { get; private init; } = 3;
 
     /// <summary>Seconds that <c>work</c> keeps an old snapshot open.</summary>
@@ -25,13 +31,14 @@ internal sealed record BenchOptions
     /// <summary>Items of one tenant that wait while <c>work</c> times another's.</summary>
     internal int Backlog { get; private init; } = 200_000;
 
-    /// <summary>The only phase of <c>work</c> to measure; all when null, and only then is the page written.</summary>
+    /// <summary>The only phase of <c>work</c> or <c>durable</c> to measure; all when null, and only then is the page written.</summary>
     internal string? Only { get; private init; }
 
     /// <summary>Where the result page goes; nowhere when empty.</summary>
     internal static string? Page => Environment.GetEnvironmentVariable("AGENTPLATFORM_BENCH_PAGE");
 
-    internal static string PeersScript => Required("AGENTPLATFORM_PEERS");
+    /// <summary>The folder of the peers' scripts.</summary>
+    internal static string Peers => Required("AGENTPLATFORM_PEERS");
 
     internal static string ConnectionString => Required("ConnectionStrings__AgentPlatform");
 
@@ -53,6 +60,8 @@ internal sealed record BenchOptions
                 "--json" => options with { JsonFile = value },
                 "--clients" => options with { Clients = int.Parse(value, CultureInfo.InvariantCulture) },
                 "--jobs" => options with { Jobs = int.Parse(value, CultureInfo.InvariantCulture) },
+                "--flows" => options with { Flows = int.Parse(value, CultureInfo.InvariantCulture) },
+                "--sleepers" => options with { Sleepers = int.Parse(value, CultureInfo.InvariantCulture) },
                 "--rounds" => options with { Rounds = int.Parse(value, CultureInfo.InvariantCulture) },
                 "--snapshot" => options with { SnapshotSeconds = int.Parse(value, CultureInfo.InvariantCulture) },
                 "--backlog" => options with { Backlog = int.Parse(value, CultureInfo.InvariantCulture) },
@@ -75,6 +84,9 @@ internal sealed record BenchOptions
                   [--only throughput|latency|limits|snapshot|fairness]
                 the work engine beside graphile-worker and pg-boss: batched and single jobs, bulk enqueue; idle latency, an old snapshot,
                 limits, fairness and memory; writes docs/benchmarks.md
+            ./dev bench durable [--json FILE] [--flows 4000] [--rounds 3] [--sleepers 100000] [--only steps|alone|fanout|sleep]
+                the durable runtime beside DBOS Transact: workflows of five steps, one alone, a wide fan-out; sleeping instances; writes
+                docs/benchmarks.md
             """);
         return 2;
     }

@@ -1,9 +1,11 @@
 using AgentPlatform.Bench;
+using AgentPlatform.Bench.Durable;
 using AgentPlatform.Bench.Engine;
 
 return args switch
 {
     ["intake", .. var rest] => await IntakeBench.RunAsync(BenchOptions.Parse(rest)),
     ["work", .. var rest] => await WorkBench.RunAsync(BenchOptions.Parse(rest)),
+    ["durable", .. var rest] => await DurableBench.RunAsync(BenchOptions.Parse(rest)),
     _ => BenchOptions.Usage(),
 };

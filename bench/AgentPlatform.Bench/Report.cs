@@ -17,7 +17,7 @@ internal static class Report
         var width = figures.Max(f => f.Name.Length);
         foreach (var figure in figures)
         {
-            var goal = figure.Goal is null ? "" : string.Create(CultureInfo.InvariantCulture, $"goal {(figure.AtLeast ? "≥" : "≤")} {figure.Goal} {(figure.Holds == true ? "✓" : "✗ missed")}");
+            var goal = figure.Goal is null ? "" : string.Create(CultureInfo.InvariantCulture, $"goal {(figure.AtLeast ? "≥" : "≤")} {figure.Goal:0.##} {(figure.Holds == true ? "✓" : "✗ missed")}");
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {figure.Name.PadRight(width)}  {figure.Value,10:0.##} {figure.Unit,-6}  {goal}").TrimEnd());
         }
 

@@ -39,7 +39,7 @@ async function graphile(preset) {
   await runner.stop()
   await utils.release()
   await pgPool.end()
-  return { rate: jobs / took }
+  return { figure: jobs / took }
 }
 
 async function boss(work) {
@@ -66,7 +66,7 @@ const phases = {
     await admin('TRUNCATE pgboss.job')
     const began = process.hrtime.bigint()
     await insert(boss, 0)
-    return { rate: jobs / seconds(began) }
+    return { figure: jobs / seconds(began) }
   }),
   // Its `work` waits between polls; fetching and completing in two loops without a pause is the fastest it goes.
   'pg-boss batched': () => boss(async boss => {
@@ -85,7 +85,7 @@ const phases = {
     const began = process.hrtime.bigint()
     await Promise.all([loop(), loop()])
     if (ran !== jobs) throw new Error(`${ran} of ${jobs} jobs ran`)
-    return { rate: jobs / seconds(began) }
+    return { figure: jobs / seconds(began) }
   }),
 }
 

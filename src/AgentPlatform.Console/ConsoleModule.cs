@@ -45,6 +45,7 @@ public static class ConsoleModule
         services.AddSingleton<ReadConversation>();
         services.AddSingleton<SpeakAsContact>();
         services.AddSingleton<StreamConversation>();
+        services.AddSingleton<FollowChanges>();
         return services;
     }
 

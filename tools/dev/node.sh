@@ -1,5 +1,5 @@
-# What only the tests and benches need: Node with the official clients of foreign services (tests/witnesses) and the peers of the work
-# engine (bench/peers), and Chromium.
+# What only the tests and benches need: Node with the official clients of foreign services (tests/witnesses) and the peers of the
+# benches (bench/peers), and Chromium.
 # shellcheck shell=bash
 
 ensure_node() {

@@ -4,23 +4,46 @@ using Npgsql;
 
 namespace AgentPlatform.Bench.Engine;
 
-/// <summary>The result as a page of the documentation.</summary>
+/// <summary>One bench's part of the page.</summary>
+internal sealed record BenchSection(string Title, string Introduction);
+
+/// <summary>The results as a page of the documentation, a section for each bench; a run replaces its own.</summary>
 internal static class BenchPage
 {
-    internal static async Task WriteAsync(string file, BenchOptions options, IReadOnlyList<Figure> figures)
+    private const string Head =
+        """
+        # Benchmarks
+
+        Each section is written by the bench it names. Ours and its peers (versions in `bench/peers/package.json`) run in turn on one fresh Postgres
+        cluster with its default durability, on the same machine, which they share with it: compare the ratios and not the figures. Ours runs with
+        the options that a host ships with.
+
+        """;
+
+    internal static BenchSection Work(BenchOptions options) => new(
+        "The work engine",
+        string.Create(CultureInfo.InvariantCulture, $"""
+        Written by `./dev bench work`. graphile-worker runs 24 jobs at a time as in its own performance test, pg-boss fetches and completes in two
+        loops without a pause. Medians of {options.Rounds} rounds of {options.Jobs:N0} jobs (a fifth of that where each job commits).
+        """));
+
+    internal static BenchSection Durable(BenchOptions options) => new(
+        "The durable runtime",
+        string.Create(CultureInfo.InvariantCulture, $"""
+        Written by `./dev bench durable`. DBOS Transact for TypeScript runs the same workflows in one process with a pool of 32 connections. A step
+        does nothing: what is measured is keeping it. Medians of {options.Rounds} short rounds of {options.Flows:N0} workflows (a quarter of that for DBOS).
+        """));
+
+    internal static async Task WriteAsync(string file, BenchSection section, IReadOnlyList<Figure> figures)
     {
         await using var source = NpgsqlDataSource.Create(BenchOptions.AdminConnectionString);
         await using var version = source.CreateCommand("SHOW server_version");
         var postgres = ((string)(await version.ExecuteScalarAsync())!).Split(' ')[0];
-        var page = new StringBuilder();
-        page.Append(CultureInfo.InvariantCulture, $"""
-            # Benchmarks
+        var body = new StringBuilder();
+        body.Append(CultureInfo.InvariantCulture, $"""
+            ## {section.Title}
 
-            Written by `./dev bench work`. The work engine and its peers (graphile-worker and pg-boss, versions in `bench/peers/package.json`) run in
-            turn on one fresh Postgres cluster with its default durability, on the same machine, which they share with it: compare the ratios and not
-            the figures. Ours is a host's own engine with the options it ships with; graphile-worker runs 24 jobs at a time as in its own performance
-            test, pg-boss fetches and completes in two loops without a pause. Medians of {options.Rounds} rounds of {options.Jobs:N0} jobs (a fifth of that
-            where each job commits).
+            {section.Introduction}
 
             Machine: {Environment.ProcessorCount} cores, {MemoryGigabytes()} GB of memory, Postgres {postgres}, .NET {Environment.Version}.
 
@@ -30,12 +53,29 @@ internal static class BenchPage
             """);
         foreach (var figure in figures)
         {
-            var value = figure.Value.ToString(Math.Abs(figure.Value) >= 1000 ? "N0" : "0.##", CultureInfo.InvariantCulture);
-            var goal = figure.Goal is null ? "" : string.Create(CultureInfo.InvariantCulture, $"{(figure.AtLeast ? "≥" : "≤")} {figure.Goal} {figure.Unit}: {(figure.Holds == true ? "met" : "missed")}");
-            page.Append(CultureInfo.InvariantCulture, $"| {figure.Name} | {value} {figure.Unit} | {goal} |\n");
+            body.Append(CultureInfo.InvariantCulture, $"| {figure.Name} | {Text(figure.Value)} {figure.Unit} | {Goal(figure)} |\n");
         }
 
-        await File.WriteAllTextAsync(file, page.ToString());
+        var others = File.Exists(file) ? Sections(await File.ReadAllTextAsync(file)) : [];
+        others[section.Title] = body.ToString();
+        await File.WriteAllTextAsync(file, Head + string.Concat(others.Values.Select(s => "\n" + s.Trim() + "\n")));
+    }
+
+    private static string Text(double value) => value.ToString(Math.Abs(value) >= 1000 ? "N0" : "0.##", CultureInfo.InvariantCulture);
+
+    private static string Goal(Figure figure) => figure.Goal is not { } goal
+        ? ""
+        : string.Create(CultureInfo.InvariantCulture, $"{(figure.AtLeast ? "≥" : "≤")} {goal:0.##} {figure.Unit}: {(figure.Holds == true ? "met" : "missed")}");
+
+    private static SortedDictionary<string, string> Sections(string page)
+    {
+        var sections = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var part in page.Split("\n## ").Skip(1))
+        {
+            sections[part.Split('\n')[0].Trim()] = "## " + part;
+        }
+
+        return sections;
     }
 
     private static int MemoryGigabytes() => (int)Math.Round(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 1073741824.0);

@@ -5,14 +5,17 @@ using Npgsql;
 
 namespace AgentPlatform.Bench.Engine;
 
-/// <summary>The other Postgres queues (bench/peers), each in a Node process of its own, on the same cluster.</summary>
+/// <summary>The peers (bench/peers), each phase in a Node process of its own, on the same cluster.</summary>
 internal static class Peers
 {
     /// <summary>Jobs a second.</summary>
-    internal static async Task<double> RateAsync(string peer, string phase, int jobs)
+    internal static Task<double> RateAsync(string peer, string phase, int jobs) => FigureAsync("peers.mjs", peer, phase, jobs);
+
+    /// <summary>What a phase of a script measured.</summary>
+    internal static async Task<double> FigureAsync(string script, string peer, string phase, int count)
     {
         var target = new NpgsqlConnectionStringBuilder(BenchOptions.ConnectionString);
-        var start = new ProcessStartInfo("node", [BenchOptions.PeersScript, peer, phase, jobs.ToString(CultureInfo.InvariantCulture)])
+        var start = new ProcessStartInfo("node", [Path.Combine(BenchOptions.Peers, script), peer, phase, count.ToString(CultureInfo.InvariantCulture)])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -23,7 +26,7 @@ internal static class Peers
         var output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
         return process.ExitCode == 0
-            ? JsonDocument.Parse(output).RootElement.GetProperty("rate").GetDouble()
+            ? JsonDocument.Parse(output).RootElement.GetProperty("figure").GetDouble()
             : throw new InvalidOperationException($"{peer} {phase} failed: {await errors}");
     }
 }

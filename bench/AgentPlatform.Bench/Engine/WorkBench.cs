@@ -31,7 +31,7 @@ internal sealed class WorkBench(BenchOptions options, EngineHost engine, Guid te
 
         if (options.Only is null && BenchOptions.Page is { Length: > 0 } page)
         {
-            await BenchPage.WriteAsync(page, options, bench._figures);
+            await BenchPage.WriteAsync(page, BenchPage.Work(options), bench._figures);
         }
 
         return Report.Write("work", bench._figures, options.JsonFile);

@@ -48,6 +48,28 @@
     }
   }
 
+  // The page has changed at the server: its live parts are read again. One that somebody is filling in stays as it is.
+  async function reread() {
+    const answer = await fetch(location.href);
+    if (!answer.ok) {
+      return;
+    }
+
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of fresh.querySelectorAll("[data-live]")) {
+      const old = document.getElementById(part.id);
+      const inUse = old.contains(document.activeElement) || [...old.querySelectorAll("input")].some((i) => i.type !== "hidden" && i.value !== i.defaultValue);
+      if (!inUse && old.outerHTML !== part.outerHTML) {
+        const live = old.querySelector("#live");
+        const opened = [...old.querySelectorAll("details")].map((d) => d.open);
+        part.querySelectorAll("details").forEach((d, i) => d.toggleAttribute("open", opened[i] ?? false));
+        old.replaceWith(part);
+        part.querySelector("#live")?.replaceWith(live);
+        localize(part);
+      }
+    }
+  }
+
   function follow(stage) {
     const live = document.getElementById("live");
     const show = (state, text) => {
@@ -58,6 +80,7 @@
     const events = new EventSource(`${stage.dataset.stream}?after=${stage.dataset.version}`);
     events.addEventListener("alive", () => show("on", "Live"));
     events.addEventListener("patch", (e) => place(JSON.parse(e.data)));
+    events.addEventListener("changed", reread);
     events.onerror = () => {
       const over = events.readyState === EventSource.CLOSED;
       show("off", over ? "Not live: reload the page" : "Reconnecting");

@@ -12,11 +12,17 @@ public sealed record PlacedNode(GraphNode Node, int X, int Y)
 /// <summary>Steps in columns: each stands right of all that come before it, those of one column run side by side.</summary>
 public sealed record GraphLayout(IReadOnlyList<PlacedNode> Nodes, IReadOnlyList<(PlacedNode From, PlacedNode To)> Edges, int Width, int Height)
 {
+    /// <summary>The way back: from the step that failed through what was undone, in the order in which that began.</summary>
+    public IReadOnlyList<(PlacedNode From, PlacedNode To)> UndoPath { get; private init; } = [];
+
     private const int GapX = 56;
     private const int GapY = 24;
     private const int Margin = 8;
 
-    internal static GraphLayout Of(IReadOnlyList<GraphNode> steps)
+    /// <summary>How far the way back hangs below the steps.</summary>
+    internal const int Sag = 28;
+
+    internal static GraphLayout Of(IReadOnlyList<GraphNode> steps, string? errorStep)
     {
         var columns = new Dictionary<string, int>(StringComparer.Ordinal);
         var heights = new Dictionary<int, int>();
@@ -31,11 +37,16 @@ public sealed record GraphLayout(IReadOnlyList<PlacedNode> Nodes, IReadOnlyList<
         }
 
         var byId = nodes.ToDictionary(n => n.Node.Step.Id, StringComparer.Ordinal);
+        var undone = nodes.Where(n => n.Node.Undone.Count > 0).OrderBy(n => n.Node.Undone[0].StartedAt).ToList();
+        var way = errorStep is not null && byId.TryGetValue(errorStep, out var failed) && !undone.Contains(failed) ? undone.Prepend(failed).ToList() : undone;
         return new GraphLayout(
             nodes,
             [.. nodes.SelectMany(to => Before(steps, to.Node).Where(byId.ContainsKey).Select(id => (byId[id], to)))],
             nodes.Select(n => n.X + PlacedNode.Width + Margin).DefaultIfEmpty(0).Max(),
-            nodes.Select(n => n.Y + PlacedNode.Height + Margin).DefaultIfEmpty(0).Max());
+            nodes.Select(n => n.Y + PlacedNode.Height + Margin).DefaultIfEmpty(0).Max() + (way.Count > 1 ? Sag : 0))
+        {
+            UndoPath = [.. way.Zip(way.Skip(1))],
+        };
     }
 
     private static IReadOnlyList<string> Before(IReadOnlyList<GraphNode> steps, GraphNode step) =>

@@ -4,6 +4,7 @@ using AgentPlatform.Console.Shell;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Workflows;
+using AgentPlatform.Workflows.Definitions;
 using AgentPlatform.Workflows.Forks;
 using AgentPlatform.Workflows.Running;
 using Microsoft.AspNetCore.Builder;
@@ -27,8 +28,10 @@ internal static class WorkflowEndpoints
     {
         endpoints.MapGet("/workflows", ListAsync).WithMetadata(new NeedsScope(Read));
         endpoints.MapGet("/workflows/{id:guid}", ShowAsync).WithMetadata(new NeedsScope(Read));
+        endpoints.MapGet("/workflows/{id:guid}/events", FollowAsync).WithMetadata(new NeedsScope(Read));
         endpoints.MapPost("/workflows/{id:guid}/{act}", SteerAsync).WithMetadata(new NeedsScope(Write));
         endpoints.MapPost("/workflows/{id:guid}/steps/{step}/{answer}", AnswerAsync).WithMetadata(new NeedsScope(Approve));
+        endpoints.MapStartRun();
     }
 
     private static async Task<IResult> ListAsync(HttpContext http, Database database, WorkflowEngine engine, string? cursor, CancellationToken ct)
@@ -39,10 +42,30 @@ internal static class WorkflowEndpoints
             return Pages.NotFound;
         }
 
-        await using var tx = database.Begin(OperatorSession.Of(http).Actor);
+        var session = OperatorSession.Of(http);
+        await using var tx = database.Begin(session.Actor);
         var runs = await engine.ListAsync(tx, new InstanceFilter(), page.Value, ct);
-        return new RazorComponentResult<RunsPage>(new { Runs = runs.Items, OlderCursor = runs.NextCursor });
+        var startable = session.May(Write) ? await engine.WorkflowsAsync(tx, new WorkflowFilter(IsActive: true), new PageRequest(PerPage, null), ct) : null;
+        return new RazorComponentResult<RunsPage>(new { Runs = runs.Items, OlderCursor = runs.NextCursor, Startable = startable?.Items ?? [] });
     }
+
+    private static async Task<IResult> FollowAsync(HttpContext http, Database database, WorkflowEngine engine, FollowChanges changes, Guid id, string? after, CancellationToken ct)
+    {
+        var actor = OperatorSession.Of(http).Actor;
+        var seen = http.Request.Headers["Last-Event-ID"].ToString() is { Length: > 0 } last ? last : after ?? "";
+        return await RevisionAsync(ct) is null ? Pages.NotFound
+            : TypedResults.ServerSentEvents(changes.FollowAsync(actor, id, async token => await RevisionAsync(token) ?? seen, seen, ct));
+
+        async Task<string?> RevisionAsync(CancellationToken token)
+        {
+            await using var tx = database.Begin(actor);
+            return await engine.GraphAsync(tx, id, token) is { } graph ? Revision(graph) : null;
+        }
+    }
+
+    /// <summary>Names what the page shows of a run.</summary>
+    internal static string Revision(InstanceGraph graph) => string.Join('.', new[] { $"{graph.Instance.UpdatedAt.UtcTicks:x}" }
+        .Concat(graph.Steps.Select(s => $"{s.Status[0]}{s.Elements.Count(e => e.CompletedAt is not null)}{string.Concat(s.Undone.Select(u => u.Status[0]))}")));
 
     private static Task<IResult> ShowAsync(HttpContext http, Database database, WorkflowEngine engine, Guid id, CancellationToken ct) =>
         PageAsync(http, database, engine, id, refusal: null, ct);

@@ -55,6 +55,7 @@ public static class WorkflowsModule
             .AddSingleton<RunSop>().AddSingleton<StartSop>().AddSingleton<SteerSop>().AddSingleton<IActionListener, SopActionOutcome>();
         services.AddEventConsumer<SopTriggers>(SopTriggers.Consumer, EventStarts.Types);
         services.AddWorkHandler<SopStepTimeout>(RunSop.DueKind, kind => kind.MaxAttempts = 25);
+        services.AddWorkHandler<SopApprovalTimeout>(RunSop.ApprovalDueKind, kind => kind.MaxAttempts = 25);
         return services.AddWorkHandler<StopAbandonedAction>(RunSop.StopKind, kind => kind.MaxAttempts = 25);
     }
 }

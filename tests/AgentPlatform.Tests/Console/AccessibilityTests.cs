@@ -52,6 +52,23 @@ public sealed class AccessibilityTests(ConsoleSite site)
         await page.Context.CloseAsync();
     }
 
+    [Theory]
+    [InlineData(ColorScheme.Light, 390, 844)]
+    [InlineData(ColorScheme.Dark, 1360, 860)]
+    public async Task The_form_that_starts_a_run_violates_none_either(ColorScheme scheme, int width, int height)
+    {
+        var tenant = await WorkflowPageTests.TenantWithFormAsync(site);
+        var page = await site.OpenAsync(tenant.ApiKey, "/workflows", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
+        foreach (var path in new[] { "/workflows", "/workflows/start/deliver" })
+        {
+            await page.GotoAsync(new Uri(site.Address, path).ToString());
+            Assert.Empty(await ViolationsAsync(page));
+            Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), $"{path} is wider than the screen");
+        }
+
+        await page.Context.CloseAsync();
+    }
+
     [Fact]
     public async Task A_contact_confirms_an_address_without_signing_in_on_a_page_that_violates_no_rule()
     {

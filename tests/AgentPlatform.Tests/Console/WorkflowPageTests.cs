@@ -2,8 +2,11 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
+using AgentPlatform.Console.Workflows;
 using AgentPlatform.Kernel;
 using AgentPlatform.Tenancy;
+using AgentPlatform.Workflows;
+using AgentPlatform.Workflows.Definitions;
 using Microsoft.Playwright;
 
 namespace AgentPlatform.Tests.Console;
@@ -40,6 +43,56 @@ public sealed class WorkflowPageTests(ConsoleSite site)
         await page.ClickAsync("nav >> text=Workflows");
         Assert.Equal(2, await page.Locator("tbody tr").CountAsync());
         await page.Context.CloseAsync();
+    }
+
+    [Fact]
+    public async Task A_page_follows_its_run_without_being_read_again_and_keeps_what_is_being_filled_in()
+    {
+        var (tenant, run) = await RunAsync();
+        var page = await site.OpenAsync(tenant.ApiKey, $"/workflows/{run}");
+        await WaitForAsync(page, "g.node.waiting");
+        await page.Locator("#live[data-state=on]").WaitForAsync();
+        await page.FillAsync("#payload", "mine");
+        using var client = Client(tenant.ApiKey);
+        await PostAsync(client, $"/api/v1/workflow-instances/{run}/signals", new { name = "go" });
+
+        await page.Locator(".page-head .mark.good").WaitForAsync();
+        await Assertions.Expect(page.Locator("g.node.good")).ToHaveCountAsync(4);
+        Assert.Equal("mine", await page.InputValueAsync("#payload"));
+        await page.Context.CloseAsync();
+    }
+
+    [Fact]
+    public async Task A_run_is_started_on_the_page_with_the_input_that_its_definition_reads()
+    {
+        var tenant = await TenantWithFormAsync(site);
+        var page = await site.OpenAsync(tenant.ApiKey, "/workflows");
+        await page.ClickAsync("a:has-text('deliver')");
+        await page.FillAsync("#input-city", "Berlin");
+        await page.FillAsync("#input-count", "3");
+        await page.ClickAsync("main button[type=submit]");
+        await page.Locator("text=started by api").WaitForAsync();
+
+        Assert.Equal("""{"city": "Berlin", "count": 3}""", await site.Platform.Postgres.ScalarAsync<string>(
+            "SELECT input::text FROM workflows.workflow_executions WHERE tenant_id = $1", tenant.TenantId));
+        await page.GotoAsync(new Uri(site.Address, "/workflows/start/nowhere").ToString());
+        Assert.Equal(0, await page.Locator("#conversation").CountAsync());
+        await page.Context.CloseAsync();
+    }
+
+    [Fact]
+    public void The_way_back_goes_from_the_failure_through_what_was_undone_in_its_order()
+    {
+        var start = TimeProvider.System.GetUtcNow();
+        GraphNode[] steps = [Node(1, "pack", start.AddSeconds(2)), Node(2, "pay", start.AddSeconds(1)), Node(3, "send", undoneAt: null)];
+
+        var layout = GraphLayout.Of(steps, "send");
+
+        Assert.Equal(["send-pay", "pay-pack"], layout.UndoPath.Select(e => $"{e.From.Node.Step.Id}-{e.To.Node.Step.Id}"));
+        Assert.Empty(GraphLayout.Of([Node(1, "pack", undoneAt: null)], errorStep: null).UndoPath);
+
+        static GraphNode Node(int place, string id, DateTimeOffset? undoneAt) => new(
+            place, new StepDefinition { Id = id }, "completed", null, [], undoneAt is { } at ? [new WorkflowStep { StepId = id, Direction = "undo", StartedAt = at }] : []);
     }
 
     [Fact]
@@ -100,6 +153,8 @@ public sealed class WorkflowPageTests(ConsoleSite site)
         using var reader = await site.SignedInAsync(key);
 
         Assert.DoesNotContain("<form method=\"post\" action=\"/workflows/", await reader.Http.GetStringAsync(new Uri($"/workflows/{run}", UriKind.Relative)), StringComparison.Ordinal);
+        using var form = await reader.GetAsync("/workflows/start/visit");
+        Assert.Equal(HttpStatusCode.Forbidden, form.StatusCode);
         foreach (var act in new[] { "cancel", "pause", "signal", "steps/ask/approve" })
         {
             using var refused = await reader.SubmitAsync($"/workflows/{run}", $"/workflows/{run}/{act}");
@@ -126,6 +181,18 @@ public sealed class WorkflowPageTests(ConsoleSite site)
         ];
         await DefineAsync(client, tenant, "visit", steps);
         return (tenant, await StartAsync(client, "visit", conversation));
+    }
+
+    /// <summary>A workflow that reads two names of its input, and a conversation to start it for.</summary>
+    internal static async Task<ProvisionedTenant> TenantWithFormAsync(ConsoleSite site)
+    {
+        var tenant = await Talk.TenantThatAnswersAsync(site);
+        await Talk.BeginAsync(site, tenant, "hello");
+        using var client = Client(site, tenant.ApiKey);
+        await DefineAsync(
+            client, tenant, "deliver", new { id = "waits", type = "wait", @event = "go", timeout_seconds = 3600, when = new { path = "$.input.city", exists = true } },
+            new { id = "more", type = "wait", @event = "on", timeout_seconds = 3600, when = new { path = "$.input.count", greater_than = 1 } });
+        return tenant;
     }
 
     private static HttpClient Client(ConsoleSite site, string key) =>

@@ -6,7 +6,7 @@ namespace AgentPlatform.LocalHost.Durable;
 
 /// <summary>The client: every command is a row in <c>durable.messages</c> that some host takes in.</summary>
 internal sealed class PostgresDurableClient(
-    NpgsqlDataSource source, InstanceReader reader, DurableSignals signals, Rewinder rewinder, ManagementUrls urls, TimeProvider clock)
+    NpgsqlDataSource source, InstanceReader reader, InstanceStarter starter, DurableSignals signals, Rewinder rewinder, ManagementUrls urls, TimeProvider clock)
     : DurableTaskClient("LocalHost")
 {
     private static readonly string[] NotEnded = ["Pending", "Running", "Suspended"];
@@ -24,22 +24,17 @@ internal sealed class PostgresDurableClient(
         ArgumentException.ThrowIfNullOrEmpty(name.Name);
         var now = clock.GetUtcNow();
         var id = options.InstanceId is { Length: > 0 } chosen ? chosen : clock.NewId().ToString("N");
-        var refusing = options.DedupeStatuses?.ToArray() ?? NotEnded;
-        await using var batch = source.CreateBatch();
-        batch.Add(Sql.Replace, id, refusing);
-        var execution = clock.NewId();
-        batch.Add(
-            Sql.Start, id, execution, name.Name, options.Version?.Version ?? "", Commands.Text(input),
-            Commands.Text(options.Tags.Count > 0 ? JsonSerializer.Serialize(options.Tags) : null), now);
-        batch.Add(Sql.Begin, id, execution, options.StartAt is { } at && at > now ? at.ToUniversalTime() : now);
-        await batch.ExecuteNonQueryAsync(ct);
-        if (batch.BatchCommands[^1].RecordsAffected == 0)
+        var at = options.StartAt is { } later && later > now ? later.ToUniversalTime() : now;
+        var tags = options.Tags.Count > 0 ? JsonSerializer.Serialize(options.Tags) : null;
+        var isStarted = await starter.StartAsync(
+            new NewInstance(id, clock.NewId(), name.Name, options.Version?.Version ?? "", input, tags, now, at, options.DedupeStatuses?.ToArray() ?? NotEnded), ct);
+        if (!isStarted)
         {
             var taken = await reader.FindAsync(id, withPayloads: false, ct);
             throw new InvalidOperationException($"An orchestration instance with the id '{id}' and the status {taken?.RuntimeStatus} already exists.");
         }
 
-        signals.Changed(id);
+        signals.Changed(id, hasEnded: false);
         signals.Pulse(DurableSignals.Turns);
         return id;
     }
@@ -75,11 +70,11 @@ internal sealed class PostgresDurableClient(
 
     public override Task<OrchestrationMetadata> WaitForInstanceStartAsync(
         string instanceId, bool getInputsAndOutputs = false, CancellationToken cancellation = default) =>
-        WaitAsync(instanceId, getInputsAndOutputs, i => i.RuntimeStatus != OrchestrationRuntimeStatus.Pending, cancellation);
+        WaitAsync(instanceId, getInputsAndOutputs, end: false, cancellation);
 
     public override Task<OrchestrationMetadata> WaitForInstanceCompletionAsync(
         string instanceId, bool getInputsAndOutputs = false, CancellationToken cancellation = default) =>
-        WaitAsync(instanceId, getInputsAndOutputs, i => i.IsCompleted, cancellation);
+        WaitAsync(instanceId, getInputsAndOutputs, end: true, cancellation);
 
     public override async Task<PurgeResult> PurgeInstanceAsync(string instanceId, PurgeInstanceOptions? options = null, CancellationToken cancellation = default)
     {
@@ -121,7 +116,7 @@ internal sealed class PostgresDurableClient(
     {
         ArgumentException.ThrowIfNullOrEmpty(instanceId);
         await rewinder.RewindAsync(instanceId, cancellation);
-        signals.Changed(instanceId);
+        signals.Changed(instanceId, hasEnded: false);
         signals.Pulse(DurableSignals.Activities);
         signals.Pulse(DurableSignals.Turns);
     }
@@ -145,14 +140,14 @@ internal sealed class PostgresDurableClient(
         signals.Pulse(DurableSignals.Turns);
     }
 
-    private async Task<OrchestrationMetadata> WaitAsync(string instance, bool withPayloads, Func<OrchestrationMetadata, bool> isEnough, CancellationToken ct)
+    private async Task<OrchestrationMetadata> WaitAsync(string instance, bool withPayloads, bool end, CancellationToken ct)
     {
         ArgumentException.ThrowIfNullOrEmpty(instance);
         while (true)
         {
-            var change = signals.NextChange(instance);
+            var change = signals.Next(instance, end);
             var found = await reader.FindAsync(instance, withPayloads, ct);
-            if (found is null || isEnough(found))
+            if (found is null || (end ? found.IsCompleted : found.RuntimeStatus != OrchestrationRuntimeStatus.Pending))
             {
                 signals.Forget(instance);
                 return found ?? throw new InvalidOperationException($"There is no orchestration instance with the id '{instance}'.");
@@ -168,21 +163,6 @@ internal sealed class PostgresDurableClient(
 
     private static class Sql
     {
-        internal const string Replace = "DELETE FROM durable.instances WHERE instance_id = $1 AND status <> ALL ($2)";
-
-        internal const string Start =
-            """
-            INSERT INTO durable.instances (instance_id, execution_id, name, version, status, input, tags, created_at, last_updated_at)
-            VALUES ($1, $2, $3, $4, 'Pending', durable.keep($1, $5), $6, $7, $7)
-            ON CONFLICT (instance_id) DO NOTHING
-            """;
-
-        internal const string Begin =
-            """
-            INSERT INTO durable.messages (instance_id, execution_id, kind, due_at)
-            SELECT instance_id, execution_id, 'ExecutionStarted', $3 FROM durable.instances WHERE instance_id = $1 AND execution_id = $2
-            """;
-
         internal const string Send =
             """
             INSERT INTO durable.messages (instance_id, kind, name, payload, due_at)

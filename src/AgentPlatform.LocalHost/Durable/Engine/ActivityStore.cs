@@ -7,32 +7,37 @@ internal sealed record ClaimedActivity(string Instance, Guid Execution, int Task
 
 internal sealed class ActivityStore(NpgsqlDataSource source, TimeProvider clock)
 {
-    internal async Task<IReadOnlyList<ClaimedActivity>> ClaimAsync(int max, CancellationToken ct)
+    internal async Task<Claims<ClaimedActivity>> ClaimAsync(int max, CancellationToken ct)
     {
         var now = clock.GetUtcNow();
+        await using var batch = source.CreateBatch();
+        batch.Add(Commands.Claiming);
+        batch.Add(Sql.Claim, now, now + DurableSettings.Lease, max);
+        batch.Add(Sql.NextDue);
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        await reader.NextResultAsync(ct);
         var claimed = new List<ClaimedActivity>();
-        await using var command = source.Sql(Sql.Claim, now, now + DurableSettings.Lease, max);
-        await using var reader = await command.ExecuteReaderAsync(ct);
         while (await reader.ReadAsync(ct))
         {
             claimed.Add(new ClaimedActivity(reader.GetString(0), reader.GetGuid(1), reader.GetInt32(2), reader.GetString(3), reader.Text(4), reader.GetInt32(5)));
         }
 
-        return claimed;
+        await reader.NextResultAsync(ct);
+        await reader.ReadAsync(ct);
+        return new Claims<ClaimedActivity>(claimed, reader.Time(0));
     }
 
-    internal async Task<DateTimeOffset?> NextDueAsync(CancellationToken ct)
+    /// <summary>
+    /// Turns activities of one execution into their answers. Says how many: not those that another host has claimed since, or that nobody waits for
+    /// any more.
+    /// </summary>
+    internal async Task<int> AnswerAsync(IReadOnlyList<Answer> answers, CancellationToken ct)
     {
-        await using var command = source.Sql(Sql.NextDue);
-        return await command.ExecuteScalarAsync(ct) is DateTime next ? new DateTimeOffset(next) : null;
-    }
-
-    /// <summary>Turns the activity into its answer. False when another host has claimed it since, or nobody waits for it any more.</summary>
-    internal async Task<bool> AnswerAsync(ClaimedActivity activity, HistoryKind kind, string? payload, CancellationToken ct)
-    {
+        var (instance, execution) = (answers[0].Activity.Instance, answers[0].Activity.Execution);
         await using var command = source.Sql(
-            Sql.Answer, activity.Instance, activity.Execution, activity.Task, activity.Claim, kind.ToString(), Commands.Text(payload), clock.GetUtcNow());
-        return await command.ExecuteNonQueryAsync(ct) == 1;
+            Sql.Answer, instance, execution, answers.Select(a => a.Activity.Task).ToArray(), answers.Select(a => a.Activity.Claim).ToArray(),
+            answers.Select(a => a.Kind.ToString()).ToArray(), answers.Select(a => a.Payload).ToArray(), clock.GetUtcNow());
+        return await command.ExecuteNonQueryAsync(ct);
     }
 
     internal async Task RenewAsync(IReadOnlyCollection<ClaimedActivity> held, CancellationToken ct)
@@ -72,12 +77,13 @@ internal sealed class ActivityStore(NpgsqlDataSource source, TimeProvider clock)
         internal const string Answer =
             """
             WITH done AS (
-                DELETE FROM durable.activities
-                WHERE instance_id = $1 AND execution_id = $2 AND task_id = $3 AND claims = $4
-                RETURNING name
+                DELETE FROM durable.activities a
+                USING unnest($3::integer[], $4::integer[], $5::text[], $6::text[]) AS d (task_id, claims, kind, payload)
+                WHERE a.instance_id = $1 AND a.execution_id = $2 AND a.task_id = d.task_id AND a.claims = d.claims
+                RETURNING a.task_id, a.name, d.kind, d.payload
             )
             INSERT INTO durable.messages (instance_id, execution_id, kind, task_id, name, payload, due_at)
-            SELECT $1, $2, $5, $3, done.name, durable.keep($1, $6), $7
+            SELECT $1, $2, done.kind, done.task_id, done.name, durable.keep($1, done.payload), $7
             FROM done JOIN durable.instances i ON i.instance_id = $1 AND i.execution_id = $2 AND i.completed_at IS NULL
             """;
 

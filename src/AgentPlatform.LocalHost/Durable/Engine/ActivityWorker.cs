@@ -9,8 +9,8 @@ namespace AgentPlatform.LocalHost.Durable;
 
 /// <summary>Runs activities: each at least once, answered once.</summary>
 internal sealed class ActivityWorker(
-    FunctionCatalog catalog, ActivityStore store, FunctionExecutor executor, DurableSignals signals, HostJson host, TimeProvider clock,
-    ILogger<ActivityWorker> log)
+    FunctionCatalog catalog, ActivityStore store, ActivityRoom room, AnswerDesk desk, FunctionExecutor executor, DurableSignals signals,
+    HostJson host, TimeProvider clock, ILogger<ActivityWorker> log)
 {
     private readonly Dictionary<string, LocalFunction> _functions = catalog.Of<ActivityTriggerAttribute>()
         .ToDictionary(f => f.Trigger.Activity ?? f.Function.Name, f => f.Function, StringComparer.OrdinalIgnoreCase);
@@ -19,15 +19,15 @@ internal sealed class ActivityWorker(
 
     internal bool HasFunctions => _functions.Count > 0;
 
-    internal async Task<IReadOnlyList<ClaimedActivity>> ClaimAsync(int max, CancellationToken ct)
+    internal async Task<Claims<ClaimedActivity>> ClaimAsync(int max, CancellationToken ct)
     {
-        var claimed = await store.ClaimAsync(max, ct);
-        foreach (var activity in claimed)
+        var claims = await store.ClaimAsync(max, ct);
+        foreach (var activity in claims.Items)
         {
             _held[activity] = true;
         }
 
-        return claimed;
+        return claims;
     }
 
     internal async Task RenewAsync(CancellationToken ct)
@@ -38,17 +38,15 @@ internal sealed class ActivityWorker(
         }
     }
 
-    /// <summary>Runs one. <paramref name="aborting"/> is the host's stop after its drain limit; <paramref name="killed"/> leaves everything as it is.</summary>
+    /// <summary>Runs one, in room that was taken for it. <paramref name="aborting"/> is the host's stop after its drain limit; <paramref name="killed"/> leaves everything as it is.</summary>
     internal async Task RunAsync(ClaimedActivity activity, CancellationToken aborting, CancellationToken killed)
     {
+        _held[activity] = true;
         try
         {
-            var (kind, payload) = await CallAsync(activity, aborting);
+            var (kind, payload) = await CallInRoomAsync(activity, aborting);
             killed.ThrowIfCancellationRequested();
-            if (await store.AnswerAsync(activity, kind, payload, killed))
-            {
-                signals.Pulse(DurableSignals.Turns);
-            }
+            await desk.GiveAsync(new Answer(activity, kind, payload), killed);
         }
         catch (OperationCanceledException) when (killed.IsCancellationRequested)
         {
@@ -67,6 +65,19 @@ internal sealed class ActivityWorker(
         finally
         {
             _held.TryRemove(activity, out _);
+        }
+    }
+
+    // The next one may begin while this one's answer is written.
+    private async Task<(HistoryKind Kind, string? Payload)> CallInRoomAsync(ClaimedActivity activity, CancellationToken aborting)
+    {
+        try
+        {
+            return await CallAsync(activity, aborting);
+        }
+        finally
+        {
+            room.Give(1);
         }
     }
 

@@ -3,19 +3,19 @@ using Npgsql;
 
 namespace AgentPlatform.LocalHost.Durable;
 
-/// <summary>Claims as much as there is room for, runs it, and sleeps until a signal or the next due time.</summary>
-internal sealed class ClaimLoop<T>(string signal, int room, DurableSignals signals, TimeProvider clock, ILogger log)
+/// <summary>What a claim brought, and when the next falls due; null when none will.</summary>
+internal sealed record Claims<T>(IReadOnlyList<T> Items, DateTimeOffset? NextDue);
+
+/// <summary>Claims as much as there is room for, begins it, and sleeps until a signal or the next due time.</summary>
+internal sealed class ClaimLoop<T>(string signal, SemaphoreSlim room, DurableSignals signals, InFlight inFlight, TimeProvider clock, ILogger log)
 {
     private static readonly TimeSpan AfterError = TimeSpan.FromSeconds(1);
-    private readonly List<Task> _running = [];
 
-    internal required Func<int, CancellationToken, Task<IReadOnlyList<T>>> Claim { get; init; }
+    internal required Func<int, CancellationToken, Task<Claims<T>>> Claim { get; init; }
 
-    internal required Func<CancellationToken, Task<DateTimeOffset?>> NextDue { get; init; }
-
+    /// <summary>Gives its room back when it no longer needs it.</summary>
     internal required Func<T, Task> Run { get; init; }
 
-    /// <summary>Until <paramref name="stopping"/>; then waits for what runs.</summary>
     internal async Task RunAsync(CancellationToken stopping)
     {
         await Task.Yield();
@@ -35,28 +35,45 @@ internal sealed class ClaimLoop<T>(string signal, int room, DurableSignals signa
                 await Task.WhenAny(Task.Delay(AfterError, clock, stopping));
             }
         }
-
-        await Task.WhenAll(_running);
     }
 
     private async Task StepAsync(CancellationToken stopping)
     {
-        _running.RemoveAll(t => t.IsCompleted);
-        if (_running.Count >= room)
+        await room.WaitAsync(stopping);
+        // Half of what is free: what this process schedules meanwhile finds room too.
+        var taken = 1;
+        while (taken <= room.CurrentCount && room.Wait(0, CancellationToken.None))
         {
-            await Task.WhenAny(_running).WaitAsync(stopping);
-            return;
+            taken++;
         }
 
-        // Not cancelled in the middle: a claim that was made and not heard of would rest until its lease is over.
-        var claimed = await Claim(room - _running.Count, CancellationToken.None);
-        _running.AddRange(claimed.Select(c => Task.Run(() => Run(c), CancellationToken.None)));
-        if (claimed.Count > 0)
+        Claims<T>? claims = null;
+        try
         {
-            return;
+            // Not cancelled in the middle: a claim that was made and not heard of would rest until its lease is over.
+            claims = await Claim(taken, CancellationToken.None);
+        }
+        finally
+        {
+            if (taken - (claims?.Items.Count ?? 0) is > 0 and var unused)
+            {
+                room.Release(unused);
+            }
         }
 
-        var due = await NextDue(stopping);
+        foreach (var item in claims.Items)
+        {
+            inFlight.Begin(() => Run(item));
+        }
+
+        if (claims.Items.Count < taken)
+        {
+            await SleepAsync(claims.NextDue, stopping);
+        }
+    }
+
+    private async Task SleepAsync(DateTimeOffset? due, CancellationToken stopping)
+    {
         var left = due is { } next ? next - clock.GetUtcNow() : DurableSettings.Poll;
         if (left > TimeSpan.Zero)
         {

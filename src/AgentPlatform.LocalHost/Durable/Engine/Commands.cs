@@ -6,6 +6,18 @@ namespace AgentPlatform.LocalHost.Durable;
 /// <summary>Positional parameters and nullable columns.</summary>
 internal static class Commands
 {
+    /// <summary>
+    /// First of a batch that finds every row by a key. Plans are kept for long, and those made while a table was small must not read all of it
+    /// later.
+    /// </summary>
+    internal const string ByIndex = "SELECT set_config('enable_seqscan', 'off', true)";
+
+    /// <summary>
+    /// First of a batch that only claims, and need not wait for the disk: a claim that a crash of the server forgets was never there, and what its
+    /// holder then writes is refused, or finds everything as it was.
+    /// </summary>
+    internal const string Claiming = "SELECT set_config('enable_seqscan', 'off', true), set_config('synchronous_commit', 'off', true)";
+
     /// <summary>A text that may be null.</summary>
     internal static NpgsqlParameter Text(string? value) => new() { Value = value ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text };
 
@@ -33,6 +45,9 @@ internal static class Commands
     internal static string? Text(this NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
 
     internal static int? Number(this NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetInt32(column);
+
+    internal static DateTimeOffset? Time(this NpgsqlDataReader reader, int column) =>
+        reader.IsDBNull(column) ? null : reader.GetFieldValue<DateTimeOffset>(column);
 
     private static void Fill(NpgsqlParameterCollection parameters, object[] args)
     {

@@ -6,13 +6,14 @@ namespace AgentPlatform.LocalHost.Durable;
 
 /// <summary>Runs this host's share of orchestrations and activities. Hosts share them by claims; none is special.</summary>
 internal sealed class DurableHost(
-    OrchestrationWorker orchestrations, ActivityWorker activities, InstanceStore instances, ActivityStore queue, SessionCache sessions, DurableSettings settings,
-    DurableSignals signals, TimeProvider clock, IHostApplicationLifetime lifetime, ILogger<DurableHost> log) : IHostedService, IDisposable
+    OrchestrationWorker orchestrations, ActivityWorker activities, ActivityRoom room, SessionCache sessions, DurableSignals signals, TimeProvider clock,
+    IHostApplicationLifetime lifetime, ILogger<DurableHost> log) : IHostedService, IDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenSource _aborting = new();
     private readonly CancellationTokenSource _killed = new();
     private readonly CancellationTokenSource _ended = new();
+    private readonly InFlight _inFlight = new();
     private Task _running = Task.CompletedTask;
     private Task _renewing = Task.CompletedTask;
 
@@ -21,6 +22,7 @@ internal sealed class DurableHost(
         lifetime.ApplicationStopping.Register(_stopping.Cancel);
         if (orchestrations.HasFunctions || activities.HasFunctions)
         {
+            room.Open(Begin);
             _running = Task.WhenAll(Turns().RunAsync(_stopping.Token), Activities().RunAsync(_stopping.Token));
             _renewing = RenewAsync();
         }
@@ -32,7 +34,9 @@ internal sealed class DurableHost(
     {
         await _stopping.CancelAsync();
         await using var limit = cancellationToken.Register(_aborting.Cancel);
+        room.Close();
         await _running;
+        await _inFlight.EndAsync();
         await _ended.CancelAsync();
         await _renewing;
         await sessions.ClearAsync();
@@ -50,24 +54,27 @@ internal sealed class DurableHost(
     internal async Task KillAsync()
     {
         await _killed.CancelAsync();
+        room.Close();
         await _stopping.CancelAsync();
         await _ended.CancelAsync();
         await _aborting.CancelAsync();
     }
 
-    private ClaimLoop<ClaimedInstance> Turns() => new(DurableSignals.Turns, settings.MaxOrchestrators, signals, clock, log)
+    private ClaimLoop<ClaimedInstance> Turns() => new(DurableSignals.Turns, orchestrations.Room, signals, _inFlight, clock, log)
     {
         Claim = orchestrations.ClaimAsync,
-        NextDue = instances.NextDueAsync,
         Run = claimed => orchestrations.StepAsync(claimed, _killed.Token),
     };
 
-    private ClaimLoop<ClaimedActivity> Activities() => new(DurableSignals.Activities, settings.MaxActivities, signals, clock, log)
+    private ClaimLoop<ClaimedActivity> Activities() => new(DurableSignals.Activities, room.Free, signals, _inFlight, clock, log)
     {
         Claim = activities.ClaimAsync,
-        NextDue = queue.NextDueAsync,
-        Run = claimed => activities.RunAsync(claimed, _aborting.Token, _killed.Token),
+        Run = RunAsync,
     };
+
+    private void Begin(ClaimedActivity activity) => _inFlight.Begin(() => RunAsync(activity));
+
+    private Task RunAsync(ClaimedActivity activity) => activities.RunAsync(activity, _aborting.Token, _killed.Token);
 
     // Leases are kept while the last work runs out, so that no other host begins what still runs here.
     private async Task RenewAsync()

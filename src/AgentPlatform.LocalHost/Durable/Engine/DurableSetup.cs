@@ -12,11 +12,14 @@ internal static class DurableSetup
         services.AddSingleton<DurableSignals>();
         services.AddSingleton<InstanceStore>();
         services.AddSingleton<ActivityStore>();
+        services.AddSingleton<ActivityRoom>();
+        services.AddSingleton<AnswerDesk>();
         services.AddSingleton<TurnWriter>();
         services.AddSingleton<SessionCache>();
         services.AddSingleton<OrchestrationWorker>();
         services.AddSingleton<ActivityWorker>();
         services.AddSingleton<InstanceReader>();
+        services.AddSingleton<InstanceStarter>();
         services.AddSingleton<Rewinder>();
         services.AddSingleton<ManagementUrls>();
         services.AddSingleton<PostgresDurableClient>();

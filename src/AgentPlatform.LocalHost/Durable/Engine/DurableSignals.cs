@@ -10,26 +10,52 @@ internal sealed class DurableSignals : IDisposable
     internal const string Activities = "activities";
 
     private readonly QueueSignals _loops = new();
-    private readonly ConcurrentDictionary<string, TaskCompletionSource> _instances = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, TaskCompletionSource> _changes = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, TaskCompletionSource> _ends = new(StringComparer.Ordinal);
+    private long _turnPulses;
+
+    /// <summary>How often <see cref="Turns"/> was pulsed.</summary>
+    internal long TurnPulses => Interlocked.Read(ref _turnPulses);
 
     public void Dispose() => _loops.Dispose();
 
-    internal void Pulse(string loop) => _loops.Pulse(loop);
+    internal void Pulse(string loop)
+    {
+        if (loop == Turns)
+        {
+            Interlocked.Increment(ref _turnPulses);
+        }
+
+        _loops.Pulse(loop);
+    }
 
     internal Task WaitAsync(string loop, TimeSpan delay, TimeProvider clock, CancellationToken ct) => _loops.WaitAsync(loop, delay, clock, ct);
 
-    /// <summary>The instance stands elsewhere now.</summary>
-    internal void Changed(string instance)
+    /// <summary>The instance has another status now.</summary>
+    internal void Changed(string instance, bool hasEnded)
     {
-        if (_instances.TryRemove(instance, out var waiting))
+        Complete(_changes, instance);
+        if (hasEnded)
         {
-            waiting.TrySetResult();
+            Complete(_ends, instance);
         }
     }
 
-    internal void Forget(string instance) => _instances.TryRemove(instance, out _);
+    internal void Forget(string instance)
+    {
+        _changes.TryRemove(instance, out _);
+        _ends.TryRemove(instance, out _);
+    }
 
-    /// <summary>Completes at the next change that this process makes. Taken before looking, so that no change falls between.</summary>
-    internal Task NextChange(string instance) =>
-        _instances.GetOrAdd(instance, static _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+    /// <summary>Completes at the next change of status, or end, that this process makes. Taken before looking, so that none falls between.</summary>
+    internal Task Next(string instance, bool end) => (end ? _ends : _changes)
+        .GetOrAdd(instance, static _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+
+    private static void Complete(ConcurrentDictionary<string, TaskCompletionSource> waiting, string instance)
+    {
+        if (waiting.TryRemove(instance, out var source))
+        {
+            source.TrySetResult();
+        }
+    }
 }

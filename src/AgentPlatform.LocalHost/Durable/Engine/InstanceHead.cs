@@ -11,5 +11,9 @@ internal sealed record InstanceHead(
 /// <summary>Something an instance has to take in.</summary>
 internal sealed record Message(long Id, Guid? Execution, HistoryEvent Event);
 
-/// <summary>An instance this host may step until its lease is over, and what it has to take in.</summary>
-internal sealed record ClaimedInstance(InstanceHead Head, IReadOnlyList<Message> Messages);
+/// <summary>An instance this host may step until its lease is over, and what it has to take in. The input is there for the first step.</summary>
+internal sealed record ClaimedInstance(InstanceHead Head, string? Input, IReadOnlyList<Message> Messages)
+{
+    /// <summary>Pulses of <see cref="DurableSignals.Turns"/> before the claim.</summary>
+    internal long Heard { get; init; }
+}

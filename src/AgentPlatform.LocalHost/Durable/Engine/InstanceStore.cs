@@ -8,33 +8,18 @@ internal sealed class InstanceStore(NpgsqlDataSource source, TimeProvider clock)
     // Of an instance with very many due messages the first are enough to find it.
     private const int Looked = 1000;
 
-    internal async Task<IReadOnlyList<ClaimedInstance>> ClaimAsync(int max, CancellationToken ct)
+    internal async Task<Claims<ClaimedInstance>> ClaimAsync(int max, CancellationToken ct)
     {
         var now = clock.GetUtcNow();
-        var claimed = new List<ClaimedInstance>();
-        await using var command = source.Sql(Sql.Claim, now, now + DurableSettings.Lease, max, Looked);
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        List<Message>? messages = null;
-        while (await reader.ReadAsync(ct))
-        {
-            var id = reader.GetString(0);
-            if (claimed.Count == 0 || claimed[^1].Head.Id != id)
-            {
-                messages = [];
-                claimed.Add(new ClaimedInstance(Head(reader), messages));
-            }
-
-            messages!.Add(ReadMessage(reader));
-        }
-
-        return claimed;
-    }
-
-    /// <summary>When the next message falls due; null when none will.</summary>
-    internal async Task<DateTimeOffset?> NextDueAsync(CancellationToken ct)
-    {
-        await using var command = source.Sql(Sql.NextDue, clock.GetUtcNow());
-        return await command.ExecuteScalarAsync(ct) is DateTime next ? new DateTimeOffset(next) : null;
+        await using var batch = source.CreateBatch();
+        batch.Add(Commands.Claiming);
+        batch.Add(Sql.Claim, now, now + DurableSettings.Lease, max, Looked);
+        batch.Add(Sql.NextDue, now);
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        await reader.NextResultAsync(ct);
+        var claimed = await ReadAsync(reader, ct);
+        await reader.NextResultAsync(ct);
+        return new Claims<ClaimedInstance>(claimed, await reader.ReadAsync(ct) ? reader.Time(0) : null);
     }
 
     internal async Task<(string? Input, IReadOnlyList<HistoryEvent> History)> LoadAsync(string instance, CancellationToken ct)
@@ -72,6 +57,25 @@ internal sealed class InstanceStore(NpgsqlDataSource source, TimeProvider clock)
         await command.ExecuteNonQueryAsync(ct);
     }
 
+    private static async Task<List<ClaimedInstance>> ReadAsync(NpgsqlDataReader reader, CancellationToken ct)
+    {
+        var claimed = new List<ClaimedInstance>();
+        List<Message>? messages = null;
+        while (await reader.ReadAsync(ct))
+        {
+            var id = reader.GetString(0);
+            if (claimed.Count == 0 || claimed[^1].Head.Id != id)
+            {
+                messages = [];
+                claimed.Add(new ClaimedInstance(Head(reader), reader.Text(20), messages));
+            }
+
+            messages!.Add(ReadMessage(reader));
+        }
+
+        return claimed;
+    }
+
     private static InstanceHead Head(NpgsqlDataReader reader) => new(
         reader.GetString(0), reader.GetGuid(1), reader.GetString(2), reader.GetString(3), reader.GetString(4), reader.GetInt64(5), reader.GetInt32(6),
         reader.GetBoolean(7),
@@ -87,7 +91,7 @@ internal sealed class InstanceStore(NpgsqlDataSource source, TimeProvider clock)
 
     private static class Sql
     {
-        // The innermost query finds instances by their due messages and passes over those that a host steps now, whose messages may be many.
+        // The innermost query walks due messages in their order and passes over those of instances that a host steps now, which may be many.
         // Locking the instances skips what another host is claiming. The messages are those of this statement's snapshot: should a step have
         // taken one of them since, durable.hold refuses this one.
         internal const string Claim =
@@ -96,37 +100,46 @@ internal sealed class InstanceStore(NpgsqlDataSource source, TimeProvider clock)
                 SELECT d.instance_id, min(d.due_at) AS since
                 FROM (
                     SELECT m.instance_id, m.due_at
-                    FROM durable.messages m JOIN durable.instances i ON i.instance_id = m.instance_id
-                    WHERE NOT m.parked AND m.due_at <= $1 AND (i.locked_until IS NULL OR i.locked_until <= $1)
+                    FROM durable.messages m CROSS JOIN LATERAL (
+                        SELECT FROM durable.instances i WHERE i.instance_id = m.instance_id AND (i.locked_until IS NULL OR i.locked_until <= $1) LIMIT 1
+                    ) free
+                    WHERE NOT m.parked AND m.due_at <= $1
                     ORDER BY m.due_at
                     LIMIT $4
                 ) d
                 GROUP BY d.instance_id
             ), due AS (
-                SELECT i.instance_id
-                FROM durable.instances i JOIN waiting w ON w.instance_id = i.instance_id
-                WHERE i.locked_until IS NULL OR i.locked_until <= $1
-                ORDER BY w.since
+                SELECT free.instance_id
+                FROM (SELECT instance_id FROM waiting ORDER BY since) w CROSS JOIN LATERAL (
+                    SELECT i.instance_id FROM durable.instances i
+                    WHERE i.instance_id = w.instance_id AND (i.locked_until IS NULL OR i.locked_until <= $1)
+                    FOR NO KEY UPDATE SKIP LOCKED
+                ) free
                 LIMIT $3
-                FOR NO KEY UPDATE OF i SKIP LOCKED
             ), claimed AS (
                 UPDATE durable.instances i SET locked_until = $2, fence = i.fence + 1
-                FROM due WHERE i.instance_id = due.instance_id
+                WHERE i.instance_id = ANY (ARRAY(SELECT instance_id FROM due))
                 RETURNING i.*
             )
             SELECT c.instance_id, c.execution_id, c.name, c.version, c.status, c.fence, c.next_sequence, coalesce(left(c.custom_state, 1) = '@', false),
                    c.parent_instance_id, c.parent_name, c.parent_execution_id, c.parent_task_id,
-                   m.id, m.execution_id, m.kind, m.task_id, m.name, m.payload, durable.payload(m.payload), m.due_at
-            FROM claimed c JOIN durable.messages m ON m.instance_id = c.instance_id
-            WHERE m.parked OR m.due_at <= $1
+                   m.id, m.execution_id, m.kind, m.task_id, m.name, m.payload, durable.payload(m.payload), m.due_at,
+                   CASE WHEN c.next_sequence = 0 THEN durable.payload(c.input) END
+            FROM claimed c CROSS JOIN LATERAL (
+                SELECT * FROM durable.messages m WHERE m.instance_id = c.instance_id AND (m.parked OR m.due_at <= $1) OFFSET 0
+            ) m
             ORDER BY c.instance_id, m.due_at, m.id
             """;
 
+        // What is due already and being stepped by a host does not count.
         internal const string NextDue =
             """
             SELECT m.due_at
-            FROM durable.messages m JOIN durable.instances i ON i.instance_id = m.instance_id
-            WHERE NOT m.parked AND (m.due_at > $1 OR i.locked_until IS NULL OR i.locked_until <= $1)
+            FROM durable.messages m CROSS JOIN LATERAL (
+                SELECT FROM durable.instances i
+                WHERE i.instance_id = m.instance_id AND (m.due_at > $1 OR i.locked_until IS NULL OR i.locked_until <= $1) LIMIT 1
+            ) free
+            WHERE NOT m.parked
             ORDER BY m.due_at LIMIT 1
             """;
 

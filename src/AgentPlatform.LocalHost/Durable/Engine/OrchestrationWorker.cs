@@ -8,25 +8,32 @@ namespace AgentPlatform.LocalHost.Durable;
 
 /// <summary>Steps instances: takes in their messages, runs the orchestrator as far as it goes, writes what came of it.</summary>
 internal sealed class OrchestrationWorker(
-    FunctionCatalog catalog, InstanceStore store, TurnWriter writer, SessionCache sessions, FunctionExecutor executor, IServiceScopeFactory scopes,
-    DurableSignals signals, CodeVersion code, TimeProvider clock, ILogger<OrchestrationWorker> log)
+    FunctionCatalog catalog, InstanceStore store, TurnWriter writer, SessionCache sessions, ActivityRoom activities, FunctionExecutor executor,
+    IServiceScopeFactory scopes, DurableSignals signals, DurableSettings settings, CodeVersion code, TimeProvider clock, ILogger<OrchestrationWorker> log)
+    : IDisposable
 {
     private readonly Dictionary<string, LocalFunction> _functions = catalog.Of<OrchestrationTriggerAttribute>()
         .ToDictionary(f => f.Trigger.Orchestration ?? f.Function.Name, f => f.Function, StringComparer.OrdinalIgnoreCase);
 
     private readonly ConcurrentDictionary<string, InstanceHead> _held = new(StringComparer.Ordinal);
 
+    public void Dispose() => Room.Dispose();
+
     internal bool HasFunctions => _functions.Count > 0;
 
-    internal async Task<IReadOnlyList<ClaimedInstance>> ClaimAsync(int max, CancellationToken ct)
+    /// <summary>How many claimed instances may be stepped at once.</summary>
+    internal SemaphoreSlim Room { get; } = new(settings.MaxOrchestrators);
+
+    internal async Task<Claims<ClaimedInstance>> ClaimAsync(int max, CancellationToken ct)
     {
-        var claimed = await store.ClaimAsync(max, ct);
-        foreach (var instance in claimed)
+        var heard = signals.TurnPulses;
+        var claims = await store.ClaimAsync(max, ct);
+        foreach (var instance in claims.Items)
         {
             _held[instance.Head.Id] = instance.Head;
         }
 
-        return claimed;
+        return claims with { Items = [.. claims.Items.Select(i => i with { Heard = heard })] };
     }
 
     internal async Task RenewAsync(CancellationToken ct)
@@ -41,25 +48,12 @@ internal sealed class OrchestrationWorker(
     internal async Task StepAsync(ClaimedInstance claimed, CancellationToken killed)
     {
         var head = claimed.Head;
-        OrchestrationSession? session = null;
         try
         {
-            var intake = TurnIntake.Sort(head, claimed.Messages);
-            HistoryEvent? started = null;
-            var turn = intake.Terminate is { } terminate
-                ? Turn.Nothing with { Ending = new Ending.Terminated(terminate.Payload, terminate.Name == "recursive") }
-                : Turn.Nothing;
-            if (intake.Terminate is null && intake.Deliver.Any(e => e.Kind is not (HistoryKind.ExecutionSuspended or HistoryKind.ExecutionResumed)))
+            if (!await TryStepAsync(claimed, killed))
             {
-                started = new HistoryEvent(HistoryKind.TurnStarted, ToMicroseconds(clock.GetUtcNow()), Name: code.Text);
-                (session, turn) = await TakeTurnAsync(head, [started, .. intake.Deliver], killed);
-            }
-
-            killed.ThrowIfCancellationRequested();
-            if (!head.HasEnded || intake.Consumed.Count > 0)
-            {
-                await WriteAsync(head, intake, started, turn, session, killed);
-                session = null;
+                log.StepLost(head.Id);
+                await ReleaseAsync(head);
             }
         }
         catch (OperationCanceledException) when (killed.IsCancellationRequested)
@@ -79,18 +73,72 @@ internal sealed class OrchestrationWorker(
         finally
         {
             _held.TryRemove(new(head.Id, head));
-            await (session?.DisposeAsync() ?? ValueTask.CompletedTask);
+            Room.Release();
+            if (signals.TurnPulses != claimed.Heard)
+            {
+                // What came meanwhile may be for this instance, which claims passed over.
+                signals.Pulse(DurableSignals.Turns);
+            }
         }
     }
 
-    private async Task<(OrchestrationSession Session, Turn Turn)> TakeTurnAsync(InstanceHead head, IReadOnlyList<HistoryEvent> fresh, CancellationToken ct)
+    /// <summary>
+    /// A step without a claim: answers of activities go to the orchestrator that is kept here. False when it is not, or when somebody else has
+    /// stepped the instance since: then the answers still wait to be kept.
+    /// </summary>
+    internal async Task<bool> GoOnAsync(IReadOnlyList<Answer> answers, CancellationToken killed)
     {
+        var first = answers[0].Activity;
+        if (sessions.Take(first.Instance, first.Execution) is not { } session)
+        {
+            return false;
+        }
+
+        try
+        {
+            var started = TurnStart();
+            HistoryEvent[] happened =
+                [.. answers.Select(a => new HistoryEvent(a.Kind, started.At, a.Activity.Task, a.Activity.Name, Payload: a.Payload))];
+            var intake = new TurnIntake("Running", happened, [], [], null);
+            var turn = session.Advance([started, .. happened]);
+            return await WriteAsync(new Step(session.Head, intake, answers, started, turn, started.At), session, killed);
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException)
+        {
+            log.StepFailed(first.Instance, e);
+            return false;
+        }
+    }
+
+    private async Task<bool> TryStepAsync(ClaimedInstance claimed, CancellationToken killed)
+    {
+        var head = claimed.Head;
+        var intake = TurnIntake.Sort(head, claimed.Messages);
+        HistoryEvent? started = null;
+        OrchestrationSession? session = null;
+        var turn = intake.Terminate is { } terminate
+            ? Turn.Nothing with { Ending = new Ending.Terminated(terminate.Payload, terminate.Name == "recursive") }
+            : Turn.Nothing;
+        if (intake.Terminate is null && intake.Deliver.Any(e => e.Kind is not (HistoryKind.ExecutionSuspended or HistoryKind.ExecutionResumed)))
+        {
+            started = TurnStart();
+            (session, turn) = await TakeTurnAsync(claimed, [started, .. intake.Deliver], killed);
+        }
+
+        return await WriteAsync(new Step(head, intake, [], started, turn, started?.At ?? clock.GetUtcNow()), session, killed);
+    }
+
+    private async Task<(OrchestrationSession Session, Turn Turn)> TakeTurnAsync(
+        ClaimedInstance claimed, IReadOnlyList<HistoryEvent> fresh, CancellationToken ct)
+    {
+        var head = claimed.Head;
         if (await sessions.TakeAsync(head) is { } kept)
         {
             return (kept, kept.Advance(fresh));
         }
 
-        var (input, history) = await store.LoadAsync(head.Id, ct);
+        // What has not begun has no past to read.
+        var (input, history) = head.NextSequence == 0 ? (claimed.Input, []) : await store.LoadAsync(head.Id, ct);
         var session = new OrchestrationSession(head, input, _functions.GetValueOrDefault(head.Name), executor, scopes.CreateAsyncScope(), code.Text);
         try
         {
@@ -104,38 +152,64 @@ internal sealed class OrchestrationWorker(
         return (session, session.Advance(fresh));
     }
 
-    private async Task WriteAsync(
-        InstanceHead head, TurnIntake intake, HistoryEvent? started, Turn turn, OrchestrationSession? session, CancellationToken ct)
+    /// <summary>Writes the step, keeps the session for the next one, and begins the activities that there is room for here.</summary>
+    private async Task<bool> WriteAsync(Step step, OrchestrationSession? session, CancellationToken killed)
     {
-        var isWritten = await writer.WriteAsync(head, intake, started, turn, ct);
-        if (session is not null && isWritten && turn.Ending is null)
+        var scheduled = step.Turn.Decisions.Where(d => d.Kind == HistoryKind.TaskScheduled).ToList();
+        step = step with { Here = [.. scheduled.Take(activities.Take(scheduled.Count)).Select(d => d.TaskId!.Value)] };
+        var isWritten = false;
+        try
         {
-            await sessions.KeepAsync(head, session);
+            killed.ThrowIfCancellationRequested();
+            isWritten = await writer.WriteAsync(step, killed);
         }
-        else
+        finally
         {
-            await (session?.DisposeAsync() ?? ValueTask.CompletedTask);
+            if (isWritten && session is not null && step.Turn.Ending is null)
+            {
+                await sessions.KeepAsync(step.After, session);
+            }
+            else
+            {
+                await (session?.DisposeAsync() ?? ValueTask.CompletedTask);
+            }
+
+            if (!isWritten)
+            {
+                activities.Give(step.Here.Count);
+            }
         }
 
-        if (!isWritten)
+        killed.ThrowIfCancellationRequested();
+        if (isWritten)
         {
-            log.StepLost(head.Id);
-            await ReleaseAsync(head);
-            return;
+            // Kept before they begin: an answer finds the orchestrator.
+            activities.Begin(scheduled.Take(step.Here.Count)
+                .Select(d => new ClaimedActivity(step.Head.Id, step.Head.Execution, d.TaskId!.Value, d.Name!, d.Payload, Claim: 1)));
+            Tell(step, scheduled.Count > step.Here.Count);
         }
 
-        if (turn.Ending is Ending.Failed failed)
+        return isWritten;
+    }
+
+    private void Tell(Step step, bool othersMayRunSome)
+    {
+        if (step.Turn.Ending is Ending.Failed failed)
         {
-            log.OrchestrationFailed(head.Name, head.Id, failed.Failure.ErrorType, failed.Failure.ErrorMessage);
+            log.OrchestrationFailed(step.Head.Name, step.Head.Id, failed.Failure.ErrorType, failed.Failure.ErrorMessage);
         }
 
-        signals.Changed(head.Id);
-        if (turn.Decisions.Any(d => d.Kind == HistoryKind.TaskScheduled))
+        if (step.Turn.Ending is not null || step.After.Status != step.Head.Status)
+        {
+            signals.Changed(step.Head.Id, hasEnded: step.Turn.Ending is not null);
+        }
+
+        if (othersMayRunSome)
         {
             signals.Pulse(DurableSignals.Activities);
         }
 
-        if (turn.Ending is not null || turn.Decisions.Any(d => d.Kind != HistoryKind.TaskScheduled))
+        if (step.LeavesMessages)
         {
             signals.Pulse(DurableSignals.Turns);
         }
@@ -154,6 +228,10 @@ internal sealed class OrchestrationWorker(
         }
     }
 
-    // What the database keeps: a replay must see the very time that the first run saw.
-    private static DateTimeOffset ToMicroseconds(DateTimeOffset time) => time.AddTicks(-(time.Ticks % TimeSpan.TicksPerMicrosecond));
+    // To the microsecond, which the database keeps: a replay must see the very time that the first run saw.
+    private HistoryEvent TurnStart()
+    {
+        var now = clock.GetUtcNow();
+        return new HistoryEvent(HistoryKind.TurnStarted, now.AddTicks(-(now.Ticks % TimeSpan.TicksPerMicrosecond)), Name: code.Text);
+    }
 }

@@ -8,7 +8,7 @@ internal sealed class SessionCache(DurableSettings settings, TimeProvider clock)
     private const int Most = 2000;
     private readonly ConcurrentDictionary<string, (OrchestrationSession Session, long Since)> _kept = new(StringComparer.Ordinal);
 
-    /// <summary>Takes the session out, if it is as the instance was left.</summary>
+    /// <summary>Takes the session out for a claimed step, if it is as the instance was left.</summary>
     internal async Task<OrchestrationSession?> TakeAsync(InstanceHead head)
     {
         if (!_kept.TryRemove(head.Id, out var kept))
@@ -16,7 +16,7 @@ internal sealed class SessionCache(DurableSettings settings, TimeProvider clock)
             return null;
         }
 
-        if (kept.Session.Execution == head.Execution && kept.Session.Fence == head.Fence - 1)
+        if (kept.Session.Head.Execution == head.Execution && kept.Session.Head.Fence == head.Fence - 1)
         {
             return kept.Session;
         }
@@ -25,9 +25,17 @@ internal sealed class SessionCache(DurableSettings settings, TimeProvider clock)
         return null;
     }
 
+    /// <summary>Takes the session out for a step without a claim, if it is there and may go on.</summary>
+    internal OrchestrationSession? Take(string instance, Guid execution) =>
+        _kept.TryGetValue(instance, out var kept) && kept.Session.Head.Execution == execution && kept.Session.Head.Status == "Running"
+            && _kept.TryRemove(new(instance, kept))
+            ? kept.Session
+            : null;
+
+    /// <summary>Keeps the session for the next step; <paramref name="head"/> is how this one left the instance.</summary>
     internal async Task KeepAsync(InstanceHead head, OrchestrationSession session)
     {
-        session.Fence = head.Fence;
+        session.Head = head;
         if (!settings.KeepSessions || _kept.Count >= Most || !_kept.TryAdd(head.Id, (session, clock.GetTimestamp())))
         {
             await session.DisposeAsync();

@@ -60,7 +60,7 @@ internal sealed record TurnIntake(
         }
 
         return new TurnIntake(
-            isSuspended ? "Suspended" : hasStarted ? "Running" : "Pending",
+            head.HasEnded ? head.Status : isSuspended ? "Suspended" : hasStarted ? "Running" : "Pending",
             deliver, [.. messages.Select(m => m.Id).Where(id => !parked.Contains(id))], [.. parked], null);
     }
 }

@@ -3,42 +3,32 @@ using Npgsql;
 
 namespace AgentPlatform.LocalHost.Durable;
 
-/// <summary>Writes a step: all of it in one transaction and one round trip, or nothing when the claim is no longer this host's.</summary>
-internal sealed class TurnWriter(NpgsqlDataSource source, TimeProvider clock, CodeVersion code)
+/// <summary>
+/// Writes steps: each whole or not at all, those of one moment in one transaction and one round trip. What most steps have is one statement for
+/// all of them.
+/// </summary>
+internal sealed class TurnWriter
 {
     /// <summary>Raised by <c>durable.hold</c>.</summary>
     private const string Lost = "AP001";
 
-    /// <summary>False when another host has stepped the instance: nothing of this step holds.</summary>
-    internal async Task<bool> WriteAsync(InstanceHead head, TurnIntake intake, HistoryEvent? started, Turn turn, CancellationToken ct)
+    private readonly NpgsqlDataSource _source;
+    private readonly TimeProvider _clock;
+    private readonly CodeVersion _code;
+    private readonly Batcher<Step, bool> _batcher;
+
+    public TurnWriter(NpgsqlDataSource source, TimeProvider clock, CodeVersion code)
     {
-        await using var batch = source.CreateBatch();
-        batch.Add(Sql.Hold, head.Id, head.Fence, intake.Consumed.ToArray());
-        if (intake.Parked.Count > 0)
-        {
-            batch.Add(Sql.Park, intake.Parked.ToArray());
-        }
+        (_source, _clock, _code) = (source, clock, code);
+        _batcher = new Batcher<Step, bool>(WriteManyAsync);
+    }
 
-        var events = new List<HistoryEvent>();
-        if (started is not null)
-        {
-            events.Add(started);
-        }
-
-        events.AddRange(intake.Deliver);
-        events.AddRange(turn.Decisions);
-        if (Epilogue(turn.Ending) is { } last)
-        {
-            events.Add(last);
-        }
-
-        Append(batch, head, events);
-        Schedule(batch, head, turn);
-        Finish(batch, head, intake, turn, head.NextSequence + events.Count);
+    /// <summary>False when another host has stepped the instance: nothing of this step holds.</summary>
+    internal async Task<bool> WriteAsync(Step step, CancellationToken killed)
+    {
         try
         {
-            await batch.ExecuteNonQueryAsync(ct);
-            return true;
+            return await _batcher.AddAsync(step, killed);
         }
         catch (PostgresException e) when (e.SqlState == Lost)
         {
@@ -46,267 +36,140 @@ internal sealed class TurnWriter(NpgsqlDataSource source, TimeProvider clock, Co
         }
     }
 
-    private HistoryEvent? Epilogue(Ending? ending) => ending switch
+    private async Task<IReadOnlyList<bool>> WriteManyAsync(IReadOnlyList<Step> steps)
     {
-        Ending.Completed => new HistoryEvent(HistoryKind.ExecutionCompleted, clock.GetUtcNow()),
-        Ending.Failed => new HistoryEvent(HistoryKind.ExecutionFailed, clock.GetUtcNow()),
-        Ending.Terminated => new HistoryEvent(HistoryKind.ExecutionTerminated, clock.GetUtcNow()),
-        _ => null,
-    };
+        var now = _clock.GetUtcNow();
+        await using var batch = _source.CreateBatch();
+        Hold(batch, steps);
+        Append(batch, steps);
+        Schedule(batch, steps, now);
+        foreach (var step in steps)
+        {
+            TurnExtras.Add(batch, step, now, _code.Text);
+        }
 
-    private static void Append(NpgsqlBatch batch, InstanceHead head, List<HistoryEvent> events)
+        Finish(batch, steps, now);
+        await batch.ExecuteNonQueryAsync();
+        return [.. steps.Select(_ => true)];
+    }
+
+    private static void Hold(NpgsqlBatch batch, IReadOnlyList<Step> steps)
     {
-        if (events.Count > 0)
+        var answered = steps.SelectMany(s => s.Answers).Select(a => a.Activity).ToList();
+        batch.Add(
+            Sql.Hold, steps.Select(s => s.Head.Id).ToArray(), steps.Select(s => s.Head.Fence).ToArray(), steps.Select(s => s.Head.Execution).ToArray(),
+            steps.SelectMany(s => s.Intake.Consumed).ToArray(), answered.Select(a => a.Instance).ToArray(),
+            answered.Select(a => a.Execution).ToArray(), answered.Select(a => a.Task).ToArray(), answered.Select(a => a.Claim).ToArray());
+    }
+
+    private static void Append(NpgsqlBatch batch, IReadOnlyList<Step> steps)
+    {
+        var lines = steps.SelectMany(s => s.Events.Select((e, n) => (s.Head.Id, Sequence: s.Head.NextSequence + n, Event: e))).ToList();
+        if (lines.Count > 0)
         {
             batch.Add(
-                Sql.Append, head.Id, head.NextSequence, events.Select(e => e.Kind.ToString()).ToArray(), events.Select(e => e.TaskId).ToArray(),
-                events.Select(e => e.Name).ToArray(), events.Select(e => e.Target).ToArray(), Commands.Times(events.Select(e => e.DueAt)),
-                Commands.Times(events.Select(e => (DateTimeOffset?)e.At)), events.Select(e => e.Stored).ToArray());
+                Sql.Append, lines.Select(l => l.Id).ToArray(), lines.Select(l => l.Sequence).ToArray(),
+                lines.Select(l => l.Event.Kind.ToString()).ToArray(), lines.Select(l => l.Event.TaskId).ToArray(),
+                lines.Select(l => l.Event.Name).ToArray(), lines.Select(l => l.Event.Target).ToArray(), Commands.Times(lines.Select(l => l.Event.DueAt)),
+                Commands.Times(lines.Select(l => (DateTimeOffset?)l.Event.At)), lines.Select(l => l.Event.Stored).ToArray());
         }
     }
 
     // What the history now says was decided is what gets done.
-    private void Schedule(NpgsqlBatch batch, InstanceHead head, Turn turn)
+    private static void Schedule(NpgsqlBatch batch, IReadOnlyList<Step> steps, DateTimeOffset now)
     {
-        var now = clock.GetUtcNow();
-        var kinds = turn.Decisions.Select(d => d.Kind).ToHashSet();
-        if (kinds.Contains(HistoryKind.TaskScheduled))
+        if (steps.Where(s => s.Decides(HistoryKind.TaskScheduled)).ToList() is { Count: > 0 } scheduling)
         {
-            batch.Add(Sql.Activities, head.Id, head.NextSequence, head.Execution, now);
-        }
-
-        if (kinds.Contains(HistoryKind.TimerCreated))
-        {
-            batch.Add(Sql.Timers, head.Id, head.NextSequence, head.Execution);
-        }
-
-        if (turn.CancelledTimers.Count > 0)
-        {
-            batch.Add(Sql.CancelTimers, head.Id, head.Execution, turn.CancelledTimers.ToArray());
-        }
-
-        if (kinds.Contains(HistoryKind.SubOrchestrationCreated))
-        {
-            var children = turn.Decisions.Where(d => d.Kind == HistoryKind.SubOrchestrationCreated).ToArray();
-            batch.Add(Sql.ClearChildren, head.Id, head.NextSequence);
             batch.Add(
-                Sql.Children, head.Id, head.NextSequence, head.Execution, head.Name, now,
-                children.Select(c => c.TaskId!.Value).ToArray(), children.Select(c => c.Version ?? "").ToArray());
-            batch.Add(Sql.StartChildren, head.Id, head.NextSequence, head.Execution, now);
-            batch.Add(Sql.RefusedChildren, head.Id, head.NextSequence, head.Execution, now);
+                Sql.Activities, scheduling.Select(s => s.Head.Id).ToArray(), scheduling.Select(s => s.Head.NextSequence).ToArray(),
+                scheduling.Select(s => s.Head.Execution).ToArray(), scheduling.Select(s => s.Here.Count > 0 ? s.Here[^1] : -1).ToArray(), now,
+                now + DurableSettings.Lease);
         }
 
-        if (kinds.Contains(HistoryKind.EventSent))
+        if (steps.Where(s => s.Decides(HistoryKind.TimerCreated)).ToList() is { Count: > 0 } timing)
         {
-            batch.Add(Sql.SendEvents, head.Id, head.NextSequence, now);
-        }
-    }
-
-    private void Finish(NpgsqlBatch batch, InstanceHead head, TurnIntake intake, Turn turn, int nextSequence)
-    {
-        var now = clock.GetUtcNow();
-        if (turn.CustomStatus is { } status)
-        {
-            batch.Add(Sql.CustomStatus, head.Id, Commands.Text(status.Item1));
-        }
-
-        switch (turn.Ending)
-        {
-            case null:
-                batch.Add(Sql.GoOn, head.Id, intake.Status, nextSequence, now, code.Text);
-                break;
-            case Ending.ContinuedAsNew next:
-                StartAnew(batch, head, next, now);
-                break;
-            case Ending.Completed done:
-                End(batch, head, "Completed", done.Output, null, nextSequence, now);
-                break;
-            case Ending.Failed failed:
-                End(batch, head, "Failed", null, JsonSerializer.Serialize(failed.Failure), nextSequence, now);
-                break;
-            case Ending.Terminated ended:
-                End(batch, head, "Terminated", ended.Output, null, nextSequence, now);
-                if (ended.Recursive)
-                {
-                    batch.Add(Sql.TerminateChildren, head.Id, now);
-                }
-
-                break;
-        }
-
-        if (turn.Ending is Ending.ContinuedAsNew || (turn.CustomStatus is not null && head.HasLargeStatus))
-        {
-            batch.Add(Sql.Sweep, head.Id);
-        }
-    }
-
-    private void StartAnew(NpgsqlBatch batch, InstanceHead head, Ending.ContinuedAsNew next, DateTimeOffset now)
-    {
-        var execution = Guid.CreateVersion7(now);
-        batch.Add(Sql.Forget, head.Id);
-        batch.Add(Sql.Discard, head.Id, head.Execution);
-        batch.Add(Sql.StartAnew, head.Id, execution, Commands.Text(next.Input), Commands.Text(next.Version), now, code.Text);
-        batch.Add(
-            Sql.CarryOver, head.Id, execution, now, next.Events.Select(e => e.Name).ToArray(), next.Events.Select(e => e.Stored).ToArray(),
-            next.Events.Select(e => e.At.UtcDateTime).ToArray());
-    }
-
-    private void End(NpgsqlBatch batch, InstanceHead head, string status, string? output, string? failure, int nextSequence, DateTimeOffset now)
-    {
-        batch.Add(Sql.End, head.Id, status, Commands.Text(output), Commands.Text(failure), nextSequence, now, code.Text);
-        batch.Add(Sql.DropMessages, head.Id);
-        if (head.Parent is { } parent)
-        {
-            var terminated = new TaskFailureDetails("Terminated", $"The sub-orchestration '{head.Id}' was terminated.", null, null, null);
             batch.Add(
-                Sql.TellParent, parent.InstanceId, head.ParentExecution!.Value,
-                status == "Completed" ? nameof(HistoryKind.SubOrchestrationCompleted) : nameof(HistoryKind.SubOrchestrationFailed),
-                head.ParentTask!.Value, head.Name,
-                Commands.Text(status switch { "Completed" => output, "Failed" => failure, _ => JsonSerializer.Serialize(terminated) }), now);
+                Sql.Timers, timing.Select(s => s.Head.Id).ToArray(), timing.Select(s => s.Head.NextSequence).ToArray(),
+                timing.Select(s => s.Head.Execution).ToArray());
         }
     }
+
+    private void Finish(NpgsqlBatch batch, IReadOnlyList<Step> steps, DateTimeOffset now)
+    {
+        if (steps.Where(s => s.Turn.Ending is null).ToList() is { Count: > 0 } going)
+        {
+            batch.Add(
+                Sql.GoOn, going.Select(s => s.Head.Id).ToArray(), going.Select(s => s.After.Status).ToArray(),
+                going.Select(s => s.After.NextSequence).ToArray(), now, _code.Text);
+        }
+
+        if (steps.Where(s => s.Turn.Ending is not (null or Ending.ContinuedAsNew)).ToList() is { Count: > 0 } ending)
+        {
+            var ends = ending.Select(s => End(s.Turn.Ending!)).ToList();
+            batch.Add(
+                Sql.End, ending.Select(s => s.Head.Id).ToArray(), ends.Select(e => e.Status).ToArray(), ends.Select(e => e.Output).ToArray(),
+                ends.Select(e => e.Failure).ToArray(), ending.Select(s => s.After.NextSequence).ToArray(), now, _code.Text);
+            batch.Add(Sql.DropMessages, (object)ending.Select(s => s.Head.Id).ToArray());
+        }
+    }
+
+    private static (string Status, string? Output, string? Failure) End(Ending ending) => ending switch
+    {
+        Ending.Completed done => ("Completed", done.Output, null),
+        Ending.Failed failed => ("Failed", null, JsonSerializer.Serialize(failed.Failure)),
+        Ending.Terminated ended => ("Terminated", ended.Output, null),
+        _ => throw new ArgumentException($"{ending} ends nothing.", nameof(ending)),
+    };
 
     private static class Sql
     {
-        internal const string Hold = "SELECT durable.hold($1, $2, $3)";
-
-        internal const string Park = "UPDATE durable.messages SET parked = true WHERE id = ANY ($1)";
+        internal const string Hold = "SELECT durable.hold($1, $2, $3, $4, $5, $6, $7, $8)";
 
         internal const string Append =
             """
             INSERT INTO durable.history (instance_id, sequence, kind, task_id, name, target, due_at, happened_at, payload)
-            SELECT $1, $2 + n::integer - 1, kind, task_id, name, target, due_at, happened_at, durable.keep($1, payload)
-            FROM unnest($3::text[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::text[])
-                WITH ORDINALITY AS e (kind, task_id, name, target, due_at, happened_at, payload, n)
+            SELECT instance_id, sequence, kind, task_id, name, target, due_at, happened_at, durable.keep(instance_id, payload)
+            FROM unnest($1::text[], $2::integer[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::text[])
+                AS e (instance_id, sequence, kind, task_id, name, target, due_at, happened_at, payload)
             """;
 
+        // Those that begin in this process are claimed from the start: nobody looks for them.
         internal const string Activities =
             """
-            INSERT INTO durable.activities (instance_id, execution_id, task_id, name, input, visible_at)
-            SELECT instance_id, $3, task_id, name, payload, $4
-            FROM durable.history WHERE instance_id = $1 AND sequence >= $2 AND kind = 'TaskScheduled'
+            INSERT INTO durable.activities (instance_id, execution_id, task_id, name, input, visible_at, claims)
+            SELECT h.instance_id, s.execution_id, h.task_id, h.name, h.payload,
+                   CASE WHEN h.task_id <= s.here THEN $6::timestamptz ELSE $5::timestamptz END, CASE WHEN h.task_id <= s.here THEN 1 ELSE 0 END
+            FROM unnest($1::text[], $2::integer[], $3::uuid[], $4::integer[]) AS s (instance_id, since, execution_id, here)
+            JOIN durable.history h ON h.instance_id = s.instance_id AND h.sequence >= s.since
+            WHERE h.kind = 'TaskScheduled'
             """;
 
         internal const string Timers =
             """
             INSERT INTO durable.messages (instance_id, execution_id, kind, task_id, due_at)
-            SELECT instance_id, $3, 'TimerFired', task_id, due_at
-            FROM durable.history WHERE instance_id = $1 AND sequence >= $2 AND kind = 'TimerCreated'
+            SELECT h.instance_id, s.execution_id, 'TimerFired', h.task_id, h.due_at
+            FROM unnest($1::text[], $2::integer[], $3::uuid[]) AS s (instance_id, since, execution_id)
+            JOIN durable.history h ON h.instance_id = s.instance_id AND h.sequence >= s.since
+            WHERE h.kind = 'TimerCreated'
             """;
-
-        internal const string CancelTimers =
-            "DELETE FROM durable.messages WHERE instance_id = $1 AND execution_id = $2 AND kind = 'TimerFired' AND task_id = ANY ($3)";
-
-        // A failed attempt, or an instance of long ago, makes room for the sub-orchestration of its id.
-        internal const string ClearChildren =
-            """
-            DELETE FROM durable.instances c USING durable.history h
-            WHERE h.instance_id = $1 AND h.sequence >= $2 AND h.kind = 'SubOrchestrationCreated'
-              AND c.instance_id = h.target AND c.completed_at IS NOT NULL
-            """;
-
-        internal const string Children =
-            """
-            INSERT INTO durable.instances (
-                instance_id, execution_id, name, version, status, input, parent_instance_id, parent_execution_id, parent_name, parent_task_id,
-                created_at, last_updated_at)
-            SELECT h.target, gen_random_uuid(), h.name, v.version, 'Pending', durable.keep(h.target, durable.payload(h.payload)), $1, $3, $4, h.task_id, $5, $5
-            FROM durable.history h JOIN unnest($6::integer[], $7::text[]) AS v (task_id, version) ON v.task_id = h.task_id
-            WHERE h.instance_id = $1 AND h.sequence >= $2 AND h.kind = 'SubOrchestrationCreated'
-            ON CONFLICT (instance_id) DO NOTHING
-            """;
-
-        internal const string StartChildren =
-            """
-            INSERT INTO durable.messages (instance_id, execution_id, kind, due_at)
-            SELECT c.instance_id, c.execution_id, 'ExecutionStarted', $4
-            FROM durable.history h JOIN durable.instances c ON c.instance_id = h.target
-            WHERE h.instance_id = $1 AND h.sequence >= $2 AND h.kind = 'SubOrchestrationCreated'
-              AND c.parent_instance_id = $1 AND c.parent_execution_id = $3 AND c.parent_task_id = h.task_id
-            """;
-
-        internal const string RefusedChildren =
-            """
-            INSERT INTO durable.messages (instance_id, execution_id, kind, task_id, name, payload, due_at)
-            SELECT $1, $3, 'SubOrchestrationFailed', h.task_id, h.name, json_build_object(
-                'ErrorType', 'System.InvalidOperationException', 'ErrorMessage', format('An instance with the id %s runs already.', h.target))::text, $4
-            FROM durable.history h
-            WHERE h.instance_id = $1 AND h.sequence >= $2 AND h.kind = 'SubOrchestrationCreated' AND NOT EXISTS (
-                SELECT FROM durable.instances c
-                WHERE c.instance_id = h.target AND c.parent_instance_id = $1 AND c.parent_execution_id = $3 AND c.parent_task_id = h.task_id)
-            """;
-
-        internal const string SendEvents =
-            """
-            INSERT INTO durable.messages (instance_id, kind, name, payload, due_at)
-            SELECT i.instance_id, 'EventRaised', h.name, durable.keep(i.instance_id, durable.payload(h.payload)), $3
-            FROM durable.history h JOIN durable.instances i ON i.instance_id = h.target
-            WHERE h.instance_id = $1 AND h.sequence >= $2 AND h.kind = 'EventSent' AND i.completed_at IS NULL
-            ORDER BY h.sequence
-            """;
-
-        internal const string CustomStatus = "UPDATE durable.instances SET custom_state = durable.keep($1, $2) WHERE instance_id = $1";
 
         internal const string GoOn =
             """
-            UPDATE durable.instances SET status = $2, next_sequence = $3, last_updated_at = $4, code_version = $5, locked_until = NULL
-            WHERE instance_id = $1
+            UPDATE durable.instances i SET status = s.status, next_sequence = s.next, last_updated_at = $4, code_version = $5, locked_until = NULL
+            FROM unnest($1::text[], $2::text[], $3::integer[]) AS s (instance_id, status, next)
+            WHERE i.instance_id = s.instance_id
             """;
 
         internal const string End =
             """
-            UPDATE durable.instances
-            SET status = $2, output = durable.keep($1, $3), failure = $4, next_sequence = $5, last_updated_at = $6, completed_at = $6, code_version = $7,
-                locked_until = NULL
-            WHERE instance_id = $1
+            UPDATE durable.instances i
+            SET status = s.status, output = durable.keep(i.instance_id, s.output), failure = s.failure, next_sequence = s.next, last_updated_at = $6,
+                completed_at = $6, code_version = $7, locked_until = NULL
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::integer[]) AS s (instance_id, status, output, failure, next)
+            WHERE i.instance_id = s.instance_id
             """;
 
-        internal const string DropMessages = "DELETE FROM durable.messages WHERE instance_id = $1";
-
-        internal const string TellParent =
-            """
-            INSERT INTO durable.messages (instance_id, execution_id, kind, task_id, name, payload, due_at)
-            SELECT instance_id, execution_id, $3, $4, $5, durable.keep(instance_id, $6), $7
-            FROM durable.instances WHERE instance_id = $1 AND execution_id = $2 AND completed_at IS NULL
-            """;
-
-        internal const string TerminateChildren =
-            """
-            INSERT INTO durable.messages (instance_id, kind, name, due_at)
-            SELECT instance_id, 'ExecutionTerminated', 'recursive', $2
-            FROM durable.instances WHERE parent_instance_id = $1 AND completed_at IS NULL
-            """;
-
-        internal const string Forget = "DELETE FROM durable.history WHERE instance_id = $1";
-
-        internal const string Discard = "DELETE FROM durable.messages WHERE instance_id = $1 AND execution_id = $2";
-
-        internal const string StartAnew =
-            """
-            UPDATE durable.instances
-            SET execution_id = $2, input = durable.keep($1, $3), version = coalesce($4, version), status = 'Running', next_sequence = 0,
-                last_updated_at = $5, code_version = $6, locked_until = NULL
-            WHERE instance_id = $1
-            """;
-
-        internal const string CarryOver =
-            """
-            INSERT INTO durable.messages (instance_id, execution_id, kind, name, payload, due_at)
-            SELECT $1::text, $2::uuid, 'ExecutionStarted', NULL::text, NULL::text, $3::timestamptz
-            UNION ALL
-            SELECT $1, NULL, 'EventRaised', e.name, e.payload, e.due_at
-            FROM unnest($4::text[], $5::text[], $6::timestamptz[]) AS e (name, payload, due_at)
-            """;
-
-        internal const string Sweep =
-            """
-            DELETE FROM durable.payloads p
-            WHERE p.instance_id = $1
-              AND NOT EXISTS (SELECT FROM durable.instances i WHERE i.instance_id = $1 AND '@' || p.id IN (i.input, i.output, i.custom_state))
-              AND NOT EXISTS (SELECT FROM durable.history h WHERE h.instance_id = $1 AND h.payload = '@' || p.id)
-              AND NOT EXISTS (SELECT FROM durable.messages m WHERE m.instance_id = $1 AND m.payload = '@' || p.id)
-              AND NOT EXISTS (SELECT FROM durable.activities a WHERE a.instance_id = $1 AND a.input = '@' || p.id)
-            """;
+        internal const string DropMessages = "DELETE FROM durable.messages WHERE instance_id = ANY ($1)";
     }
 }
 

@@ -14,7 +14,6 @@ internal sealed class OrchestrationSession : IAsyncDisposable
     private readonly TurnScheduler _scheduler = new();
     private readonly DurableTrail _history = new();
     private readonly ReplayContext _context;
-    private readonly InstanceHead _head;
     private readonly LocalFunction? _function;
     private readonly FunctionExecutor _executor;
     private readonly AsyncServiceScope _scope;
@@ -25,15 +24,13 @@ internal sealed class OrchestrationSession : IAsyncDisposable
     internal OrchestrationSession(
         InstanceHead head, string? input, LocalFunction? function, FunctionExecutor executor, AsyncServiceScope scope, string codeVersion)
     {
-        (_head, _function, _executor, _scope, _codeVersion) = (head, function, executor, scope, codeVersion);
+        (Head, _function, _executor, _scope, _codeVersion) = (head, function, executor, scope, codeVersion);
         _context = new ReplayContext(
             head.Name, head.Id, head.Version, input, head.Parent, _scheduler, scope.ServiceProvider.GetRequiredService<ILoggerFactory>());
     }
 
-    /// <summary>The fence of the claim under which the session last stepped; set when that step is written.</summary>
-    internal long Fence { get; set; } = -1;
-
-    internal Guid Execution => _head.Execution;
+    /// <summary>The instance as the last step left it; the fence is that of its claim.</summary>
+    internal InstanceHead Head { get; set; }
 
     public ValueTask DisposeAsync() => _scope.DisposeAsync();
 
@@ -57,7 +54,7 @@ internal sealed class OrchestrationSession : IAsyncDisposable
     {
         if (_function is null)
         {
-            return Turn.Failing(new TaskFailureDetails("OrchestratorTaskNotFound", $"There is no orchestrator '{_head.Name}'.", null, null, null));
+            return Turn.Failing(new TaskFailureDetails("OrchestratorTaskNotFound", $"There is no orchestrator '{Head.Name}'.", null, null, null));
         }
 
         try
@@ -75,7 +72,7 @@ internal sealed class OrchestrationSession : IAsyncDisposable
         if (_scheduler.IsForeign || (_root is { IsCompleted: false } && !_context.IsWaiting))
         {
             return Turn.Failing(TaskFailureDetails.FromException(new InvalidOperationException(
-                $"The orchestrator '{_head.Name}' awaits something that is not durable. It may await only what its context gives it.")));
+                $"The orchestrator '{Head.Name}' awaits something that is not durable. It may await only what its context gives it.")));
         }
 
         var status = _context.CustomStatus;
@@ -142,5 +139,5 @@ internal sealed class OrchestrationSession : IAsyncDisposable
     }
 
     private NonDeterministicOrchestrationException NonDeterministic(HistoryEvent? recorded, HistoryEvent? decided) => NonDeterministicOrchestrationException.At(
-        _head.Name, _head.Id, recorded, decided, _recordedBy, _codeVersion, _history.Last, _context.Code.Last);
+        Head.Name, Head.Id, recorded, decided, _recordedBy, _codeVersion, _history.Last, _context.Code.Last);
 }

@@ -13,6 +13,7 @@ namespace AgentPlatform.Workflows.Sops;
 internal sealed class RunSop(SopShelf shelf, SopExecutionStore store, RequestSopAction request, ConversationLog conversations, WorkQueue work, EventStore events, TimeProvider clock)
 {
     internal const string DueKind = "workflows.sop_step_due";
+    internal const string ApprovalDueKind = "workflows.sop_approval_due";
     internal const string StopKind = "workflows.sop_stop_action";
 
     /// <summary>Nothing stands in its way any more: the first step begins, and the execution is counted.</summary>
@@ -24,6 +25,10 @@ internal sealed class RunSop(SopShelf shelf, SopExecutionStore store, RequestSop
         tx.BeforeCommit(() => SopShelf.CountStart(tx, execution.SopId, now));
         return await GoOnAsync(tx, await GroundAsync(tx, execution, ct), execution with { Status = "in_progress", StartedAt = now }, ct);
     }
+
+    /// <summary>Looks at the execution when its approval is due.</summary>
+    internal void AwaitApproval(Transaction tx, Guid id, DateTimeOffset due) =>
+        work.Enqueue(tx, new NewWork(ApprovalDueKind, id.ToString("n"), new SopApprovalDue(id)) { RunAt = due });
 
     /// <summary>The step under way has ended.</summary>
     internal async Task<SopExecution> SettleAsync(Transaction tx, SopExecution execution, StepEnd end, CancellationToken ct)
@@ -177,6 +182,8 @@ internal sealed class RunSop(SopShelf shelf, SopExecutionStore store, RequestSop
 }
 
 internal sealed record SopStepDue(Guid ExecutionId, int Round);
+
+internal sealed record SopApprovalDue(Guid ExecutionId);
 
 internal sealed record StopSopAction(Guid ActionQueueId, string Reason);
 

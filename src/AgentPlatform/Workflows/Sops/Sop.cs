@@ -68,6 +68,9 @@ public sealed record Sop
     /// <summary>True: somebody must allow each execution before its first step.</summary>
     public bool HumanApprovalRequired { get; init; }
 
+    /// <summary>Seconds in which it must be allowed; after them it is refused. Three days unless told.</summary>
+    public int ApprovalTimeout { get; init; } = 259_200;
+
     /// <summary>Who executes it unless told: <c>manual</c> a person, <c>semi</c> both, <c>full</c> the agent.</summary>
     public string AutomationLevel { get; init; } = "";
     public JsonElement Metadata { get; init; }

@@ -30,6 +30,7 @@ internal sealed record SopBody
     public string[]? Tags { get; init; }
     public bool? AiEnabled { get; init; }
     public bool? HumanApprovalRequired { get; init; }
+    public int? ApprovalTimeout { get; init; }
     public string? AutomationLevel { get; init; }
     public JsonElement? Metadata { get; init; }
     public SopStepBody[]? Steps { get; init; }
@@ -40,6 +41,7 @@ internal sealed record SopBody
             .Check("applicable_to", AreShort(ApplicableTo), "Are at most 50, of 1 to 100 characters.").Check("tags", AreShort(Tags), "Are at most 50, of 1 to 100 characters.")
             .Check("triggers", Triggers is null || Triggers.All(EventStarts.Types.Contains), $"May be {string.Join(", ", EventStarts.Types)}.")
             .Check("estimated_duration", EstimatedDuration is null or >= 0, "Must be at least 0.")
+            .Check("approval_timeout", ApprovalTimeout is null or (>= 60 and <= 31_536_000), "Must be seconds, from 60 to 31536000.")
             .OneOf("priority", Priority, required: false, Sop.Priorities).OneOf("automation_level", AutomationLevel, required: false, Sop.AutomationLevels)
             .MustBeObject("metadata", Metadata);
         foreach (var (at, message) in Prerequisites is { } needed ? Condition.Errors(needed, "prerequisites", PathRules.InputOnly.Error) : [])

@@ -29,7 +29,10 @@ public sealed record SopExecution
     /// <summary>Why it was cancelled.</summary>
     public string? StatusReason { get; init; }
 
-    /// <summary>Who let it begin, or refused to.</summary>
+    /// <summary>Until when it may be approved; null when it needs no approval.</summary>
+    public DateTimeOffset? ApprovalDueAt { get; init; }
+
+    /// <summary>Who let it begin, or refused to; null also when nobody did in time.</summary>
     public Guid? DecidedBy { get; init; }
     public DateTimeOffset? DecidedAt { get; init; }
 

@@ -22,7 +22,7 @@ internal sealed class SopExecutionStore
     internal Task<SopExecution?> InsertAsync(Transaction tx, SopExecution execution, string startKey, CancellationToken ct) => tx.FindAsync<SopExecution>(Sql.Insert,
     [
         tx.TenantId, execution.Id, execution.SopId, execution.Version, execution.UserId, execution.ExecutorType, execution.ConversationId, startKey, execution.Context,
-        execution.StartedAt,
+        execution.StartedAt, execution.ApprovalDueAt,
     ], ct);
 
     internal Task<SopExecution> SaveAsync(Transaction tx, SopExecution execution, CancellationToken ct) => tx.SingleAsync<SopExecution>(Sql.Save,
@@ -55,8 +55,9 @@ internal sealed class SopExecutionStore
 
         internal const string Insert =
             """
-            INSERT INTO workflows.sop_executions (tenant_id, id, sop_id, version, user_id, executor_type, conversation_id, start_key, status, context, started_at, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'awaiting_approval', $9, $10, $10, $10)
+            INSERT INTO workflows.sop_executions (tenant_id, id, sop_id, version, user_id, executor_type, conversation_id, start_key, status, context, started_at, created_at, updated_at,
+                approval_due_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'awaiting_approval', $9, $10, $10, $10, $11)
             ON CONFLICT ON CONSTRAINT sop_execution_start_once DO NOTHING
             RETURNING *
             """;

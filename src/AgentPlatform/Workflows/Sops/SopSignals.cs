@@ -34,6 +34,30 @@ internal sealed class SopStepTimeout(Database database, SopExecutionStore store,
     }
 }
 
+/// <summary>Nobody has approved an execution in its time: it is rejected. One that was answered before is let be.</summary>
+internal sealed class SopApprovalTimeout(Database database, SopExecutionStore store, RunSop run, TimeProvider clock) : IWorkHandler
+{
+    public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
+    {
+        await using var tx = database.Begin(Actor.System(item.TenantId));
+        if (await store.LockAsync(tx, item.Read<SopApprovalDue>().ExecutionId, ct) is not { Status: "awaiting_approval", ApprovalDueAt: { } due } execution)
+        {
+            return new WorkOutcome.Done();
+        }
+
+        // The queue's clock is the database's.
+        if (due - clock.GetUtcNow() is { Ticks: > 0 } early)
+        {
+            return new WorkOutcome.Snooze(early);
+        }
+
+        await run.CancelAsync(tx, execution, "Nobody approved it in time.", ct);
+        item.Settle(tx, new WorkOutcome.Done());
+        await tx.CommitAsync(ct);
+        return WorkOutcome.Settled;
+    }
+}
+
 /// <summary>Cancels an action that no step waits for any more; one that is being carried out is let be, and nobody hears of its end.</summary>
 internal sealed class StopAbandonedAction(Database database, ActionQueue queue) : IWorkHandler
 {

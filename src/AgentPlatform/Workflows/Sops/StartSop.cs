@@ -40,7 +40,7 @@ internal sealed class StartSop(SopShelf shelf, SopExecutionStore store, RunSop r
             return refusal;
         }
 
-        var user = tx.Actor!.UserId;
+        var (user, now) = (tx.Actor!.UserId, clock.GetUtcNow());
         var execution = await store.InsertAsync(tx, new SopExecution
         {
             Id = clock.NewId(),
@@ -50,16 +50,18 @@ internal sealed class StartSop(SopShelf shelf, SopExecutionStore store, RunSop r
             ExecutorType = executor,
             ConversationId = start.ConversationId,
             Context = start.Context ?? Json.Of(new { }),
-            StartedAt = clock.GetUtcNow(),
+            StartedAt = now,
+            ApprovalDueAt = sop.HumanApprovalRequired ? now.AddSeconds(sop.ApprovalTimeout) : null,
         }, start.Key, ct);
         if (execution is null)
         {
             return await store.OfKeyAsync(tx, start.Key, ct);
         }
 
-        if (sop.HumanApprovalRequired)
+        if (execution.ApprovalDueAt is { } due)
         {
-            events.Append(tx, SopEvents.Of("sop.approval_requested", execution, new { sop.Title, executor }));
+            events.Append(tx, SopEvents.Of("sop.approval_requested", execution, new { sop.Title, executor, execution.ApprovalDueAt }));
+            run.AwaitApproval(tx, execution.Id, due);
             return execution;
         }
 

@@ -22,11 +22,13 @@ internal sealed class SteerSop(Database database, SopShelf shelf, SopExecutionSt
                 : await run.SettleAsync(tx, execution, EndOf(actor, body), ct);
         }, ct);
 
+    /// <summary>Problems: <c>sop_own_execution</c>, <c>sop_approval_expired</c>.</summary>
     internal Task<Result<SopExecution>> ApproveAsync(Actor actor, Guid id, CancellationToken ct) =>
-        MoveAsync(actor, id, "approved", execution => execution.Status == "awaiting_approval", async (tx, execution) => await run.BeginAsync(tx, Decided(actor, execution), ct), ct);
+        AnswerAsync(actor, id, "approved", async (tx, execution) => await run.BeginAsync(tx, execution, ct), ct);
 
+    /// <summary>Problems: as <see cref="ApproveAsync"/>.</summary>
     internal Task<Result<SopExecution>> RejectAsync(Actor actor, Guid id, string reason, CancellationToken ct) =>
-        MoveAsync(actor, id, "rejected", execution => execution.Status == "awaiting_approval", async (tx, execution) => await run.CancelAsync(tx, Decided(actor, execution), reason, ct), ct);
+        AnswerAsync(actor, id, "rejected", async (tx, execution) => await run.CancelAsync(tx, execution, reason, ct), ct);
 
     internal Task<Result<SopExecution>> CancelAsync(Actor actor, Guid id, string? reason, CancellationToken ct) =>
         MoveAsync(actor, id, "cancelled", execution => !execution.IsOver, async (tx, execution) => await run.CancelAsync(tx, execution, reason ?? "Cancelled by an operator.", ct), ct);
@@ -48,6 +50,18 @@ internal sealed class SteerSop(Database database, SopShelf shelf, SopExecutionSt
     }
 
     private SopExecution Decided(Actor actor, SopExecution execution) => execution with { DecidedBy = Member(actor), DecidedAt = clock.GetUtcNow() };
+
+    private Task<Result<SopExecution>> AnswerAsync(
+        Actor actor, Guid id, string move, Func<Transaction, SopExecution, Task<Result<SopExecution>>> answer, CancellationToken ct) =>
+        MoveAsync(actor, id, move, execution => execution.Status == "awaiting_approval", async (tx, execution) =>
+            AnswerRefusal(actor, execution, clock.GetUtcNow()) is { } refusal ? refusal : await answer(tx, Decided(actor, execution)), ct);
+
+    /// <summary>Two pairs of eyes, in time.</summary>
+    private static Problem? AnswerRefusal(Actor actor, SopExecution execution, DateTimeOffset now) =>
+        execution.UserId is { } starter && starter == Member(actor)
+            ? Problem.Forbidden("sop_own_execution", "Whoever started an execution does not answer its approval; they may cancel it.")
+        : execution.ApprovalDueAt <= now ? Problem.Conflict("sop_approval_expired", "The time to approve it is over.")
+        : null;
 
     private static Guid? Member(Actor actor) => actor.UserId == Guid.Empty ? null : actor.UserId;
 

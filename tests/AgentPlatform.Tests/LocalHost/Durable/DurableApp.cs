@@ -8,7 +8,7 @@ namespace AgentPlatform.Tests.LocalHost.Durable;
 /// <summary>A host with the conformance suite's functions.</summary>
 internal sealed class DurableApp : IAsyncDisposable
 {
-    private static readonly Type[] Suite = [typeof(Activities), typeof(Orchestrators), typeof(RetryingOrchestrators)];
+    private static readonly Type[] Suite = [typeof(Activities), typeof(Orchestrators), typeof(RetryingOrchestrators), typeof(RacingOrchestrators)];
 
     private DurableApp(LocalHostApp app, Bench bench, RecordingLog log) => (App, Bench, Log) = (app, bench, log);
 

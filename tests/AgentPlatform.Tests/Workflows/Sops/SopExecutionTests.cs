@@ -131,12 +131,12 @@ public sealed class SopExecutionTests : IAsyncLifetime
         var clerk = await _sops.Flows.Api.KeyAsync("member", "workflows:read", "workflows:write");
         Assert.Equal(403, (await _sops.SteerAsync(yes.Id, "approve", null, clerk)).Status);
 
-        var refused = Json.Read<SopExecution>((await _sops.SteerAsync(no.Id, "reject", new { reason = "not today" })).Json);
-        Assert.Equal(("cancelled", "not today", _sops.Flows.Api.Tenant.OwnerId), (refused.Status, refused.StatusReason, refused.DecidedBy));
-        Assert.NotNull(refused.DecidedAt);
-        Assert.Equal("sop_execution_state", (await _sops.SteerAsync(no.Id, "approve")).Code);
-
         var (approver, key) = await _sops.Flows.Api.MemberAsync("member", "approvals:write");
+        var refused = Json.Read<SopExecution>((await _sops.SteerAsync(no.Id, "reject", new { reason = "not today" }, key)).Json);
+        Assert.Equal(("cancelled", "not today", approver), (refused.Status, refused.StatusReason, refused.DecidedBy));
+        Assert.NotNull(refused.DecidedAt);
+        Assert.Equal("sop_execution_state", (await _sops.SteerAsync(no.Id, "approve", null, key)).Code);
+
         Assert.Equal(200, (await _sops.SteerAsync(yes.Id, "approve", null, key)).Status);
         await _sops.Flows.DrainAsync();
         var done = await _sops.ReadAsync(yes.Id);
@@ -144,6 +144,42 @@ public sealed class SopExecutionTests : IAsyncLifetime
         Assert.Equal(["upload"], _sops.Flows.Depot.Names);
         Assert.Equal(1, (await _sops.SopAsync(sop)).ExecutionCount);
     }
+
+    [Theory]
+    [InlineData("approve")]
+    [InlineData("reject")]
+    public async Task Who_started_an_execution_does_not_answer_its_approval_and_may_cancel_it(string answer)
+    {
+        var execution = await _sops.ExecuteAsync(await _sops.PublishedAsync(new { human_approval_required = true }, Procedures.Manual(1)));
+        var own = await _sops.SteerAsync(execution.Id, answer, answer == "reject" ? new { reason = "mine" } : null);
+        Assert.Equal((403, "sop_own_execution"), (own.Status, own.Code));
+        Assert.Equal("awaiting_approval", (await _sops.ReadAsync(execution.Id)).Status);
+        Assert.Equal(200, (await _sops.SteerAsync(execution.Id, "cancel")).Status);
+    }
+
+    [Fact]
+    public async Task An_approval_that_nobody_gives_in_time_is_a_rejection()
+    {
+        var sop = await _sops.PublishedAsync(new { human_approval_required = true, approval_timeout = 600 }, Procedures.Manual(1));
+        var (late, early) = (await _sops.ExecuteAsync(sop), await _sops.ExecuteAsync(sop));
+        Assert.Equal(TimeSpan.FromMinutes(10), late.ApprovalDueAt - late.StartedAt);
+        var (_, key) = await _sops.Flows.Api.MemberAsync("member", "approvals:write");
+        Assert.Equal(200, (await _sops.SteerAsync(early.Id, "approve", null, key)).Status);
+        await _sops.Flows.ChangeAsync("UPDATE workflows.sop_executions SET approval_due_at = now() - interval '1 second' WHERE id = ANY ($1)", new[] { late.Id, early.Id });
+        Assert.Equal("sop_approval_expired", (await _sops.SteerAsync(late.Id, "approve", null, key)).Code);
+        await _sops.Flows.ChangeAsync("UPDATE work.items SET run_at = now() - interval '1 second' WHERE kind = 'workflows.sop_approval_due'");
+        await _sops.Flows.DrainAsync();
+
+        late = await _sops.ReadAsync(late.Id);
+        Assert.Equal(("cancelled", "Nobody approved it in time.", null), (late.Status, late.StatusReason, late.DecidedBy));
+        Assert.Equal("in_progress", (await _sops.ReadAsync(early.Id)).Status);
+    }
+
+    [Theory]
+    [InlineData(59)]
+    [InlineData(31_536_001)]
+    public async Task The_time_for_an_approval_has_its_limits(int seconds) =>
+        Assert.Equal("validation_failed", (await _sops.TryDraftAsync(new { approval_timeout = seconds }, Procedures.Manual(1))).Code);
 
     [Fact]
     [Behaviour("bb-sop-stats")]

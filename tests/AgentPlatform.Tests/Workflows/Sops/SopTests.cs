@@ -137,10 +137,11 @@ public sealed class SopTests : IAsyncLifetime
         var sop = made.Json.GetProperty("id").GetGuid();
         await _sops.MoveAsync(sop, "publish");
         Assert.Equal("sop_prerequisites_unmet", (await _sops.TryExecuteAsync(sop, context: new { })).Code);
+        var (_, approver) = await _sops.Flows.Api.MemberAsync("member", "approvals:write");
         foreach (var (amount, second) in new[] { (20, "2 completed step"), (900, "2 skipped alternative") })
         {
             var execution = await _sops.ExecuteAsync(sop, context: new { order = "A-1" });
-            await _sops.SteerAsync(execution.Id, "approve");
+            await _sops.SteerAsync(execution.Id, "approve", null, approver);
             execution = await _sops.DoAsync(execution.Id, 1, new { amount });
             execution = amount < 500 ? execution : await _sops.DoAsync(execution.Id, 4);
             Assert.Equal("completed", (await _sops.DoAsync(execution.Id, 3)).Status);

@@ -121,6 +121,7 @@ internal sealed class ManageSops(Database database, SopShelf shelf, SopCategorie
         Tags = body.Tags ?? sop.Tags,
         AiEnabled = body.AiEnabled ?? sop.AiEnabled,
         HumanApprovalRequired = body.HumanApprovalRequired ?? sop.HumanApprovalRequired,
+        ApprovalTimeout = body.ApprovalTimeout ?? sop.ApprovalTimeout,
         AutomationLevel = body.AutomationLevel ?? sop.AutomationLevel,
         Metadata = body.Metadata ?? sop.Metadata,
     };

@@ -25,12 +25,14 @@ internal sealed class SopShelf(TimeProvider clock)
     [
         tx.TenantId, clock.NewId(), sop.UserId, sop.CategoryId, sop.Title, sop.Description, sop.Objective, sop.ApplicableTo, Json.Param(sop.Prerequisites), sop.Triggers,
         sop.EstimatedDuration, sop.Priority, sop.Tags, sop.AiEnabled, sop.HumanApprovalRequired, sop.AutomationLevel, Json.Param(sop.Metadata), clock.GetUtcNow(),
+        sop.ApprovalTimeout,
     ], ct);
 
     internal Task<Sop> UpdateAsync(Transaction tx, Sop sop, CancellationToken ct) => tx.SingleAsync<Sop>(Sql.Update,
     [
         sop.Id, sop.CategoryId, sop.Title, sop.Description, sop.Objective, sop.ApplicableTo, Json.Param(sop.Prerequisites), sop.Triggers, sop.EstimatedDuration, sop.Priority, sop.Tags,
         sop.AiEnabled, sop.HumanApprovalRequired, sop.AutomationLevel, Json.Param(sop.Metadata), sop.Version, sop.Status, sop.PublishedVersion, sop.PublishedAt,
+        sop.ApprovalTimeout,
     ], ct);
 
     /// <summary>In place of the steps that the version had.</summary>
@@ -73,8 +75,9 @@ internal sealed class SopShelf(TimeProvider clock)
         internal const string Insert =
             """
             INSERT INTO workflows.sop_documents (tenant_id, id, user_id, category_id, title, description, objective, applicable_to, prerequisites, triggers,
-                estimated_duration, priority, tags, ai_enabled, human_approval_required, automation_level, metadata, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)
+                estimated_duration, priority, tags, ai_enabled, human_approval_required, automation_level, metadata, created_at, updated_at,
+                approval_timeout)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18, $19)
             RETURNING *
             """;
 
@@ -83,7 +86,7 @@ internal sealed class SopShelf(TimeProvider clock)
             UPDATE workflows.sop_documents
             SET category_id = $2, title = $3, description = $4, objective = $5, applicable_to = $6, prerequisites = $7, triggers = $8, estimated_duration = $9, priority = $10,
                 tags = $11, ai_enabled = $12, human_approval_required = $13, automation_level = $14, metadata = $15, version = $16, status = $17, published_version = $18,
-                published_at = $19
+                published_at = $19, approval_timeout = $20
             WHERE id = $1
             RETURNING *
             """;
