@@ -114,6 +114,7 @@ public sealed class ReplyTemplateTests : IAsyncLifetime
             Channel = "web",
             Turn = 4,
             Today = default,
+            Now = default,
             State = session.State,
             Contact = contact,
             Agent = await _talk.InAsync(async tx => (await _talk.Platform.Get<AgentPlatform.Tenancy.AgentDirectory>().FindAsync(tx, _talk.AgentId, default))!),
