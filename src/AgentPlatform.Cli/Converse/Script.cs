@@ -26,7 +26,14 @@ internal sealed partial record Script(string Name, string Title, string Channel,
 {
     private static readonly Dictionary<string, (int Least, int Most)> Expectations = new(StringComparer.Ordinal)
     {
-        ["intent"] = (1, 2), ["match"] = (1, 1), ["action"] = (2, 2), ["no-action"] = (0, 0), ["event"] = (1, 1), ["silence"] = (0, 0), ["handoff"] = (0, 0), ["scenario"] = (1, 1),
+        ["intent"] = (1, 2),
+        ["match"] = (1, 1),
+        ["action"] = (2, 2),
+        ["no-action"] = (0, 0),
+        ["event"] = (1, 1),
+        ["silence"] = (0, 0),
+        ["handoff"] = (0, 0),
+        ["scenario"] = (1, 1),
     };
 
     internal static Script Parse(string name, string text)

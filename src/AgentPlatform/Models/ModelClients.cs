@@ -31,7 +31,9 @@ internal sealed class ModelClients(IHttpClientFactory http, SecretBox box)
     {
         var options = new OpenAIClientOptions
         {
-            Transport = new HttpClientPipelineTransport(http.CreateClient(ClientName)), RetryPolicy = new ClientRetryPolicy(0), NetworkTimeout = Timeout.InfiniteTimeSpan,
+            Transport = new HttpClientPipelineTransport(http.CreateClient(ClientName)),
+            RetryPolicy = new ClientRetryPolicy(0),
+            NetworkTimeout = Timeout.InfiniteTimeSpan,
         };
         if (model.BaseUrl is { } url)
         {

@@ -107,7 +107,14 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
             var status = call.Status == "started" ? "interrupted" : call.Status;
             Event(tx, scene, "model.called", new
             {
-                model = call.ModelName, purpose = call.ActionType, status, call.InputTokens, call.OutputTokens, call.CostUsd, call.LatencyMs, call.Error,
+                model = call.ModelName,
+                purpose = call.ActionType,
+                status,
+                call.InputTokens,
+                call.OutputTokens,
+                call.CostUsd,
+                call.LatencyMs,
+                call.Error,
             });
         }
 
