@@ -114,13 +114,14 @@ public sealed class ReplyTemplateTests : IAsyncLifetime
             Channel = "web",
             Turn = 4,
             Today = default,
+            Now = default,
             State = session.State,
             Contact = contact,
             Agent = await _talk.InAsync(async tx => (await _talk.Platform.Get<AgentPlatform.Tenancy.AgentDirectory>().FindAsync(tx, _talk.AgentId, default))!),
             Actions = [],
             Options = new BrainOptions(),
             Variables = session.Variables,
-            Rules = await _talk.InAsync(tx => _talk.Platform.Get<RuleBooks>().OfAgentAsync(tx, _talk.AgentId, default)),
+            Rules = (await _talk.InAsync(tx => _talk.Platform.Get<AgentBooks>().OfAgentAsync(tx, _talk.AgentId, default))).Rules,
         };
 
         Assert.Equal(["Everywhere."], input.Suggestions);
