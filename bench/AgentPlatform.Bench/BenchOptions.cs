@@ -75,6 +75,8 @@ internal sealed record BenchOptions
                   [--only throughput|latency|limits|snapshot|fairness]
                 the work engine beside graphile-worker and pg-boss: batched and single jobs, bulk enqueue; idle latency, an old snapshot,
                 limits, fairness and memory; writes docs/benchmarks.md
+            ./dev bench turn [--json FILE]
+                a large agent's turns in process, without a language model, and their decisions alone; writes a section of docs/benchmarks.md
             """);
         return 2;
     }
