@@ -87,6 +87,8 @@ internal sealed record BenchOptions
             ./dev bench durable [--json FILE] [--flows 4000] [--rounds 3] [--sleepers 100000] [--only steps|alone|fanout|sleep]
                 the durable runtime beside DBOS Transact: workflows of five steps, one alone, a wide fan-out; sleeping instances; writes
                 docs/benchmarks.md
+            ./dev bench turn [--json FILE]
+                a large agent's turns in process, without a language model, and their decisions alone; writes a section of docs/benchmarks.md
             """);
         return 2;
     }

@@ -7,5 +7,6 @@ return args switch
     ["intake", .. var rest] => await IntakeBench.RunAsync(BenchOptions.Parse(rest)),
     ["work", .. var rest] => await WorkBench.RunAsync(BenchOptions.Parse(rest)),
     ["durable", .. var rest] => await DurableBench.RunAsync(BenchOptions.Parse(rest)),
+    ["turn", .. var rest] => await TurnBench.RunAsync(BenchOptions.Parse(rest)),
     _ => BenchOptions.Usage(),
 };

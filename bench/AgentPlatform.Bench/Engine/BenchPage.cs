@@ -34,6 +34,14 @@ internal static class BenchPage
         does nothing: what is measured is keeping it. Medians of {options.Rounds} short rounds of {options.Flows:N0} workflows (a quarter of that for DBOS).
         """));
 
+    internal static BenchSection Turn { get; } = new(
+        "Turns",
+        """
+        Written by `./dev bench turn`. An agent of 1,000 rules, 500 actions (five phrases each), 50 scenarios and 20 variables answers one message after
+        the other, without a language model and before its classifier is trained; Postgres runs beside it. A turn is its handler's run in the work engine:
+        load, decide, apply and commit. A decision is the same without I/O, for a talk's first message.
+        """);
+
     internal static async Task WriteAsync(string file, BenchSection section, IReadOnlyList<Figure> figures)
     {
         await using var source = NpgsqlDataSource.Create(BenchOptions.AdminConnectionString);

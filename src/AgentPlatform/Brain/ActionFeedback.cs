@@ -3,6 +3,7 @@ using AgentPlatform.Actions;
 using AgentPlatform.Actions.Aftermath;
 using AgentPlatform.Actions.Execution;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
@@ -20,7 +21,7 @@ namespace AgentPlatform.Brain;
 /// </summary>
 internal sealed class ActionFeedback(
     IntentLedger ledger, ContactDirectory contacts, ConversationLog conversations, SessionMirror mirror, Outbox outbox, DeadLetters deadLetters,
-    ActionQueue queue, ActionRegistry registry, IOptions<BrainOptions> options) : IActionListener
+    ActionQueue queue, AgentBooks books, IOptions<BrainOptions> options) : IActionListener
 {
     public async Task ChangedAsync(Transaction tx, ActionChange change, CancellationToken ct)
     {
@@ -87,7 +88,7 @@ internal sealed class ActionFeedback(
             return told with { Text = "" };
         }
 
-        var role = Persona.Of(contact, await registry.ActiveAsync(tx, change.Item.AgentId, ct));
+        var role = Persona.Of(contact, (await books.OfAgentAsync(tx, change.Item.AgentId, ct)).Actions);
         return told with { Message = new(contact.Id, conversation.Id, role, told.Text) { Priority = "high", IdempotencyKey = $"action:{change.Item.QueueId}{(failed ? ":failed" : "")}" } };
     }
 

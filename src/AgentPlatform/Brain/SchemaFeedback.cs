@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Brain.Rules;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
@@ -15,7 +16,7 @@ namespace AgentPlatform.Brain;
 /// became of them is said at once, so that nobody has to write again to hear it; those that run now tell it themselves at their end.
 /// </summary>
 internal sealed class SchemaFeedback(
-    ContactDirectory contacts, ConversationLog conversations, SessionMirror mirror, ActionQueue queue, ActionRegistry registry, Outbox outbox) : ISchemaListener
+    ContactDirectory contacts, ConversationLog conversations, SessionMirror mirror, ActionQueue queue, ActionRegistry registry, AgentBooks books, Outbox outbox) : ISchemaListener
 {
     public async Task ReadAsync(Transaction tx, SchemaRead read, CancellationToken ct)
     {
@@ -66,7 +67,7 @@ internal sealed class SchemaFeedback(
         if (said.Length > 0 && await conversations.FindAsync(tx, read.ConversationId, ct) is { BotMayReply: true, AgentId: { } agentId }
             && await contacts.FindAsync(tx, read.ContactId, ct) is { } contact)
         {
-            var role = Persona.Of(contact, await registry.ActiveAsync(tx, agentId, ct));
+            var role = Persona.Of(contact, (await books.OfAgentAsync(tx, agentId, ct)).Actions);
             outbox.Queue(tx, new OutgoingMessage(contact.Id, read.ConversationId, role, string.Join('\n', said)) { Priority = "high" });
         }
     }

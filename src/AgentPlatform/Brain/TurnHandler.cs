@@ -29,8 +29,8 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 /// call, and is taken again with the answer.
 /// </summary>
 internal sealed class TurnHandler(
-    Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, ActionRegistry registry, IntentModels models,
-    ScenarioStore scenarios, VariableStore variables, ScenarioPlaces places, RuleBooks rules, ConsultModel consult, ModelCalls calls, EmailProofs proofs,
+    Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, IntentModels models,
+    ScenarioPlaces places, AgentBooks books, ConsultModel consult, ModelCalls calls, EmailProofs proofs,
     ApplyTurn apply, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
@@ -137,7 +137,7 @@ internal sealed class TurnHandler(
         var contact = known.Contact ?? throw new InvalidOperationException($"Conversation {conversation.Id} has lost its contact.");
         var address = new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier);
         var session = await running ?? await sessions.StartAsync(tx, conversation.Id, known.Agent!.Id, contact.Id, address, ct);
-        (session, var place) = await places.FindAsync(tx, known.Scenarios, session, ct);
+        (session, var place) = await places.FindAsync(tx, known.Book.Scenarios, session, ct);
         return new(conversation, session, Input(known, contact, conversation, session, place, messages), messages, began);
     }
 
@@ -156,11 +156,11 @@ internal sealed class TurnHandler(
         State = session.State,
         Contact = contact,
         Agent = known.Agent!,
-        Actions = known.Actions,
+        Actions = known.Book.Actions,
         Model = known.Model,
-        Scenarios = known.Scenarios,
-        Declared = known.Variables,
-        Rules = known.Rules,
+        Scenarios = known.Book.Scenarios,
+        Declared = known.Book.Variables,
+        Rules = known.Book.Rules,
         Place = place,
         Variables = session.Variables,
         Priorities = contact.Verified ? known.Priorities : [],
@@ -177,11 +177,9 @@ internal sealed class TurnHandler(
     {
         var (contact, agent) = (contactId ?? Guid.Empty, agentId ?? Guid.Empty);
         var (person, own) = (contacts.FindAsync(tx, contact, ct), agents.FindAsync(tx, agent, ct));
-        var (actions, model, priorities) = (registry.ActiveAsync(tx, agent, ct), models.CurrentAsync(tx, agent, ct), contacts.TopPrioritiesAsync(tx, contact, ct));
-        var (optedOutOf, guided, declared) = (contacts.OptedOutOfAsync(tx, contact, ct), scenarios.OfAgentAsync(tx, agent, ct), variables.OfAgentAsync(tx, agent, ct));
-        var proof = proofs.LatestAsync(tx, contact, ct);
-        var guiding = rules.OfAgentAsync(tx, agent, ct);
-        return new(await person, await own, await actions, await model, await priorities, await optedOutOf, await guided, await declared, await proof, await guiding);
+        var (book, model, priorities) = (books.OfAgentAsync(tx, agent, ct), models.CurrentAsync(tx, agent, ct), contacts.TopPrioritiesAsync(tx, contact, ct));
+        var (optedOutOf, proof) = (contacts.OptedOutOfAsync(tx, contact, ct), proofs.LatestAsync(tx, contact, ct));
+        return new(await person, await own, await book, await model, await priorities, await optedOutOf, await proof);
     }
 
     private async Task<Known> KnownAgainAsync(Transaction tx, Conversation conversation, CancellationToken ct)
@@ -197,8 +195,7 @@ internal sealed class TurnHandler(
     }
 
     private sealed record Known(
-        Contact? Contact, Agent? Agent, IReadOnlyList<ActionDefinition> Actions, AgentModel? Model, IReadOnlyList<ContactPriority> Priorities, IReadOnlyList<string> OptedOutOf,
-        IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables, EmailProof? Proof, RuleBook Rules);
+        Contact? Contact, Agent? Agent, AgentBook Book, AgentModel? Model, IReadOnlyList<ContactPriority> Priorities, IReadOnlyList<string> OptedOutOf, EmailProof? Proof);
 
     private DateOnly Today(Contact contact)
     {

@@ -12,7 +12,7 @@ namespace AgentPlatform.Postgres;
 /// </summary>
 public sealed class Migrator(NpgsqlDataSource source, MigrationSet migrations)
 {
-    private const int Attempts = 10;
+    private const int Attempts = 20;
 
     /// <summary>Brings the database up to date and says which files it applied. A file changed after it was applied is an error.</summary>
     public async Task<IReadOnlyList<Migration>> MigrateAsync(CancellationToken ct)

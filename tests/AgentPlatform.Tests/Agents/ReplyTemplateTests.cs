@@ -121,7 +121,7 @@ public sealed class ReplyTemplateTests : IAsyncLifetime
             Actions = [],
             Options = new BrainOptions(),
             Variables = session.Variables,
-            Rules = await _talk.InAsync(tx => _talk.Platform.Get<RuleBooks>().OfAgentAsync(tx, _talk.AgentId, default)),
+            Rules = (await _talk.InAsync(tx => _talk.Platform.Get<AgentBooks>().OfAgentAsync(tx, _talk.AgentId, default))).Rules,
         };
 
         Assert.Equal(["Everywhere."], input.Suggestions);

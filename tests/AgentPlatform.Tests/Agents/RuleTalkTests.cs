@@ -159,15 +159,15 @@ public sealed class RuleTalkTests : IAsyncLifetime
     public async Task Rules_are_read_and_compiled_once_a_version()
     {
         await _talk.RuleAsync(Says("pizza", "Pizza!"));
-        var books = _talk.Platform.Get<RuleBooks>();
-        Task<RuleBook> BookAsync() => _talk.InAsync(tx => books.OfAgentAsync(tx, _talk.AgentId, default));
+        var books = _talk.Platform.Get<AgentBooks>();
+        Task<AgentBook> BookAsync() => _talk.InAsync(tx => books.OfAgentAsync(tx, _talk.AgentId, default));
         var first = await BookAsync();
         await _talk.SayAsync("pizza");
         Assert.Same(first, await BookAsync());
 
         await _talk.RuleAsync(Says("pasta", "Pasta!"));
         Assert.Equal("Pasta!", await _talk.SayAsync("pasta"));
-        Assert.Equal((1, 2), (first.Rules.Count, (await BookAsync()).Rules.Count));
+        Assert.Equal((1, 2), (first.Rules.Rules.Count, (await BookAsync()).Rules.Rules.Count));
     }
 
     [Fact]

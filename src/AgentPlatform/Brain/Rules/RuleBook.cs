@@ -10,17 +10,15 @@ namespace AgentPlatform.Brain.Rules;
 /// <summary>An agent's rules and templates at one version, the rules ready to be asked: in the order in which they can be decided, with what their conditions need.</summary>
 internal sealed class RuleBook
 {
-    internal static readonly RuleBook Empty = new(0, [], []);
+    internal static readonly RuleBook Empty = new([], []);
 
-    internal RuleBook(long version, IReadOnlyList<Rule> rules, IReadOnlyList<ReplyTemplate> templates)
+    internal RuleBook(IReadOnlyList<Rule> rules, IReadOnlyList<ReplyTemplate> templates)
     {
-        (Version, Templates) = (version, templates);
+        Templates = templates;
         Names = rules.ToDictionary(rule => rule.Id, rule => rule.Name);
         var order = RuleOrder.Of(rules) ?? throw new InvalidOperationException("Rules that wait for themselves were stored.");
         Rules = [.. order.Where(rule => rule.Enabled).Select(rule => new ReadyRule(rule))];
     }
-
-    internal long Version { get; }
 
     /// <summary>The enabled ones.</summary>
     internal IReadOnlyList<ReadyRule> Rules { get; }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using AgentPlatform.Actions.Registry;
@@ -18,6 +19,9 @@ internal static partial class ScenarioTurn
     private const decimal Literal = 0.92m;
 
     private static readonly HashSet<Guid> NoSteps = [];
+
+    /// <summary>Scenarios as the matcher knows them, each for as long as it is in memory.</summary>
+    private static readonly ConditionalWeakTable<Scenario, ActionDefinition> Entries = [];
 
     /// <summary>The answer, unless it moved the scenario, with the question the talk should come back to.</summary>
     internal static Envelope GoOn(TurnInput input, Envelope envelope)
@@ -89,7 +93,7 @@ internal static partial class ScenarioTurn
     }
 
     private static ActionMatch EntryOf(TurnInput input, string said) =>
-        ActionMatcher.Match([.. input.Scenarios.Where(s => s.Enabled).Select(Entry)], said, input.Options.FuzzyThreshold);
+        ActionMatcher.Match([.. input.Scenarios.Where(s => s.Enabled).Select(s => Entries.GetValue(s, Entry))], said, input.Options.FuzzyThreshold);
 
     private static Envelope? Reply(TurnInput input, ScenarioPlace place)
     {

@@ -1,3 +1,5 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
 using FuzzySharp;
@@ -28,30 +30,35 @@ internal static class ActionMatcher
     /// <summary>Words between the words of a phrase: more of them, and the sentence is about something else.</summary>
     private const int MaxGap = 6;
 
+    /// <summary>Phrases are prepared once for each definition, which lives as long as its version of the agent's book.</summary>
+    private static readonly ConditionalWeakTable<ActionDefinition, Phrase[]> Prepared = [];
+
     internal static ActionMatch Match(IReadOnlyList<ActionDefinition> actions, string sentence, int fuzzyThreshold)
     {
         var words = Phrases.Words(sentence);
         return words.Length == 0 ? ActionMatch.None
-            : Best(actions, words, ActionMatch.Exact, NamesOf, (phrase, said) => Literal(phrase, said, whole: 1.00m, inside: 0.97m, gapped: null))
-            ?? Best(actions, words, ActionMatch.Synonym, a => a.SynonymPhrases, (phrase, said) => Literal(phrase, said, whole: 0.95m, inside: 0.92m, gapped: 0.88m))
-            ?? Best(actions, words, ActionMatch.Fuzzy, a => NamesOf(a).Concat(a.SynonymPhrases), (phrase, said) => Near(phrase, said, fuzzyThreshold))
+            : Best(actions, ActionMatch.Exact, phrase => phrase.IsName ? Literal(phrase.Words, words, whole: 1.00m, inside: 0.97m, gapped: null) : null)
+            ?? Best(actions, ActionMatch.Synonym, phrase => phrase.IsName ? null : Literal(phrase.Words, words, whole: 0.95m, inside: 0.92m, gapped: 0.88m))
+            ?? Best(actions, ActionMatch.Fuzzy, phrase => Near(phrase.Words, words, fuzzyThreshold))
             ?? ActionMatch.None;
     }
 
-    private static IEnumerable<string> NamesOf(ActionDefinition action) =>
-        action.DisplayName is { } display ? [action.ActionName, action.ActionId, display] : [action.ActionName, action.ActionId];
+    private static Phrase[] PhrasesOf(ActionDefinition action)
+    {
+        string?[] names = [action.ActionName, action.ActionId, action.DisplayName];
+        var all = names.OfType<string>().Select(name => new Phrase(name, Phrases.Words(name), IsName: true))
+            .Concat(action.SynonymPhrases.Select(synonym => new Phrase(synonym, Phrases.Words(synonym), IsName: false)));
+        return [.. all.Where(phrase => phrase.Words.Length > 0)];
+    }
 
     /// <summary>The most certain hit; among equals the longest phrase, then the first action id, so that the answer never depends on row order.</summary>
-    private static ActionMatch? Best(
-        IReadOnlyList<ActionDefinition> actions, string[] said, string type, Func<ActionDefinition, IEnumerable<string>> phrasesOf, Func<string[], string[], decimal?> score) =>
+    private static ActionMatch? Best(IReadOnlyList<ActionDefinition> actions, string type, Func<Phrase, decimal?> score) =>
         (from action in actions
-         from phrase in phrasesOf(action)
-         let words = Phrases.Words(phrase)
-         where words.Length > 0
-         let confidence = score(words, said)
+         from phrase in Prepared.GetValue(action, PhrasesOf)
+         let confidence = score(phrase)
          where confidence is not null
-         orderby confidence descending, words.Length descending, action.ActionId
-         select new ActionMatch(type, action, confidence.Value, phrase)).FirstOrDefault();
+         orderby confidence descending, phrase.Words.Length descending, action.ActionId
+         select new ActionMatch(type, action, confidence.Value, phrase.Text)).FirstOrDefault();
 
     private static decimal? Literal(string[] phrase, string[] said, decimal whole, decimal inside, decimal? gapped) =>
         phrase.AsSpan().SequenceEqual(said) ? whole
@@ -62,13 +69,33 @@ internal static class ActionMatcher
     /// <summary>Between 0.50 and 0.85, below every literal hit, in proportion to the likeness.</summary>
     private static decimal? Near(string[] phrase, string[] said, int threshold)
     {
-        var whole = Fuzz.Ratio(string.Concat(phrase), string.Concat(said));
-        var likeness = Math.Max(whole, Aligned(phrase, said, Likeness, threshold) ?? 0);
+        var whole = Ratio(string.Concat(phrase), string.Concat(said), threshold);
+        var likeness = Math.Max(whole, Aligned(phrase, said, (a, b) => Likeness(a, b, threshold), threshold) ?? 0);
         return likeness < threshold || phrase.Sum(word => word.Length) < 4 ? null : Math.Round(0.50m + 0.35m * (likeness - threshold) / Math.Max(1, 100 - threshold), 2);
     }
 
     // Two letters of difference in a short word make another word.
-    private static int Likeness(string a, string b) => a == b ? 100 : a.Length < 4 || b.Length < 4 ? 0 : Fuzz.Ratio(a, b);
+    private static int Likeness(string a, string b, int threshold) => a == b ? 100 : a.Length < 4 || b.Length < 4 ? 0 : Ratio(a, b, threshold);
+
+    /// <summary>How alike they are where that is the threshold at least: twice the letters in common, of all. What has too few letters in common is not compared.</summary>
+    private static int Ratio(string a, string b, int threshold)
+    {
+        var (lettersOfA, lettersOfB) = (Letters(a), Letters(b));
+        var common = Math.Min(a.Length - BitOperations.PopCount(lettersOfA & ~lettersOfB), b.Length - BitOperations.PopCount(lettersOfB & ~lettersOfA));
+        return 200.0 * common / (a.Length + b.Length) < threshold - 1 ? 0 : Fuzz.Ratio(a, b);
+    }
+
+    /// <summary>One bit a letter, which others may share: then it only looks more alike than it is.</summary>
+    private static ulong Letters(string word)
+    {
+        var letters = 0UL;
+        foreach (var letter in word)
+        {
+            letters |= 1UL << (letter & 63);
+        }
+
+        return letters;
+    }
 
     /// <summary>The phrase's words found in order, each alike enough: their average likeness, or null.</summary>
     private static int? Aligned(string[] phrase, string[] said, Func<string, string, int> alike, int threshold)
@@ -93,4 +120,6 @@ internal static class ActionMatcher
 
         return sum / phrase.Length;
     }
+
+    private sealed record Phrase(string Text, string[] Words, bool IsName);
 }

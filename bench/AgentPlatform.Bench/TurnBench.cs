@@ -1,0 +1,152 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using AgentPlatform.Bench.Engine;
+using AgentPlatform.Brain;
+using AgentPlatform.Brain.Rules;
+using AgentPlatform.Contacts;
+using AgentPlatform.Conversations;
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using AgentPlatform.Tenancy;
+using AgentPlatform.Work;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace AgentPlatform.Bench;
+
+/// <summary>What a turn of a large agent takes inside the process, when no language model is asked: all of it, and its decision alone.</summary>
+internal sealed class TurnBench(ServiceProvider services, ProvisionedTenant tenant)
+{
+    private const int WarmUp = 50;
+    private const int Measured = 500;
+
+    /// <summary>What the contacts say in turn. The second is an answer in the scenario that the first enters; the rest stand for themselves.</summary>
+    private static readonly (string Kind, string[] Says)[] Talks =
+    [
+        ("a scenario's answer", ["book the garden 7", "ada@example.com"]),
+        ("an action by name", ["order crate 321"]),
+        ("a rule", ["tell me of topic 777 please"]),
+        ("small talk", ["thank you"]),
+        ("nothing understood", ["the quick brown fox jumps over my lazy neighbour"]),
+    ];
+
+    private readonly ConcurrentQueue<double> _turns = [];
+
+    private readonly Actor _actor = Actor.System(tenant.TenantId);
+
+    internal static async Task<int> RunAsync(BenchOptions options)
+    {
+        // The agent's classifier is trained after the run: what is measured is the reading of its phrases.
+        var configuration = new ConfigurationBuilder().AddEnvironmentVariables()
+            .AddInMemoryCollection(new Dictionary<string, string?>(StringComparer.Ordinal) { ["Brain:TrainAfterSeconds"] = "3600" })
+            .Build();
+        await using var services = new ServiceCollection()
+            .AddSingleton<IConfiguration>(configuration)
+            .AddSingleton(TimeProvider.System)
+            .AddLogging()
+            .AddAgentPlatform(configuration)
+            .BuildServiceProvider();
+        await services.GetRequiredService<Migrator>().MigrateAsync(CancellationToken.None);
+        var tenant = (await services.GetRequiredService<TenantProvisioning>().CreateAsync(new NewTenant("Bench", "bench", "bench@example.test"), CancellationToken.None)).Value;
+        await LargeAgent.BuildAsync(services, Actor.System(tenant.TenantId), tenant.AgentId);
+        var figures = await new TurnBench(services, tenant).MeasureAsync();
+        if (BenchOptions.Page is { Length: > 0 } page)
+        {
+            await BenchPage.WriteAsync(page, BenchPage.Turn, figures);
+        }
+
+        return Report.Write("turn", figures, options.JsonFile);
+    }
+
+    private async Task<IReadOnlyList<Figure>> MeasureAsync()
+    {
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == WorkRunner.Activities.Name,
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = activity => Stopped(activity),
+        };
+        ActivitySource.AddActivityListener(listener);
+        await PlayAsync(WarmUp);
+        _turns.Clear();
+        await PlayAsync(Measured);
+        var decisions = await DecisionsAsync();
+        return
+        [
+            new("turn p50", Report.Percentile(_turns, 50), "ms", Goal: 5),
+            new("turn p99", Report.Percentile(_turns, 99), "ms", Goal: 20),
+            new("decision p50", Report.Percentile(decisions.Select(d => d.Milliseconds), 50), "ms"),
+            new("decision p99", Report.Percentile(decisions.Select(d => d.Milliseconds), 99), "ms"),
+            .. decisions.GroupBy(d => d.Kind).Select(kind => new Figure($"decision of {kind.Key}, p50", Report.Percentile(kind.Select(d => d.Milliseconds), 50), "ms")),
+        ];
+    }
+
+    private void Stopped(Activity activity)
+    {
+        if (activity.DisplayName.Contains(BrainModule.TurnWork, StringComparison.Ordinal))
+        {
+            _turns.Enqueue(activity.Duration.TotalMilliseconds);
+        }
+    }
+
+    /// <summary>At least so many turns, one after the other, each talk with a visitor of its own.</summary>
+    private async Task PlayAsync(int turns)
+    {
+        var runner = services.GetRequiredService<WorkRunner>();
+        for (var (said, talk) = (0, 0); said < turns; talk++)
+        {
+            var conversation = (await InAsync(tx => services.GetRequiredService<Chat>().StartAsync(tx, tenant.AgentId, new StartChat(null, null, null), CancellationToken.None))).Value.ConversationId;
+            foreach (var text in Talks[talk % Talks.Length].Says)
+            {
+                _ = (await InAsync(tx => services.GetRequiredService<Chat>().SayAsync(tx, conversation, new ChatText(text), CancellationToken.None))).Value;
+                await runner.DrainAsync(CancellationToken.None);
+                said++;
+            }
+        }
+    }
+
+    /// <summary>The same without I/O, as the first message of a talk.</summary>
+    private async Task<IReadOnlyList<(string Kind, double Milliseconds)>> DecisionsAsync()
+    {
+        var book = await InAsync(tx => services.GetRequiredService<AgentBooks>().OfAgentAsync(tx, tenant.AgentId, CancellationToken.None));
+        var agent = await InAsync(tx => services.GetRequiredService<AgentDirectory>().FindAsync(tx, tenant.AgentId, CancellationToken.None));
+        var contact = await InAsync(tx => services.GetRequiredService<ContactDirectory>().GetOrCreateAsync(tx, new ChannelAddress(ChannelAddress.Web, "bench"), null, CancellationToken.None));
+        var now = TimeProvider.System.GetUtcNow();
+        var times = new List<(string, double)>();
+        for (var i = 0; i < Measured; i++)
+        {
+            var (kind, says) = Talks[i % Talks.Length];
+            var input = new TurnInput
+            {
+                Messages = [says[0]],
+                Text = says[0],
+                Channel = "web",
+                Turn = 1,
+                Today = DateOnly.FromDateTime(now.UtcDateTime),
+                Now = now,
+                State = new SessionState(),
+                Contact = contact,
+                Agent = agent!,
+                Actions = book.Actions,
+                Scenarios = book.Scenarios,
+                Declared = book.Variables,
+                Rules = book.Rules,
+                Options = services.GetRequiredService<IOptions<BrainOptions>>().Value,
+            };
+            var start = Stopwatch.GetTimestamp();
+            _ = TurnDecision.Decide(input);
+            times.Add((says.Length > 1 ? "a scenario's entry" : kind, Stopwatch.GetElapsedTime(start).TotalMilliseconds));
+        }
+
+        return times;
+    }
+
+    private async Task<T> InAsync<T>(Func<Transaction, Task<T>> work)
+    {
+        await using var tx = services.GetRequiredService<Database>().Begin(_actor);
+        var value = await work(tx);
+        await tx.CommitAsync(CancellationToken.None);
+        return value;
+    }
+}
