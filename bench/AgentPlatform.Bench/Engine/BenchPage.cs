@@ -39,7 +39,8 @@ internal static class BenchPage
         """
         Written by `./dev bench turn`. An agent of 1,000 rules, 500 actions (five phrases each), 50 scenarios and 20 variables answers one message after
         the other, without a language model and before its classifier is trained; Postgres runs beside it. A turn is its handler's run in the work engine:
-        load, decide, apply and commit. A decision is the same without I/O, for a talk's first message.
+        load, decide, apply and commit. An agent that has nothing hears the same messages: what its turns take is the database's part, whatever an agent
+        has. A decision is a turn without I/O, for a talk's first message.
         """);
 
     internal static async Task WriteAsync(string file, BenchSection section, IReadOnlyList<Figure> figures)
