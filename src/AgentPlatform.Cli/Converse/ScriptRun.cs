@@ -13,7 +13,7 @@ internal sealed record ScriptResult(Script Script, IReadOnlyList<string> Failure
 internal sealed class ScriptRun(HttpClient client, DemoFile demo, TalkEvents events, Script script, TimeSpan patience)
 {
     /// <summary>An action's reply is a transaction of its own a moment after the turn: settled means settled and quiet.</summary>
-    private static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(400);
+    private static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(200);
 
     private readonly string _from = script.Channel == DemoChannels.Email
         ? $"c{RandomNumberGenerator.GetHexString(10, lowercase: true)}@people.example"

@@ -7,43 +7,50 @@ namespace AgentPlatform.Tests.Workflows;
 /// <summary>Definitions: what is refused and where, versions, templates.</summary>
 public sealed class DefinitionTests : IAsyncLifetime
 {
+    private static readonly (string Steps, string[] Paths)[] Wrong =
+    [
+        ("""[{"id":"a","action":"dance"}]""", ["$.definition.steps[0].action"]),
+        ("""[{"id":"a","action":"upload","input":{"colour":"red"}}]""", ["$.definition.steps[0].input.colour"]),
+        ("""[{"id":"a","action":"upload","input":{"n":"$.steps.b.ref"}},{"id":"b","action":"upload"}]""", ["$.definition.steps[0].input.n"]),
+        ("""[{"id":"a","action":"upload","input":{"n":"$.item.name"}}]""", ["$.definition.steps[0].input.n"]),
+        ("""[{"id":"a","action":"upload","input":{"n":"$input"}}]""", ["$.definition.steps[0].input.n"]),
+        ("""[{"id":"a","action":"upload","after":["b"]},{"id":"b","action":"upload","after":["a"]}]""", ["$.definition.steps[0].after", "$.definition.steps[1].after"]),
+        ("""[{"id":"a","action":"upload","after":["a"]},{"id":"b","action":"upload"}]""", ["$.definition.steps[0].after", "$.definition.steps[1].after"]),
+        ("""[{"id":"a","action":"upload","after":["x"]}]""", ["$.definition.steps[0].after[0]", "$.definition.steps[0].after"]),
+        ("""[{"id":"a","action":"upload","when":false}]""", ["$.definition.steps[0].when"]),
+        ("""[{"id":"a","action":"upload","when":{"path":"$.input.x","resembles":1}}]""", ["$.definition.steps[0].when.resembles"]),
+        ("""[{"id":"a","action":"submit","reversibility":"final"},{"id":"b","action":"reserve"}]""", ["$.definition.steps[1].after"]),
+        ("""[{"id":"a","action":"submit","reversibility":"final"},{"id":"b","action":"upload","undo":{"action":"remove"}}]""", ["$.definition.steps[1].after"]),
+        ("""[{"id":"a","action":"reserve"},{"id":"b","action":"submit","reversibility":"final","after":[]}]""", ["$.definition.steps[1].after"]),
+        ("""[{"id":"a","action":"upload","reversibility":"compensable"}]""", ["$.definition.steps[0].undo"]),
+        ("""[{"id":"a","action":"upload","undo":{"action":"unlearn"}}]""", ["$.definition.steps[0].undo.action"]),
+        ("""[{"id":"a","action":"upload","undo":{"action":"remove","input":{"ref":"$.step.output"}}}]""", ["$.definition.steps[0].undo.input.ref"]),
+        ("""[{"id":"a","action":"upload"},{"id":"a","action":"upload"}]""", ["$.definition.steps[0].id", "$.definition.steps[1].id"]),
+        ("""[{"id":"a","type":"workflow","workflow":"nowhere"}]""", ["$.definition.steps[0].workflow"]),
+        ("""[{"id":"a","type":"workflow","workflow":"wrong"}]""", ["$.definition.steps[0].workflow"]),
+        ("""[{"id":"a","type":"approval","action":"upload"}]""", ["$.definition.steps[0].type"]),
+        ("""[{"id":"a","type":"sleep"}]""", ["$.definition.steps[0].sleep_seconds"]),
+        ("""[{"id":"a","action":"upload","colour":"red"}]""", ["$.definition.steps[0].colour"]),
+        ("""[{"id":"a","action":"upload","concurrency":"many"}]""", ["$.definition.steps[0].concurrency"]),
+        ("""[]""", ["$.definition.steps"]),
+    ];
+
     private Flows _flows = null!;
 
     public async Task InitializeAsync() => _flows = await Flows.StartAsync();
 
     public async Task DisposeAsync() => await _flows.DisposeAsync();
 
-    [Theory]
-    [InlineData("""[{"id":"a","action":"dance"}]""", "$.definition.steps[0].action")]
-    [InlineData("""[{"id":"a","action":"upload","input":{"colour":"red"}}]""", "$.definition.steps[0].input.colour")]
-    [InlineData("""[{"id":"a","action":"upload","input":{"n":"$.steps.b.ref"}},{"id":"b","action":"upload"}]""", "$.definition.steps[0].input.n")]
-    [InlineData("""[{"id":"a","action":"upload","input":{"n":"$.item.name"}}]""", "$.definition.steps[0].input.n")]
-    [InlineData("""[{"id":"a","action":"upload","input":{"n":"$input"}}]""", "$.definition.steps[0].input.n")]
-    [InlineData("""[{"id":"a","action":"upload","after":["b"]},{"id":"b","action":"upload","after":["a"]}]""", "$.definition.steps[0].after", "$.definition.steps[1].after")]
-    [InlineData("""[{"id":"a","action":"upload","after":["a"]},{"id":"b","action":"upload"}]""", "$.definition.steps[0].after", "$.definition.steps[1].after")]
-    [InlineData("""[{"id":"a","action":"upload","after":["x"]}]""", "$.definition.steps[0].after[0]", "$.definition.steps[0].after")]
-    [InlineData("""[{"id":"a","action":"upload","when":false}]""", "$.definition.steps[0].when")]
-    [InlineData("""[{"id":"a","action":"upload","when":{"path":"$.input.x","resembles":1}}]""", "$.definition.steps[0].when.resembles")]
-    [InlineData("""[{"id":"a","action":"submit","reversibility":"final"},{"id":"b","action":"reserve"}]""", "$.definition.steps[1].after")]
-    [InlineData("""[{"id":"a","action":"submit","reversibility":"final"},{"id":"b","action":"upload","undo":{"action":"remove"}}]""", "$.definition.steps[1].after")]
-    [InlineData("""[{"id":"a","action":"reserve"},{"id":"b","action":"submit","reversibility":"final","after":[]}]""", "$.definition.steps[1].after")]
-    [InlineData("""[{"id":"a","action":"upload","reversibility":"compensable"}]""", "$.definition.steps[0].undo")]
-    [InlineData("""[{"id":"a","action":"upload","undo":{"action":"unlearn"}}]""", "$.definition.steps[0].undo.action")]
-    [InlineData("""[{"id":"a","action":"upload","undo":{"action":"remove","input":{"ref":"$.step.output"}}}]""", "$.definition.steps[0].undo.input.ref")]
-    [InlineData("""[{"id":"a","action":"upload"},{"id":"a","action":"upload"}]""", "$.definition.steps[0].id", "$.definition.steps[1].id")]
-    [InlineData("""[{"id":"a","type":"workflow","workflow":"nowhere"}]""", "$.definition.steps[0].workflow")]
-    [InlineData("""[{"id":"a","type":"workflow","workflow":"wrong"}]""", "$.definition.steps[0].workflow")]
-    [InlineData("""[{"id":"a","type":"approval","action":"upload"}]""", "$.definition.steps[0].type")]
-    [InlineData("""[{"id":"a","type":"sleep"}]""", "$.definition.steps[0].sleep_seconds")]
-    [InlineData("""[{"id":"a","action":"upload","colour":"red"}]""", "$.definition.steps[0].colour")]
-    [InlineData("""[{"id":"a","action":"upload","concurrency":"many"}]""", "$.definition.steps[0].concurrency")]
-    [InlineData("""[]""", "$.definition.steps")]
-    public async Task What_is_wrong_is_refused_under_its_path(string steps, params string[] paths)
+    [Fact]
+    public async Task What_is_wrong_is_refused_under_its_path()
     {
-        var answer = await _flows.TryDefineAsync("wrong", new { steps = JsonSerializer.Deserialize<JsonElement>(steps) });
-        Assert.Equal((400, "validation_failed"), (answer.Status, answer.Code));
-        Assert.Equal(paths.Order(), answer.Json.GetProperty("errors").EnumerateObject().Select(e => e.Name).Order());
-        Assert.Equal(404, (await _flows.Api.GetAsync("/api/v1/workflows/wrong")).Status);
+        foreach (var (steps, paths) in Wrong)
+        {
+            var answer = await _flows.TryDefineAsync("wrong", new { steps = JsonSerializer.Deserialize<JsonElement>(steps) });
+            Assert.Equal((400, "validation_failed"), (answer.Status, answer.Code));
+            Assert.Equal(paths.Order(), answer.Json.GetProperty("errors").EnumerateObject().Select(e => e.Name).Order());
+            Assert.Equal(404, (await _flows.Api.GetAsync("/api/v1/workflows/wrong")).Status);
+        }
     }
 
     [Fact]
