@@ -1,5 +1,6 @@
 using AgentPlatform.Actions.Checkpoints;
 using AgentPlatform.Conversations;
+using AgentPlatform.Costs;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
 using AgentPlatform.Models;
@@ -7,8 +8,8 @@ using AgentPlatform.Schedules;
 
 namespace AgentPlatform.Functions;
 
-/// <summary>Old events and tasks go to the archive; old request logs, answers, rate windows, calls of models and expired checkpoints go; the coming months get their partitions.</summary>
-public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, CallRetention calls)
+/// <summary>Old events and tasks go to the archive; old request logs, answers, rate windows, calls of models, reservations and expired checkpoints go; the coming months get their partitions.</summary>
+public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, CallRetention calls, ReservationRetention reservations)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
@@ -27,4 +28,7 @@ public sealed class RetentionFunctions(EventArchive archive, IdentityRetention i
 
     [Function("ModelCallRetention")]
     public Task PruneModelCalls([TimerTrigger("0 40 3 * * *")] TimerInfo timer, CancellationToken ct) => calls.PruneAsync(ct);
+
+    [Function("ReservationRetention")]
+    public Task PruneReservations([TimerTrigger("0 50 3 * * *")] TimerInfo timer, CancellationToken ct) => reservations.PruneAsync(ct);
 }

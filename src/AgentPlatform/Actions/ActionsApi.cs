@@ -75,11 +75,8 @@ internal static class ActionsApi
         return created.ToCreated(action => $"/api/v1/agents/{agentId}/actions/{action.ActionId}", action => action.UpdatedAt);
     }
 
-    private static async Task<IResult> FindAsync(Guid agentId, string actionId, HttpContext http, Database database, ActionRegistry registry, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await registry.WrittenAsync(tx, agentId, actionId, ct)).OrNotFound("action").ToHttp(action => action.UpdatedAt);
-    }
+    private static Task<IResult> FindAsync(Guid agentId, string actionId, HttpContext http, Database database, ActionRegistry registry, CancellationToken ct) =>
+        http.OneAsync(database, tx => registry.WrittenAsync(tx, agentId, actionId, ct), "action", action => action.UpdatedAt);
 
     private static async Task<IResult> ReplaceAsync(
         Guid agentId, string actionId, ActionDefinition request, HttpContext http, Database database, ActionRegistry registry, CancellationToken ct)
@@ -118,11 +115,8 @@ internal static class ActionsApi
         return Ok(new Page<QueuedAction>(await queue.NextAsync(tx, Math.Clamp(limit, 1, PageRequest.MaxLimit), ct), null));
     }
 
-    private static async Task<IResult> QueuedAsync(Guid id, HttpContext http, Database database, ActionQueue queue, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await queue.FindAsync(tx, id, ct)).OrNotFound("queued_action").ToHttp();
-    }
+    private static Task<IResult> QueuedAsync(Guid id, HttpContext http, Database database, ActionQueue queue, CancellationToken ct) =>
+        http.OneAsync(database, tx => queue.FindAsync(tx, id, ct), "queued_action");
 
     private static async Task<IResult> CancelAsync(Guid id, HttpContext http, Database database, ActionQueue queue, CancellationToken ct)
     {

@@ -26,7 +26,7 @@ internal sealed record RequestState(QueueStatus Status, ParameterCheck Check, Bl
 }
 
 /// <summary>Asks what <see cref="RequestState.Decide"/> needs to know; what an action does not depend on is not asked for.</summary>
-internal sealed class RequestStates(ISchemaStates schemas)
+internal sealed class RequestStates(ISchemaSource schemas)
 {
     internal async Task<RequestState> OfAsync(
         Transaction tx, ActionDefinition action, (Guid SessionId, Guid ContactId) of, EligibilityContext who, JsonElement values, CancellationToken ct)

@@ -4,7 +4,6 @@ using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Understanding;
-using AgentPlatform.Brain.Verification;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
@@ -20,9 +19,9 @@ namespace AgentPlatform.Brain;
 
 /// <summary>Makes an envelope happen: every row of a turn in the one transaction that also settles its work item.</summary>
 internal sealed class ApplyTurn(
-    IntentLedger ledger, ActionQueue queue, ContactDirectory contacts, ConversationLog conversations, SessionStore sessions, SessionMirror mirror,
-    TurnLog turns, EventStore events, Outbox outbox, TaskQueue tasks, TaskBoard board, InboundMessages inbound, EmailProofs proofs, VerifyEmail verify,
-    TimeProvider clock, IOptions<BrainOptions> options)
+    IntentLedger ledger, ActionQueue queue, KeepMemories memories, ConversationLog conversations, SessionStore sessions, SessionMirror mirror,
+    TurnLog turns, EventStore events, Outbox outbox, TaskQueue tasks, TaskBoard board, InboundMessages inbound, TimeProvider clock,
+    IOptions<BrainOptions> options)
 {
     internal async Task RunAsync(Transaction tx, TurnScene scene, Envelope envelope, CancellationToken ct)
     {
@@ -34,7 +33,7 @@ internal sealed class ApplyTurn(
             Event(tx, scene, "rules.matched", new { turn_number = scene.Input.Turn, rules = envelope.Rules.Select(verdict => verdict.Record) });
         }
 
-        var contact = await RememberAsync(tx, scene, envelope.Remember, ct);
+        var contact = await memories.KeepAsync(tx, scene, envelope.Remember, ct);
         var who = Who.Of(contact, scene.Input.State);
         var outcome = await DoAsync(tx, scene, envelope, intents, who, ct);
         var waiting = await NextTaskAsync(tx, scene, envelope, who, ct);
@@ -101,43 +100,6 @@ internal sealed class ApplyTurn(
         }
 
         return id;
-    }
-
-    private async Task<Contact> RememberAsync(Transaction tx, TurnScene scene, IReadOnlyList<Memory> memories, CancellationToken ct)
-    {
-        var id = scene.Input.Contact.Id;
-        foreach (var memory in memories)
-        {
-            switch (memory)
-            {
-                case Memory.Field field:
-                    await contacts.SetFieldAsync(tx, id, new FieldWrite(field.Name, field.Value, FieldWrite.UserProvided) { ConversationId = scene.Conversation.Id }, ct);
-                    break;
-                case Memory.Consent consent:
-                    await contacts.SetConsentAsync(tx, id, scene.Conversation.Channel, consent.OptedOut, consent.Source, ct);
-                    break;
-                case Memory.Verified:
-                    await contacts.MarkVerifiedAsync(tx, id, scene.Conversation.Id, ct);
-                    break;
-                case Memory.ProveEmail prove:
-                    await verify.SendAsync(tx, scene, prove.Email, ct);
-                    break;
-                case Memory.CodeMissed missed:
-                    proofs.Miss(tx, missed.ProofId);
-                    break;
-                case Memory.EmailProved proved:
-                    await proofs.ConfirmAsync(tx, proved.Proof, ct);
-                    break;
-                case Memory.Presented presented:
-                    contacts.MarkPresented(tx, id, [.. presented.Priorities]);
-                    break;
-                case Memory.Note note:
-                    conversations.Remember(tx, scene.Conversation.Id, note.Name, note.Value);
-                    break;
-            }
-        }
-
-        return memories.Any(m => m is Memory.Field or Memory.Verified or Memory.EmailProved) ? (await contacts.FindAsync(tx, id, ct))! : scene.Input.Contact;
     }
 
     private async Task<Outcome> DoAsync(Transaction tx, TurnScene scene, Envelope envelope, List<string> intents, EligibilityContext who, CancellationToken ct)

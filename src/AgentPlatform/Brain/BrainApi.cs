@@ -39,11 +39,8 @@ internal static class BrainApi
         int? limit = null, string? cursor = null, Guid? conversation_id = null, Guid? session_id = null, string? status = null, string? match_type = null) =>
         http.PageAsync(database, limit, cursor, (tx, page) => ledger.ListAsync(tx, new IntentFilter(conversation_id, session_id, status, match_type), page, ct));
 
-    private static async Task<IResult> FindAsync(string intentId, HttpContext http, Database database, IntentLedger ledger, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await ledger.FindAsync(tx, intentId, ct)).OrNotFound("intent").ToHttp();
-    }
+    private static Task<IResult> FindAsync(string intentId, HttpContext http, Database database, IntentLedger ledger, CancellationToken ct) =>
+        http.OneAsync(database, tx => ledger.FindAsync(tx, intentId, ct), "intent");
 
     private static async Task<IResult> CountsAsync(HttpContext http, Database database, IntentLedger ledger, TimeProvider clock, CancellationToken ct, int days = 30)
     {

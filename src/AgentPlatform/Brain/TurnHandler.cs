@@ -138,7 +138,8 @@ internal sealed class TurnHandler(
         var address = new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier);
         var session = await running ?? await sessions.StartAsync(tx, conversation.Id, known.Agent!.Id, contact.Id, address, ct);
         (session, var place) = await places.FindAsync(tx, known.Book.Scenarios, session, ct);
-        return new(conversation, session, Input(known, contact, conversation, session, place, messages), messages, began);
+        var proof = known.Agent!.VerifyEmail && !contact.Verified ? await proofs.LatestAsync(tx, contact.Id, ct) : null;
+        return new(conversation, session, Input(known, contact, conversation, session, place, messages) with { Proof = proof }, messages, began);
     }
 
     /// <summary>What came after a model was asked is answered by its own turn.</summary>
@@ -164,7 +165,6 @@ internal sealed class TurnHandler(
         Place = place,
         Variables = session.Variables,
         Priorities = contact.Verified ? known.Priorities : [],
-        Proof = known.Proof,
         OptedOut = known.OptedOutOf.Contains(conversation.Channel),
         RequireConfirmation = conversation.RequireConfirmation,
         MakesTasks = known.Agent!.AutoCreateTasks && conversation.AutoCreateTasks,
@@ -178,8 +178,8 @@ internal sealed class TurnHandler(
         var (contact, agent) = (contactId ?? Guid.Empty, agentId ?? Guid.Empty);
         var (person, own) = (contacts.FindAsync(tx, contact, ct), agents.FindAsync(tx, agent, ct));
         var (book, model, priorities) = (books.OfAgentAsync(tx, agent, ct), models.CurrentAsync(tx, agent, ct), contacts.TopPrioritiesAsync(tx, contact, ct));
-        var (optedOutOf, proof) = (contacts.OptedOutOfAsync(tx, contact, ct), proofs.LatestAsync(tx, contact, ct));
-        return new(await person, await own, await book, await model, await priorities, await optedOutOf, await proof);
+        var optedOutOf = contacts.OptedOutOfAsync(tx, contact, ct);
+        return new(await person, await own, await book, await model, await priorities, await optedOutOf);
     }
 
     private async Task<Known> KnownAgainAsync(Transaction tx, Conversation conversation, CancellationToken ct)
@@ -195,7 +195,7 @@ internal sealed class TurnHandler(
     }
 
     private sealed record Known(
-        Contact? Contact, Agent? Agent, AgentBook Book, AgentModel? Model, IReadOnlyList<ContactPriority> Priorities, IReadOnlyList<string> OptedOutOf, EmailProof? Proof);
+        Contact? Contact, Agent? Agent, AgentBook Book, AgentModel? Model, IReadOnlyList<ContactPriority> Priorities, IReadOnlyList<string> OptedOutOf);
 
     private DateOnly Today(Contact contact)
     {

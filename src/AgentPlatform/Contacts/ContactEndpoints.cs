@@ -84,6 +84,10 @@ internal static class ContactEndpoints
             (await belongings.AddIdentityAsync(http.Actor(), id, body, ct)).ToCreated(_ => $"/api/v1/contacts/{id}/identities"))
             .RequireScope("contacts:write").Describe("addContactIdentity", "Add an address.").Produces<ChannelIdentity>(201);
 
+        contacts.MapGet("/{id:guid}/email-verifications", async (HttpContext http, ReadContacts read, EmailProofs proofs, Guid id, CancellationToken ct) =>
+            (await read.OfAsync(http.Actor(), id, proofs.ListAsync, ct)).ToHttp())
+            .RequireScope("contacts:read").Describe("listEmailVerifications", "Proofs of e-mail addresses that were asked for, newest first.").Produces<Page<EmailVerification>>();
+
         contacts.MapGet("/{id:guid}/assets", async (HttpContext http, ReadContacts read, Guid id, string? asset_type, CancellationToken ct) =>
             (await read.OfAsync(http.Actor(), id, (tx, contact, token) => ReadContacts.AssetsAsync(tx, contact, asset_type, token), ct)).ToHttp())
             .RequireScope("contacts:read").Describe("listContactAssets", "Files and other things of a contact.").Produces<Page<ContactAsset>>();

@@ -19,6 +19,9 @@ public sealed record EmailProof(
         CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(CodeHash), Encoding.ASCII.GetBytes(EmailProofs.HashOf(Id, code)));
 }
 
+/// <summary>A proof as the API shows it: when it was asked for, and whether it was given.</summary>
+public sealed record EmailVerification(Guid Id, Guid ConversationId, string Email, int Attempts, DateTimeOffset ExpiresAt, DateTimeOffset? VerifiedAt, DateTimeOffset CreatedAt);
+
 /// <summary>What is sent to the address: a code to reply with, and the token of a link. Neither is kept.</summary>
 public sealed record ProofSent(Guid Id, string Code, string Token);
 
@@ -40,6 +43,7 @@ public sealed class EmailProofs
         var now = _clock.GetUtcNow();
         var sent = new ProofSent(
             _clock.NewId(), RandomNumberGenerator.GetInt32(1_000_000).ToString("D6", CultureInfo.InvariantCulture), Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32)));
+        tx.Post(Sql.Forget, contactId, now.AddHours(-1));
         tx.Post(Sql.Void, contactId, now);
         return await tx.ExecuteAsync(
             Sql.Issue, [sent.Id, contactId, conversationId, email, HashOf(sent.Token), HashOf(sent.Id, sent.Code), now + Life, now, now.AddHours(-1), MostInAnHour], ct) == 1
@@ -49,6 +53,10 @@ public sealed class EmailProofs
 
     /// <summary>The latest; null when none was asked for. Gather it with other questions.</summary>
     public Task<EmailProof?> LatestAsync(Transaction tx, Guid contactId, CancellationToken ct) => tx.FindAsync<EmailProof>(Sql.Latest, [contactId], ct);
+
+    /// <summary>Newest first.</summary>
+    internal Task<IReadOnlyList<EmailVerification>> ListAsync(Transaction tx, Guid contactId, CancellationToken ct) =>
+        tx.QueryAsync<EmailVerification>(Sql.List, [contactId], ct);
 
     /// <summary>In a gateway that was begun with <see cref="HashOf(string)"/> of a link's token.</summary>
     public Task<EmailProof?> OfLinkAsync(Transaction tx, CancellationToken ct) => tx.FindAsync<EmailProof>(Sql.OfLink, [], ct);
@@ -76,6 +84,10 @@ public sealed class EmailProofs
 
     private static class Sql
     {
+        // What counts against another mail is kept, and what was proved.
+        internal const string Forget =
+            "DELETE FROM contacts.email_verification_tokens WHERE tenant_id = kernel.current_tenant_id() AND contact_id = $1 AND verified_at IS NULL AND created_at < $2";
+
         internal const string Void =
             "UPDATE contacts.email_verification_tokens SET expires_at = $2 WHERE tenant_id = kernel.current_tenant_id() AND contact_id = $1 AND verified_at IS NULL AND expires_at > $2";
 
@@ -91,6 +103,13 @@ public sealed class EmailProofs
             SELECT tenant_id, id, contact_id, conversation_id, email, code_hash, attempts, expires_at, verified_at, created_at
             FROM contacts.email_verification_tokens
             WHERE tenant_id = kernel.current_tenant_id() AND contact_id = $1 ORDER BY id DESC LIMIT 1
+            """;
+
+        internal const string List =
+            """
+            SELECT id, conversation_id, email, attempts, expires_at, verified_at, created_at
+            FROM contacts.email_verification_tokens
+            WHERE tenant_id = kernel.current_tenant_id() AND contact_id = $1 ORDER BY id DESC
             """;
 
         internal const string OfLink =

@@ -65,6 +65,7 @@ internal sealed class MergeContacts(
         tx.Post(Sql.CloseOutweighedFields, from, into, now);
         tx.Post(Sql.MoveFields, from, into);
         tx.Post(Sql.MoveAssets, from, into);
+        tx.Post(Sql.MoveProofs, from, into);
         tx.Post(Sql.KeepOptOuts, from, into);
         tx.Post(Sql.DropDoublePriorities, from, into);
         tx.Post(Sql.MovePriorities, from, into);
@@ -104,6 +105,8 @@ internal sealed class MergeContacts(
         internal const string MoveFields = "UPDATE contacts.profile_fields SET profile_id = $2 WHERE profile_id = $1";
 
         internal const string MoveAssets = "UPDATE contacts.profile_assets SET profile_id = $2 WHERE profile_id = $1";
+
+        internal const string MoveProofs = "UPDATE contacts.email_verification_tokens SET contact_id = $2 WHERE contact_id = $1";
 
         // Whoever said stop on either profile is left alone on both.
         internal const string KeepOptOuts =

@@ -8,27 +8,8 @@ namespace AgentPlatform.Identity;
 /// </summary>
 public sealed class IdentityRetention(Database database)
 {
-    private const int BatchSize = 5000;
-
-    /// <summary>Deletes in batches, so that no transaction is long. Returns how many rows went.</summary>
-    public async Task<int> PruneAsync(CancellationToken ct)
-    {
-        var total = 0;
-        foreach (var statement in new[] { Sql.Requests, Sql.Answers, Sql.Windows })
-        {
-            int deleted;
-            do
-            {
-                await using var tx = database.BeginWorker();
-                deleted = await tx.ExecuteAsync(statement, [BatchSize], ct);
-                await tx.CommitAsync(ct);
-                total += deleted;
-            }
-            while (deleted == BatchSize);
-        }
-
-        return total;
-    }
+    /// <summary>Returns how many rows went.</summary>
+    public Task<int> PruneAsync(CancellationToken ct) => database.PruneAsync(ct, Sql.Requests, Sql.Answers, Sql.Windows);
 
     private static class Sql
     {

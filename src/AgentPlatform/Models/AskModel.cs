@@ -17,11 +17,16 @@ internal sealed class AskModel(ModelClients clients, TimeProvider clock)
     internal async Task<ModelReply> AskAsync(PreparedCall prepared, CancellationToken ct)
     {
         var (model, prompt) = (prepared.Call.Model, prepared.Call.Prompt);
+        using var client = clients.Open(model);
+        if (client is null)
+        {
+            return ModelReply.Failed(ServiceVerdict.Untried, "The model's key cannot be opened: what it was sealed with is no longer configured.");
+        }
+
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(model.TimeoutSeconds), clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, ct);
         try
         {
-            using var client = clients.Open(model);
             return Read(prepared, await client.GetResponseAsync(Messages(prompt), Options(model, prompt), either.Token));
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
@@ -69,7 +74,7 @@ internal sealed class AskModel(ModelClients clients, TimeProvider clock)
     private static TokenCounts Guess(PreparedCall prepared, ChatResponse response) =>
         new(prepared.Bytes / 4, JsonSerializer.Serialize(response.Messages, AIJsonUtilities.DefaultOptions).Length / 4);
 
-    /// <summary>Null for what is a bug of ours.</summary>
+    /// <summary>Null for what is a bug of ours. The clients read whatever a server says, and stumble over nonsense in many ways.</summary>
     private static ModelReply? Failure(Exception e) => e switch
     {
         AnthropicApiException api => Refused((int)api.StatusCode, api.ApiMessage ?? api.Message),

@@ -74,21 +74,8 @@ internal sealed class CallJournal(TimeProvider clock)
 /// <summary>Forgets what people wrote to models after a month; row level security lets this job see nothing younger.</summary>
 public sealed class CallRetention(Database database)
 {
-    private const int BatchSize = 5000;
-
     /// <summary>Returns how many rows went.</summary>
-    public async Task<int> PruneAsync(CancellationToken ct)
-    {
-        var total = 0;
-        for (var deleted = BatchSize; deleted == BatchSize; total += deleted)
-        {
-            await using var tx = database.BeginWorker();
-            deleted = await tx.ExecuteAsync(Sql.Prune, [BatchSize], ct);
-            await tx.CommitAsync(ct);
-        }
-
-        return total;
-    }
+    public Task<int> PruneAsync(CancellationToken ct) => database.PruneAsync(ct, Sql.Prune);
 
     private static class Sql
     {

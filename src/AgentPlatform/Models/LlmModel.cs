@@ -28,7 +28,7 @@ public sealed record LlmModel(
     private static decimal Round(decimal millionths) => Math.Round(millionths / Million, 6, MidpointRounding.AwayFromZero);
 }
 
-/// <summary>A model to add, or what to change of one: then null leaves a field as it is, and an empty <see cref="ApiKey"/> removes the key.</summary>
+/// <summary>A model to add, or what to change of one: then null leaves a field as it is, and an empty <see cref="ApiKey"/> or <see cref="BaseUrl"/> removes it.</summary>
 public sealed record LlmModelInput(
     string? Name = null, string? Provider = null, string? Model = null, string? BaseUrl = null, string? ApiKey = null, decimal? InputPrice = null,
     decimal? OutputPrice = null, decimal? CacheWritePrice = null, decimal? CacheReadPrice = null, int? MaxOutputTokens = null, int? TimeoutSeconds = null, bool? IsActive = null);

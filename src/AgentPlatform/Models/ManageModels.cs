@@ -26,7 +26,7 @@ internal sealed class ManageModels(Database database, ModelCatalog catalog, Secr
             await tx.ExecuteAsync(
                 Sql.Add,
                 [
-                    id, input.Name!.Trim(), input.Provider, input.Model!.Trim(), input.BaseUrl, Seal(input.ApiKey, id), input.InputPrice ?? 0, input.OutputPrice ?? 0,
+                    id, input.Name!.Trim(), input.Provider, input.Model!.Trim(), Url(input), Seal(input.ApiKey, id), input.InputPrice ?? 0, input.OutputPrice ?? 0,
                     input.CacheWritePrice ?? input.InputPrice ?? 0, input.CacheReadPrice ?? input.InputPrice ?? 0, input.MaxOutputTokens ?? 1024, input.TimeoutSeconds ?? 30, input.IsActive ?? true,
                 ],
                 ct);
@@ -52,12 +52,17 @@ internal sealed class ManageModels(Database database, ModelCatalog catalog, Secr
             return problem;
         }
 
+        if (NeedsKey((await catalog.FindAsync(tx, id, ct))!, input))
+        {
+            return Problem.Invalid("api_key", "Is required: a key belongs to the address it was given for. Empty removes it.");
+        }
+
         try
         {
             await tx.ExecuteAsync(
                 Sql.Change,
                 [
-                    id, input.Name?.Trim(), input.Provider, input.Model?.Trim(), input.BaseUrl, input.ApiKey is not null, Seal(input.ApiKey, id), input.InputPrice, input.OutputPrice,
+                    id, input.Name?.Trim(), input.Provider, input.Model?.Trim(), input.BaseUrl is not null, Url(input), input.ApiKey is not null, Seal(input.ApiKey, id), input.InputPrice, input.OutputPrice,
                     input.CacheWritePrice, input.CacheReadPrice, input.MaxOutputTokens, input.TimeoutSeconds, input.IsActive,
                 ],
                 ct);
@@ -86,6 +91,15 @@ internal sealed class ManageModels(Database database, ModelCatalog catalog, Secr
 
     private static Problem NameTaken => Problem.Conflict("model_name_taken", "Another model of this tenant has this name.");
 
+    /// <summary>Whoever may change a model must not be able to have its key sent somewhere else.</summary>
+    private static bool NeedsKey(LlmModel before, LlmModelInput input) =>
+        before.HasApiKey && input.ApiKey is null
+        && ((input.Provider is not null && input.Provider != before.Provider) || (input.BaseUrl is not null && Address(Url(input)) != Address(before.BaseUrl)));
+
+    private static string? Address(string? url) => url is null ? null : new Uri(url).GetLeftPart(UriPartial.Authority);
+
+    private static string? Url(LlmModelInput input) => string.IsNullOrEmpty(input.BaseUrl) ? null : input.BaseUrl;
+
     private string? Seal(string? key, Guid id) => string.IsNullOrEmpty(key) ? null : box.Seal(key, id);
 
     private static async Task<Problem?> LockedAsync(Transaction tx, Guid id, IfMatch ifMatch, CancellationToken ct) =>
@@ -104,7 +118,7 @@ internal sealed class ManageModels(Database database, ModelCatalog catalog, Secr
         .OneOf("provider", input.Provider, required: isNew, Providers)
         .Text("model", input.Model, 100, required: isNew || input.Model is not null)
         .Text("base_url", input.BaseUrl, 500)
-        .Check("base_url", input.BaseUrl is null || (Uri.TryCreate(input.BaseUrl, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url is { UserInfo: "", Query: "" }), "Must be an http(s) URL without credentials and query.")
+        .Check("base_url", Url(input) is null || (Uri.TryCreate(input.BaseUrl, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url is { UserInfo: "", Query: "" }), "Must be an http(s) URL without credentials and query.")
         .Text("api_key", input.ApiKey, 1000)
         .Check("input_price", IsPrice(input.InputPrice), Price)
         .Check("output_price", IsPrice(input.OutputPrice), Price)
@@ -130,10 +144,10 @@ internal sealed class ManageModels(Database database, ModelCatalog catalog, Secr
         internal const string Change =
             """
             UPDATE models.llm_models
-            SET name = coalesce($2, name), provider = coalesce($3, provider), model = coalesce($4, model), base_url = coalesce($5, base_url),
-                api_key_sealed = CASE WHEN $6 THEN $7 ELSE api_key_sealed END, input_price = coalesce($8, input_price), output_price = coalesce($9, output_price),
-                cache_write_price = coalesce($10, cache_write_price), cache_read_price = coalesce($11, cache_read_price),
-                max_output_tokens = coalesce($12, max_output_tokens), timeout_seconds = coalesce($13, timeout_seconds), is_active = coalesce($14, is_active)
+            SET name = coalesce($2, name), provider = coalesce($3, provider), model = coalesce($4, model), base_url = CASE WHEN $5 THEN $6 ELSE base_url END,
+                api_key_sealed = CASE WHEN $7 THEN $8 ELSE api_key_sealed END, input_price = coalesce($9, input_price), output_price = coalesce($10, output_price),
+                cache_write_price = coalesce($11, cache_write_price), cache_read_price = coalesce($12, cache_read_price),
+                max_output_tokens = coalesce($13, max_output_tokens), timeout_seconds = coalesce($14, timeout_seconds), is_active = coalesce($15, is_active)
             WHERE tenant_id = kernel.current_tenant_id() AND id = $1
             """;
 

@@ -15,11 +15,11 @@ internal sealed class ModelClients(IHttpClientFactory http, SecretBox box)
     /// <summary>Local servers ask for no key, and their clients will not go without one.</summary>
     private const string NoKey = "none";
 
-    internal IChatClient Open(LlmModel model)
-    {
-        var key = model.ApiKeySealed is { } sealedKey ? box.Open(sealedKey, model.Id) ?? throw new InvalidOperationException($"The key of model '{model.Name}' cannot be opened.") : NoKey;
-        return model.Provider == "anthropic" ? Anthropic(model, key) : OpenAI(model, key);
-    }
+    /// <summary>Null when the model's key cannot be opened: what it was sealed with is no longer configured.</summary>
+    internal IChatClient? Open(LlmModel model) =>
+        (model.ApiKeySealed is { } sealedKey ? box.Open(sealedKey, model.Id) : NoKey) is not { } key ? null
+        : model.Provider == "anthropic" ? Anthropic(model, key)
+        : OpenAI(model, key);
 
     private IChatClient Anthropic(LlmModel model, string key)
     {

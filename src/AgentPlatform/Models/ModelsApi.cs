@@ -18,11 +18,9 @@ internal static class ModelsApi
         models.MapPost("", async (HttpContext http, ManageModels manage, LlmModelInput body, CancellationToken ct) =>
             (await manage.AddAsync(http.Actor(), body, ct)).ToCreated(m => $"/api/v1/models/{m.Id}", m => m.UpdatedAt))
             .RequireScope("models:write").Describe("addModel", "Add a language model: its provider, its key (sealed, never shown) and its prices.").Produces<LlmModel>(201);
-        models.MapGet("/{id:guid}", async (HttpContext http, Database database, ModelCatalog catalog, Guid id, CancellationToken ct) =>
-        {
-            await using var tx = database.Begin(http.Actor());
-            return (await catalog.FindAsync(tx, id, ct)).OrNotFound("model").ToHttp(m => m.UpdatedAt);
-        }).RequireScope("models:read").Describe("readModel", "One model.").Produces<LlmModel>();
+        models.MapGet("/{id:guid}", (HttpContext http, Database database, ModelCatalog catalog, Guid id, CancellationToken ct) =>
+            http.OneAsync(database, tx => catalog.FindAsync(tx, id, ct), "model", m => m.UpdatedAt))
+            .RequireScope("models:read").Describe("readModel", "One model.").Produces<LlmModel>();
         models.MapPatch("/{id:guid}", async (HttpContext http, ManageModels manage, Guid id, LlmModelInput body, CancellationToken ct) =>
             (await manage.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(m => m.UpdatedAt))
             .RequireScope("models:write").Describe("changeModel", "Change a model.").Produces<LlmModel>();

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Contacts;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
@@ -7,7 +8,7 @@ using AgentPlatform.Work;
 namespace AgentPlatform.Schemas;
 
 /// <summary>What eligibility is told of a session's schemas. What it lacks is put on its way in the same transaction.</summary>
-internal sealed class SchemaStates(WorkQueue work, TimeProvider clock) : ISchemaStates
+internal sealed class SchemaStates(WorkQueue work, TimeProvider clock) : ISchemaSource
 {
     public async Task<IReadOnlyDictionary<string, SchemaReading>> ReadAsync(Transaction tx, Guid sessionId, IReadOnlyCollection<string> schemaIds, CancellationToken ct)
     {
@@ -53,5 +54,16 @@ internal sealed class SchemaStates(WorkQueue work, TimeProvider clock) : ISchema
             WHERE b.tenant_id = kernel.current_tenant_id() AND b.schema_id = ANY ($2) AND b.is_active
             ORDER BY b.schema_id
             """;
+    }
+}
+
+/// <summary>What was answered for a contact that is another's now is asked for anew: the tenant's system may know them by another id.</summary>
+internal sealed class MergedStates : IContactMergeParticipant
+{
+    public Task MoveAsync(Transaction tx, Guid from, Guid into, CancellationToken ct) => tx.ExecuteAsync(Sql.Forget, [from], ct);
+
+    private static class Sql
+    {
+        internal const string Forget = "DELETE FROM schemas.user_schema_state WHERE tenant_id = kernel.current_tenant_id() AND contact_id = $1";
     }
 }

@@ -24,11 +24,9 @@ internal static class SchemasApi
         schemas.MapPost("", async (HttpContext http, ManageSchemas manage, SchemaInput body, CancellationToken ct) =>
             (await manage.CreateAsync(http.Actor(), body, ct)).ToCreated(s => $"/api/v1/schemas/{s.SchemaId}", s => s.UpdatedAt))
             .RequireScope("schemas:write").Describe("createSchema", "Define a schema: an endpoint, its token, and the keys to read.").Produces<SchemaDefinition>(201);
-        schemas.MapGet("/{schemaId}", async (HttpContext http, Database database, SchemaStore store, string schemaId, CancellationToken ct) =>
-        {
-            await using var tx = database.Begin(http.Actor());
-            return (await store.FindAsync(tx, schemaId, ct)).OrNotFound("schema").ToHttp(s => s.UpdatedAt);
-        }).RequireScope("schemas:read").Describe("readSchema", "One schema.").Produces<SchemaDefinition>();
+        schemas.MapGet("/{schemaId}", (HttpContext http, Database database, SchemaStore store, string schemaId, CancellationToken ct) =>
+            http.OneAsync(database, tx => store.FindAsync(tx, schemaId, ct), "schema", s => s.UpdatedAt))
+            .RequireScope("schemas:read").Describe("readSchema", "One schema.").Produces<SchemaDefinition>();
         schemas.MapPut("/{schemaId}", async (HttpContext http, ManageSchemas manage, string schemaId, SchemaInput body, CancellationToken ct) =>
             (await manage.ReplaceAsync(http.Actor(), body with { SchemaId = schemaId }, http.IfMatch(), ct)).ToHttp(s => s.UpdatedAt))
             .RequireScope("schemas:write").Describe("replaceSchema", "Replace a schema; another way to ask or to read makes a new version.").Produces<SchemaDefinition>();

@@ -66,11 +66,8 @@ internal static class TasksApi
         return ((Result<Page<AgencyTask>>)await board.ListAsync(tx, filter, page.Value, ct)).ToHttp();
     }
 
-    private static async Task<IResult> FindAsync(Guid id, HttpContext http, Database database, TaskBoard board, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await board.FindAsync(tx, id, ct)).OrNotFound("task").ToHttp(t => t.UpdatedAt);
-    }
+    private static Task<IResult> FindAsync(Guid id, HttpContext http, Database database, TaskBoard board, CancellationToken ct) =>
+        http.OneAsync(database, tx => board.FindAsync(tx, id, ct), "task", t => t.UpdatedAt);
 
     private static async Task<IResult> ExecutionsAsync(
         Guid id, HttpContext http, Database database, TaskBoard board, TaskAttempts attempts, CancellationToken ct, int? limit = null, string? cursor = null)

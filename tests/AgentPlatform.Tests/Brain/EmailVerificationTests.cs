@@ -58,7 +58,7 @@ public sealed partial class EmailVerificationTests : IAsyncLifetime
     }
 
     [Fact]
-    [Behaviour("bb-verify-email-token")]
+    [Behaviour("bb-verify-email-token", "yp-email-verification")]
     public async Task The_link_of_the_mail_works_once_and_not_for_ever_and_is_kept_as_a_hash()
     {
         await MailChannelAsync();
@@ -114,6 +114,24 @@ public sealed partial class EmailVerificationTests : IAsyncLifetime
 
         Assert.Empty(_smtp.Mails);
         Assert.Equal("human", await InAsync(tx => tx.SingleAsync<string>("SELECT handled_by FROM conversations.conversations WHERE channel = 'sms'", [], default)));
+    }
+
+    [Fact]
+    public async Task Proofs_are_listed_without_their_secrets_move_with_a_merge_and_do_not_pile_up()
+    {
+        await MailChannelAsync();
+        await OnboardAsync();
+        await TextAsync("resend");
+        var (contact, proofs) = ((await ContactAsync()).Id, _stage.Platform.Get<EmailProofs>());
+        Assert.Equal(["ada@engines.example", "ada@engines.example"], (await InAsync(tx => proofs.ListAsync(tx, contact, default))).Select(p => p.Email));
+
+        await InAsync(tx => tx.ExecuteAsync("UPDATE contacts.email_verification_tokens SET created_at = now() - interval '2 hours'", [], default));
+        await TextAsync("resend");
+        Assert.Single(await InAsync(tx => proofs.ListAsync(tx, contact, default)));
+
+        var other = await InAsync(tx => _stage.Platform.Get<ContactDirectory>().GetOrCreateAsync(tx, new ChannelAddress(ChannelAddress.Sms, "+14155550144"), "Ada", default));
+        Assert.True((await _stage.Platform.Get<MergeContacts>().HandleAsync(_stage.System, contact, other.Id, default)).IsOk);
+        Assert.Single(await InAsync(tx => proofs.ListAsync(tx, other.Id, default)));
     }
 
     private async Task MailChannelAsync() =>

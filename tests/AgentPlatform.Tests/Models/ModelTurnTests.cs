@@ -65,6 +65,34 @@ public sealed class ModelTurnTests : IAsyncLifetime
     }
 
     [Fact]
+    [Behaviour("ps-agent-defaults")]
+    public async Task What_the_agents_configuration_says_comes_before_its_defaults()
+    {
+        await _talk.AddModelAsync(_model);
+        await _talk.UseAsync("never", "main");
+
+        Assert.StartsWith("I did not quite get that.", await _talk.SayAsync(Riddle), StringComparison.Ordinal);
+
+        Assert.Empty(_model.Requests);
+    }
+
+    [Fact]
+    public async Task A_model_whose_key_cannot_be_opened_is_passed_over_and_says_so()
+    {
+        await using var second = await FakeModel.StartAsync();
+        second.Fills(new { ask = "Which town?", because = "needs a place" });
+        await _talk.AddModelAsync(_model);
+        await _talk.AddModelAsync(second, "spare");
+        await _talk.UseAsync("unsure", "main", "spare");
+        await _talk.InAsync(tx => tx.ExecuteAsync("UPDATE models.llm_models SET api_key_sealed = 'lost.' || split_part(api_key_sealed, '.', 2) WHERE name = 'main'", [], default));
+
+        Assert.Equal("Which town?", await _talk.SayAsync(Riddle));
+
+        Assert.Empty(_model.Requests);
+        Assert.StartsWith("The model's key cannot be opened", (await _talk.CallsAsync())[0].Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task An_agent_that_always_asks_still_hears_a_stop_by_itself()
     {
         await _talk.AddModelAsync(_model);

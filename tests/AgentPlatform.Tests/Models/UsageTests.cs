@@ -92,6 +92,27 @@ public sealed class UsageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_was_told_and_held_is_forgotten_after_a_month_and_what_it_cost_is_not()
+    {
+        await _talk.AddModelAsync(_model);
+        await _talk.UseAsync("unsure", "main");
+        await _talk.SayAsync(Riddle);
+        var (calls, reservations) = (_talk.Platform.Get<CallRetention>(), _talk.Platform.Get<ReservationRetention>());
+        Assert.Equal((0, 0), (await calls.PruneAsync(default), await reservations.PruneAsync(default)));
+
+        await _talk.Platform.Postgres.ScalarAsync<long>(
+            """
+            WITH called AS (UPDATE models.agent_actions_log SET created_at = now() - interval '31 days' RETURNING 1),
+                 held AS (UPDATE costs.budget_reservations SET created_at = now() - interval '31 days' RETURNING 1)
+            SELECT (SELECT count(*) FROM called) + (SELECT count(*) FROM held)
+            """);
+
+        Assert.Equal((1, 1), (await calls.PruneAsync(default), await reservations.PruneAsync(default)));
+        Assert.Empty(await _talk.CallsAsync());
+        Assert.Single(await _talk.UsageAsync());
+    }
+
+    [Fact]
     public async Task Without_money_the_agent_answers_as_well_as_it_can_alone()
     {
         await _talk.AddModelAsync(_model);
@@ -126,6 +147,12 @@ public sealed class UsageTests : IAsyncLifetime
         Assert.Equal("model_name_taken", (await api.PostAsync("/api/v1/models", new { name = "main", provider = "openai", model = "gpt" })).Code);
         var wrong = await api.PostAsync("/api/v1/models", new { name = " ", provider = "acme", model = "m", base_url = "ftp://x", input_price = -1, timeout_seconds = 500 });
         Assert.Equal(["base_url", "input_price", "name", "provider", "timeout_seconds"], wrong.Json.GetProperty("errors").EnumerateObject().Select(e => e.Name).Order(StringComparer.Ordinal));
+        var moved = await api.SendAsync(HttpMethod.Patch, path, new { base_url = "https://elsewhere.example" });
+        Assert.Equal((400, "api_key"), (moved.Status, moved.Json.GetProperty("errors").EnumerateObject().Single().Name));
+        Assert.Equal(400, (await api.SendAsync(HttpMethod.Patch, path, new { provider = "openai" })).Status);
+        Assert.Equal(200, (await api.SendAsync(HttpMethod.Patch, path, new { base_url = "https://elsewhere.example", api_key = "another-key" })).Status);
+        Assert.Equal(200, (await api.SendAsync(HttpMethod.Patch, path, new { base_url = "https://elsewhere.example/v2", max_output_tokens = 100 })).Status);
+        Assert.Equal(System.Text.Json.JsonValueKind.Null, (await api.SendAsync(HttpMethod.Patch, path, new { base_url = "", api_key = "a-third-key" })).Json.GetProperty("base_url").ValueKind);
         Assert.False((await api.SendAsync(HttpMethod.Patch, path, new { api_key = "" })).Json.GetProperty("has_api_key").GetBoolean());
         Assert.Equal(204, (await api.SendAsync(HttpMethod.Delete, path)).Status);
         Assert.Equal("model_not_found", (await api.GetAsync(path)).Code);

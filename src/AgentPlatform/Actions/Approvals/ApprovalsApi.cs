@@ -41,11 +41,8 @@ internal static class ApprovalsApi
         return ((Result<Page<ActionApproval>>)await approvals.ListAsync(tx, status, page.Value, ct)).ToHttp();
     }
 
-    private static async Task<IResult> FindAsync(Guid id, HttpContext http, Database database, DecideApproval approvals, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await approvals.FindAsync(tx, id, ct)).OrNotFound("approval").ToHttp();
-    }
+    private static Task<IResult> FindAsync(Guid id, HttpContext http, Database database, DecideApproval approvals, CancellationToken ct) =>
+        http.OneAsync(database, tx => approvals.FindAsync(tx, id, ct), "approval");
 
     private static Task<IResult> ApproveAsync(Guid id, Approve request, HttpContext http, Database database, DecideApproval approvals, CancellationToken ct) =>
         AnswerAsync(new Validation().MustBeObject("edits", request.Edits), http, database, (tx, who) => approvals.ApproveAsync(tx, id, who, request.Edits, ct), ct);

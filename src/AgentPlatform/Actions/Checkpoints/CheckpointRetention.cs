@@ -5,23 +5,8 @@ namespace AgentPlatform.Actions.Checkpoints;
 /// <summary>Removes checkpoints that have expired. Row level security lets this job see no other.</summary>
 public sealed class CheckpointRetention(Database database)
 {
-    private const int BatchSize = 1000;
-
-    /// <summary>Deletes in batches, so that no transaction is long. Returns how many went.</summary>
-    public async Task<int> PruneAsync(CancellationToken ct)
-    {
-        var total = 0;
-        int deleted;
-        do
-        {
-            await using var tx = database.BeginWorker();
-            deleted = await tx.ExecuteAsync(Sql.Prune, [BatchSize], ct);
-            await tx.CommitAsync(ct);
-            total += deleted;
-        }
-        while (deleted == BatchSize);
-        return total;
-    }
+    /// <summary>Returns how many went.</summary>
+    public Task<int> PruneAsync(CancellationToken ct) => database.PruneAsync(ct, Sql.Prune);
 
     private static class Sql
     {

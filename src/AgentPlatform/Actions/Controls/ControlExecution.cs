@@ -106,11 +106,8 @@ internal static class ControlsApi
         control.MapPost("", RunAsync).RequireScope("actions:write").Describe("controlExecution", "Pauses, resumes or cancels an execution, or tells it something.").Produces<ExecutionControl>();
     }
 
-    private static async Task<IResult> FindAsync(Guid id, HttpContext http, Database database, ExecutionControls controls, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await controls.FindAsync(tx, id, ct)).OrNotFound("execution").ToHttp();
-    }
+    private static Task<IResult> FindAsync(Guid id, HttpContext http, Database database, ExecutionControls controls, CancellationToken ct) =>
+        http.OneAsync(database, tx => controls.FindAsync(tx, id, ct), "execution");
 
     private static async Task<IResult> RunAsync(Guid id, ControlCommand request, HttpContext http, Database database, ControlExecution control, CancellationToken ct)
     {

@@ -17,7 +17,7 @@ public sealed record SchemaReading(string Availability, JsonElement Keys)
 }
 
 /// <summary>Whoever keeps the states of schemas: asked only for actions that depend on some, in the transaction of the request.</summary>
-public interface ISchemaStates
+public interface ISchemaSource
 {
     /// <summary>By schema id; one that is not there is unavailable.</summary>
     Task<IReadOnlyDictionary<string, SchemaReading>> ReadAsync(Transaction tx, Guid sessionId, IReadOnlyCollection<string> schemaIds, CancellationToken ct);

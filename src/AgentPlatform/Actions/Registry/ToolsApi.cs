@@ -13,11 +13,9 @@ internal static class ToolsApi
     {
         var tools = routes.MapGroup("/agents/{agentId:guid}/tools").WithTags("Tools");
         tools.MapGet("", ListAsync).RequireScope("actions:read").Describe("listTools", "Which actions of its registry an agent may use.").Produces<Page<ToolActivation>>();
-        tools.MapGet("/{toolId}", async (HttpContext http, Database database, ManageTools manage, Guid agentId, string toolId, CancellationToken ct) =>
-        {
-            await using var tx = database.Begin(http.Actor());
-            return (await manage.FindAsync(tx, agentId, toolId, ct)).OrNotFound("tool_activation").ToHttp(t => t.UpdatedAt);
-        }).RequireScope("actions:read").Describe("getTool", "One activation.").Produces<ToolActivation>();
+        tools.MapGet("/{toolId}", (HttpContext http, Database database, ManageTools manage, Guid agentId, string toolId, CancellationToken ct) =>
+            http.OneAsync(database, tx => manage.FindAsync(tx, agentId, toolId, ct), "tool_activation", t => t.UpdatedAt))
+            .RequireScope("actions:read").Describe("getTool", "One activation.").Produces<ToolActivation>();
         tools.MapPut("/{toolId}", async (HttpContext http, ManageTools manage, Guid agentId, string toolId, ToolActivationInput body, CancellationToken ct) =>
             (await manage.PutAsync(http.Actor(), agentId, toolId, body, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("actions:write").Describe("putTool", "Let an agent use an action, or not, and by which policies.").Produces<ToolActivation>();

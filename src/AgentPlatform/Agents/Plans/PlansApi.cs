@@ -19,11 +19,9 @@ internal static class PlansApi
             .RequireScope("agents:write").Describe("draftMigrationPlan", "Plan how talks go over from one version of a scenario to another.").Produces<MigrationPlan>(201);
 
         var plans = v1.MapGroup("/migration-plans/{id:guid}").WithTags("Migration plans");
-        plans.MapGet("", async (HttpContext http, Database database, PlanStore store, Guid id, CancellationToken ct) =>
-        {
-            await using var tx = database.Begin(http.Actor());
-            return (await store.FindAsync(tx, id, ct)).OrNotFound("migration_plan").ToHttp(p => p.UpdatedAt);
-        }).RequireScope("agents:read").Describe("readMigrationPlan", "One migration plan.").Produces<MigrationPlan>();
+        plans.MapGet("", (HttpContext http, Database database, PlanStore store, Guid id, CancellationToken ct) =>
+            http.OneAsync(database, tx => store.FindAsync(tx, id, ct), "migration_plan", p => p.UpdatedAt))
+            .RequireScope("agents:read").Describe("readMigrationPlan", "One migration plan.").Produces<MigrationPlan>();
         plans.MapPost("/approve", async (HttpContext http, ManagePlans manage, Guid id, CancellationToken ct) =>
             (await manage.ApproveAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(p => p.UpdatedAt))
             .RequireScope("agents:write").Describe("approveMigrationPlan", "Let a drafted plan be deployed.").Produces<MigrationPlan>();

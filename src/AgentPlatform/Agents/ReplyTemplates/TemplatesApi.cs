@@ -18,11 +18,9 @@ internal static class TemplatesApi
             .RequireScope("agents:write").Describe("createTemplate", "Give an agent set words: to offer, to say in place of the reply, or to fall back to.").Produces<ReplyTemplate>(201);
 
         var templates = v1.MapGroup("/templates/{id:guid}").WithTags("Templates");
-        templates.MapGet("", async (HttpContext http, Database database, TemplateStore store, Guid id, CancellationToken ct) =>
-        {
-            await using var tx = database.Begin(http.Actor());
-            return (await store.FindAsync(tx, id, ct)).OrNotFound("template").ToHttp(t => t.UpdatedAt);
-        }).RequireScope("agents:read").Describe("readTemplate", "One template.").Produces<ReplyTemplate>();
+        templates.MapGet("", (HttpContext http, Database database, TemplateStore store, Guid id, CancellationToken ct) =>
+            http.OneAsync(database, tx => store.FindAsync(tx, id, ct), "template", t => t.UpdatedAt))
+            .RequireScope("agents:read").Describe("readTemplate", "One template.").Produces<ReplyTemplate>();
         templates.MapPut("", async (HttpContext http, ManageTemplates manage, Guid id, ReplyTemplateInput body, CancellationToken ct) =>
             (await manage.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("agents:write").Describe("changeTemplate", "Replace a template; the next turn knows it.").Produces<ReplyTemplate>();

@@ -18,11 +18,9 @@ internal static class RulesApi
             .RequireScope("agents:write").Describe("createRule", "Give an agent a rule: when a condition holds for what was said, it does something.").Produces<Rule>(201);
 
         var rules = v1.MapGroup("/rules/{id:guid}").WithTags("Rules");
-        rules.MapGet("", async (HttpContext http, Database database, RuleStore store, Guid id, CancellationToken ct) =>
-        {
-            await using var tx = database.Begin(http.Actor());
-            return (await store.FindAsync(tx, id, ct)).OrNotFound("rule").ToHttp(r => r.UpdatedAt);
-        }).RequireScope("agents:read").Describe("readRule", "One rule, with its relations to others.").Produces<Rule>();
+        rules.MapGet("", (HttpContext http, Database database, RuleStore store, Guid id, CancellationToken ct) =>
+            http.OneAsync(database, tx => store.FindAsync(tx, id, ct), "rule", r => r.UpdatedAt))
+            .RequireScope("agents:read").Describe("readRule", "One rule, with its relations to others.").Produces<Rule>();
         rules.MapPut("", async (HttpContext http, ManageRules manage, Guid id, RuleInput body, CancellationToken ct) =>
             (await manage.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(r => r.UpdatedAt))
             .RequireScope("agents:write").Describe("changeRule", "Replace a rule; the next turn knows it.").Produces<Rule>();

@@ -18,11 +18,9 @@ internal static class ScenariosApi
             .RequireScope("agents:write").Describe("createScenario", "Give an agent a scenario: a talk it leads step by step.").Produces<Scenario>(201);
 
         var scenarios = v1.MapGroup("/scenarios/{id:guid}").WithTags("Scenarios");
-        scenarios.MapGet("", async (HttpContext http, Database database, ScenarioStore store, Guid id, CancellationToken ct) =>
-        {
-            await using var tx = database.Begin(http.Actor());
-            return (await store.FindAsync(tx, id, ct)).OrNotFound("scenario").ToHttp(s => s.UpdatedAt);
-        }).RequireScope("agents:read").Describe("readScenario", "The live version of a scenario.").Produces<Scenario>();
+        scenarios.MapGet("", (HttpContext http, Database database, ScenarioStore store, Guid id, CancellationToken ct) =>
+            http.OneAsync(database, tx => store.FindAsync(tx, id, ct), "scenario", s => s.UpdatedAt))
+            .RequireScope("agents:read").Describe("readScenario", "The live version of a scenario.").Produces<Scenario>();
         scenarios.MapPut("", async (HttpContext http, ManageScenarios manage, Guid id, ScenarioInput body, CancellationToken ct) =>
             (await manage.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(s => s.UpdatedAt))
             .RequireScope("agents:write").Describe("changeScenario", "Make a new version of a scenario; the one before is archived.").Produces<Scenario>();
@@ -34,11 +32,9 @@ internal static class ScenariosApi
             await using var tx = database.Begin(http.Actor());
             return await store.FindAsync(tx, id, ct) is null ? Problem.NotFound("scenario").ToHttp() : ((Result<ArchivedScenario[]>)(await store.ArchivesAsync(tx, id, ct)).ToArray()).ToHttp();
         }).RequireScope("agents:read").Describe("listScenarioVersions", "The archived versions of a scenario, latest first.").Produces<ArchivedScenario[]>();
-        scenarios.MapGet("/versions/{version:int}", async (HttpContext http, Database database, ScenarioStore store, Guid id, int version, CancellationToken ct) =>
-        {
-            await using var tx = database.Begin(http.Actor());
-            return (await store.ArchiveAsync(tx, id, version, ct)).OrNotFound("scenario_version").ToHttp();
-        }).RequireScope("agents:read").Describe("readScenarioVersion", "An archived version, as it was.").Produces<ArchivedScenario>();
+        scenarios.MapGet("/versions/{version:int}", (HttpContext http, Database database, ScenarioStore store, Guid id, int version, CancellationToken ct) =>
+            http.OneAsync(database, tx => store.ArchiveAsync(tx, id, version, ct), "scenario_version"))
+            .RequireScope("agents:read").Describe("readScenarioVersion", "An archived version, as it was.").Produces<ArchivedScenario>();
     }
 
     private static Task<IResult> ListAsync(

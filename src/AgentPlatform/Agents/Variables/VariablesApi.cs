@@ -19,11 +19,9 @@ internal static class VariablesApi
             .RequireScope("agents:write").Describe("declareVariable", "Declare a variable: its default, and how new values meet old ones.").Produces<Variable>(201);
 
         var variables = v1.MapGroup("/variables/{id:guid}").WithTags("Variables");
-        variables.MapGet("", async (HttpContext http, Database database, VariableStore store, Guid id, CancellationToken ct) =>
-        {
-            await using var tx = database.Begin(http.Actor());
-            return (await store.FindAsync(tx, id, ct)).OrNotFound("variable").ToHttp(v => v.UpdatedAt);
-        }).RequireScope("agents:read").Describe("readVariable", "One variable.").Produces<Variable>();
+        variables.MapGet("", (HttpContext http, Database database, VariableStore store, Guid id, CancellationToken ct) =>
+            http.OneAsync(database, tx => store.FindAsync(tx, id, ct), "variable", v => v.UpdatedAt))
+            .RequireScope("agents:read").Describe("readVariable", "One variable.").Produces<Variable>();
         variables.MapPatch("", async (HttpContext http, ManageVariables manage, Guid id, VariableInput body, CancellationToken ct) =>
             (await manage.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(v => v.UpdatedAt))
             .RequireScope("agents:write").Describe("changeVariable", "Change a variable.").Produces<Variable>();

@@ -1,6 +1,6 @@
 -- What model calls cost, what they may cost, and what is held for those under way. Money is in US dollars.
 
-GRANT USAGE ON SCHEMA costs TO agentplatform_app;
+GRANT USAGE ON SCHEMA costs TO agentplatform_app, agentplatform_worker;
 
 CREATE TABLE costs.cost_budgets (
     tenant_id             uuid NOT NULL REFERENCES tenancy.tenants (id) ON DELETE CASCADE,
@@ -48,7 +48,11 @@ CREATE TABLE costs.budget_reservations (
     PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX idx_budget_reservations_status ON costs.budget_reservations (tenant_id, status, id DESC);
+CREATE INDEX idx_budget_reservations_created ON costs.budget_reservations (created_at) WHERE status <> 'open';
 SELECT kernel.protect('costs.budget_reservations');
+-- What is over is kept for a month; what it cost is kept in api_token_usage.
+CREATE POLICY retention ON costs.budget_reservations TO agentplatform_worker USING (status <> 'open' AND created_at < now() - interval '30 days');
+GRANT SELECT, DELETE ON costs.budget_reservations TO agentplatform_worker;
 
 -- One row a call that was paid for. What it was for may be deleted; what was spent stays.
 CREATE TABLE costs.api_token_usage (

@@ -38,11 +38,8 @@ internal static class WorkflowsApi
         string? tag = null, int? limit = null, string? cursor = null) =>
         http.PageAsync(database, limit, cursor, (tx, page) => catalogue.ListAsync(tx, new WorkflowFilter(agent_id, category, is_template, is_active, tag), page, ct));
 
-    private static async Task<IResult> FindAsync(string workflow_id, HttpContext http, Database database, WorkflowCatalogue catalogue, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await catalogue.FindAsync(tx, workflow_id, ct)).OrNotFound("workflow").ToHttp(w => w.UpdatedAt);
-    }
+    private static Task<IResult> FindAsync(string workflow_id, HttpContext http, Database database, WorkflowCatalogue catalogue, CancellationToken ct) =>
+        http.OneAsync(database, tx => catalogue.FindAsync(tx, workflow_id, ct), "workflow", w => w.UpdatedAt);
 
     private static async Task<IResult> VersionsAsync(string workflow_id, HttpContext http, Database database, WorkflowCatalogue catalogue, CancellationToken ct)
     {

@@ -68,11 +68,8 @@ internal static class ForksApi
     private static Task<IResult> ListAsync(HttpContext http, Database database, FleetForks fleets, CancellationToken ct, int? limit = null, string? cursor = null) =>
         http.PageAsync(database, limit, cursor, (tx, page) => fleets.ListAsync(tx, page, ct));
 
-    private static async Task<IResult> FindAsync(Guid id, HttpContext http, Database database, FleetForks fleets, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await fleets.FindAsync(tx, id, ct)).OrNotFound("fleet_fork").ToHttp();
-    }
+    private static Task<IResult> FindAsync(Guid id, HttpContext http, Database database, FleetForks fleets, CancellationToken ct) =>
+        http.OneAsync(database, tx => fleets.FindAsync(tx, id, ct), "fleet_fork");
 
     private static async Task<IResult> StopAsync(Guid id, HttpContext http, Database database, FleetForks fleets, CancellationToken ct)
     {

@@ -27,9 +27,6 @@ internal static class PatternsApi
         HttpContext http, Database database, PatternShelf shelf, CancellationToken ct, string? category = null, string? tag = null, int? limit = null, string? cursor = null) =>
         http.PageAsync(database, limit, cursor, (tx, page) => shelf.ListAsync(tx, category, tag, page, ct));
 
-    private static async Task<IResult> FindAsync(string pattern_id, HttpContext http, Database database, PatternShelf shelf, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await shelf.FindAsync(tx, pattern_id, ct)).OrNotFound("workflow_pattern").ToHttp();
-    }
+    private static Task<IResult> FindAsync(string pattern_id, HttpContext http, Database database, PatternShelf shelf, CancellationToken ct) =>
+        http.OneAsync(database, tx => shelf.FindAsync(tx, pattern_id, ct), "workflow_pattern");
 }

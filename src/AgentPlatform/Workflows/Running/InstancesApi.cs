@@ -49,17 +49,11 @@ internal static class InstancesApi
         database, limit, cursor, (tx, page) => store.ListAsync(tx, new InstanceFilter(workflow_id, status, control, conversation_id, contact_id, error_signature, forked_from), page, ct),
         new Validation().OneOf("status", status, required: false, Statuses).OneOf("control", control, required: false, Controls).Problem);
 
-    private static async Task<IResult> FindAsync(Guid id, HttpContext http, Database database, InstanceStore store, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await store.FindAsync(tx, id, ct)).OrNotFound("workflow_instance").ToHttp(i => i.UpdatedAt);
-    }
+    private static Task<IResult> FindAsync(Guid id, HttpContext http, Database database, InstanceStore store, CancellationToken ct) =>
+        http.OneAsync(database, tx => store.FindAsync(tx, id, ct), "workflow_instance", i => i.UpdatedAt);
 
-    private static async Task<IResult> GraphAsync(Guid id, HttpContext http, Database database, WorkflowEngine engine, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await engine.GraphAsync(tx, id, ct)).OrNotFound("workflow_instance").ToHttp();
-    }
+    private static Task<IResult> GraphAsync(Guid id, HttpContext http, Database database, WorkflowEngine engine, CancellationToken ct) =>
+        http.OneAsync(database, tx => engine.GraphAsync(tx, id, ct), "workflow_instance");
 
     private static async Task<IResult> SignalsAsync(Guid id, HttpContext http, Database database, InstanceStore store, CancellationToken ct)
     {

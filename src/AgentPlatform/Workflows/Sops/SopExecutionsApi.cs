@@ -39,9 +39,6 @@ internal static class SopExecutionsApi
         new Validation().OneOf("status", status, required: false, SopExecution.Statuses)
             .OneOf("executor_type", executor_type, required: false, SopExecution.Executors).Problem);
 
-    private static async Task<IResult> FindAsync(Guid id, HttpContext http, Database database, SopExecutionStore store, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await store.FindAsync(tx, id, ct)).OrNotFound("sop_execution").ToHttp(e => e.UpdatedAt);
-    }
+    private static Task<IResult> FindAsync(Guid id, HttpContext http, Database database, SopExecutionStore store, CancellationToken ct) =>
+        http.OneAsync(database, tx => store.FindAsync(tx, id, ct), "sop_execution", e => e.UpdatedAt);
 }

@@ -27,11 +27,8 @@ internal static class NluApi
         return routes;
     }
 
-    private static async Task<IResult> FindAsync(Guid agentId, HttpContext http, Database database, IntentModels models, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await models.InfoAsync(tx, agentId, ct)).OrNotFound("nlu_model").ToHttp();
-    }
+    private static Task<IResult> FindAsync(Guid agentId, HttpContext http, Database database, IntentModels models, CancellationToken ct) =>
+        http.OneAsync(database, tx => models.InfoAsync(tx, agentId, ct), "nlu_model");
 
     private static async Task<IResult> ClassifyAsync(
         Guid agentId, ChatText request, HttpContext http, Database database, AgentDirectory agents, ActionRegistry registry, IntentModels models, TimeProvider clock, CancellationToken ct)

@@ -49,11 +49,8 @@ internal static class SopsApi
         database, limit, cursor, (tx, page) => shelf.ListAsync(tx, new SopFilter(status, category_id, tag, applicable_to, priority), page, ct),
         new Validation().OneOf("status", status, required: false, Sop.Statuses).OneOf("priority", priority, required: false, Sop.Priorities).Problem);
 
-    private static async Task<IResult> FindAsync(Guid id, HttpContext http, Database database, SopShelf shelf, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await shelf.FindAsync(tx, id, ct)).OrNotFound("sop").ToHttp(sop => sop.UpdatedAt);
-    }
+    private static Task<IResult> FindAsync(Guid id, HttpContext http, Database database, SopShelf shelf, CancellationToken ct) =>
+        http.OneAsync(database, tx => shelf.FindAsync(tx, id, ct), "sop", sop => sop.UpdatedAt);
 
     private static async Task<IResult> StepsAsync(Guid id, HttpContext http, Database database, SopShelf shelf, CancellationToken ct, int? version = null)
     {
@@ -91,9 +88,6 @@ internal static class SopsApi
         return ((Result<Page<SopCategory>>)new Page<SopCategory>(await own.ListAsync(tx, include_inactive, ct), null)).ToHttp();
     }
 
-    private static async Task<IResult> FindCategoryAsync(Guid id, HttpContext http, Database database, SopCategories own, CancellationToken ct)
-    {
-        await using var tx = database.Begin(http.Actor());
-        return (await own.FindAsync(tx, id, ct)).OrNotFound("sop_category").ToHttp(c => c.UpdatedAt);
-    }
+    private static Task<IResult> FindCategoryAsync(Guid id, HttpContext http, Database database, SopCategories own, CancellationToken ct) =>
+        http.OneAsync(database, tx => own.FindAsync(tx, id, ct), "sop_category", c => c.UpdatedAt);
 }

@@ -13,7 +13,7 @@ using AgentPlatform.Postgres;
 using AgentPlatform.Tasks;
 using Microsoft.Extensions.Options;
 
-namespace AgentPlatform.Brain;
+namespace AgentPlatform.Brain.Feedback;
 
 /// <summary>
 /// What an action's progress means for the talk: its intent follows the queue item, the session learns of it, and the end of it is

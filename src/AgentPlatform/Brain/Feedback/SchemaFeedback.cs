@@ -9,7 +9,7 @@ using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schemas;
 
-namespace AgentPlatform.Brain;
+namespace AgentPlatform.Brain.Feedback;
 
 /// <summary>
 /// What an answer of the tenant's own system means for the talk: the session learns of it, and the contact's blocked requests are decided anew. What

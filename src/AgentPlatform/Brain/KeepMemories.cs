@@ -1,0 +1,48 @@
+using AgentPlatform.Brain.Verification;
+using AgentPlatform.Contacts;
+using AgentPlatform.Conversations;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Brain;
+
+/// <summary>Keeps what a turn has learned, each thing where it belongs.</summary>
+internal sealed class KeepMemories(ContactDirectory contacts, ConversationLog conversations, EmailProofs proofs, VerifyEmail verify)
+{
+    /// <summary>Returns the contact as it is then.</summary>
+    internal async Task<Contact> KeepAsync(Transaction tx, TurnScene scene, IReadOnlyList<Memory> memories, CancellationToken ct)
+    {
+        var id = scene.Input.Contact.Id;
+        foreach (var memory in memories)
+        {
+            switch (memory)
+            {
+                case Memory.Field field:
+                    await contacts.SetFieldAsync(tx, id, new FieldWrite(field.Name, field.Value, FieldWrite.UserProvided) { ConversationId = scene.Conversation.Id }, ct);
+                    break;
+                case Memory.Consent consent:
+                    await contacts.SetConsentAsync(tx, id, scene.Conversation.Channel, consent.OptedOut, consent.Source, ct);
+                    break;
+                case Memory.Verified:
+                    await contacts.MarkVerifiedAsync(tx, id, scene.Conversation.Id, ct);
+                    break;
+                case Memory.ProveEmail prove:
+                    await verify.SendAsync(tx, scene, prove.Email, ct);
+                    break;
+                case Memory.CodeMissed missed:
+                    proofs.Miss(tx, missed.ProofId);
+                    break;
+                case Memory.EmailProved proved:
+                    await proofs.ConfirmAsync(tx, proved.Proof, ct);
+                    break;
+                case Memory.Presented presented:
+                    contacts.MarkPresented(tx, id, [.. presented.Priorities]);
+                    break;
+                case Memory.Note note:
+                    conversations.Remember(tx, scene.Conversation.Id, note.Name, note.Value);
+                    break;
+            }
+        }
+
+        return memories.Any(m => m is Memory.Field or Memory.Verified or Memory.EmailProved) ? (await contacts.FindAsync(tx, id, ct))! : scene.Input.Contact;
+    }
+}

@@ -1,0 +1,26 @@
+namespace AgentPlatform.Postgres;
+
+/// <summary>Deleting what is past its time, across tenants: row level security lets the worker's role see nothing younger.</summary>
+public static class Retention
+{
+    private const int BatchSize = 5000;
+
+    /// <summary>
+    /// Runs statements that delete at most <c>$1</c> rows, each until it finds no more: no transaction is long. Returns how many rows went.
+    /// </summary>
+    public static async Task<int> PruneAsync(this Database database, CancellationToken ct, params string[] statements)
+    {
+        var total = 0;
+        foreach (var statement in statements)
+        {
+            for (var deleted = BatchSize; deleted == BatchSize; total += deleted)
+            {
+                await using var tx = database.BeginWorker();
+                deleted = await tx.ExecuteAsync(statement, [BatchSize], ct);
+                await tx.CommitAsync(ct);
+            }
+        }
+
+        return total;
+    }
+}
