@@ -4,6 +4,7 @@ using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Understanding;
+using AgentPlatform.Brain.Verification;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
@@ -33,7 +34,8 @@ internal sealed class ApplyTurn(
             Event(tx, scene, "rules.matched", new { turn_number = scene.Input.Turn, rules = envelope.Rules.Select(verdict => verdict.Record) });
         }
 
-        var contact = await memories.KeepAsync(tx, scene, envelope.Remember, ct);
+        var (contact, unproved) = await memories.KeepAsync(tx, scene, envelope.Remember, ct);
+        envelope = unproved is null ? envelope : EmailStep.Unsent(envelope, unproved);
         var who = Who.Of(contact, scene.Input.State);
         var outcome = await DoAsync(tx, scene, envelope, intents, who, ct);
         var waiting = await NextTaskAsync(tx, scene, envelope, who, ct);

@@ -8,10 +8,10 @@ namespace AgentPlatform.Brain;
 /// <summary>Keeps what a turn has learned, each thing where it belongs.</summary>
 internal sealed class KeepMemories(ContactDirectory contacts, ConversationLog conversations, EmailProofs proofs, VerifyEmail verify)
 {
-    /// <summary>Returns the contact as it is then.</summary>
-    internal async Task<Contact> KeepAsync(Transaction tx, TurnScene scene, IReadOnlyList<Memory> memories, CancellationToken ct)
+    /// <summary>The contact as it is then, and the address that could not be written to for a proof.</summary>
+    internal async Task<(Contact Contact, string? Unproved)> KeepAsync(Transaction tx, TurnScene scene, IReadOnlyList<Memory> memories, CancellationToken ct)
     {
-        var id = scene.Input.Contact.Id;
+        var (id, unproved) = (scene.Input.Contact.Id, (string?)null);
         foreach (var memory in memories)
         {
             switch (memory)
@@ -26,7 +26,7 @@ internal sealed class KeepMemories(ContactDirectory contacts, ConversationLog co
                     await contacts.MarkVerifiedAsync(tx, id, scene.Conversation.Id, ct);
                     break;
                 case Memory.ProveEmail prove:
-                    await verify.SendAsync(tx, scene, prove.Email, ct);
+                    unproved = await verify.SendAsync(tx, scene, prove.Email, ct) ? null : prove.Email;
                     break;
                 case Memory.CodeMissed missed:
                     proofs.Miss(tx, missed.ProofId);
@@ -43,6 +43,7 @@ internal sealed class KeepMemories(ContactDirectory contacts, ConversationLog co
             }
         }
 
-        return memories.Any(m => m is Memory.Field or Memory.Verified or Memory.EmailProved) ? (await contacts.FindAsync(tx, id, ct))! : scene.Input.Contact;
+        var changed = memories.Any(m => m is Memory.Field or Memory.Verified or Memory.EmailProved);
+        return (changed ? (await contacts.FindAsync(tx, id, ct))! : scene.Input.Contact, unproved);
     }
 }

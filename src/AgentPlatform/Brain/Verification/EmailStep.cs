@@ -49,6 +49,15 @@ internal static partial class EmailStep
             : new(input.Role) { Intents = [intent], Ask = new Question($"Please send me the six digits from the mail to {email}. Say \"resend\" for another mail, or tell me the right address."), Task = task };
     }
 
+    /// <summary>No mail could be sent: a colleague takes over.</summary>
+    internal static Envelope Unsent(Envelope envelope, string email) => envelope with
+    {
+        Say = ["I cannot send that mail at the moment. A colleague will help you here."],
+        Ask = null,
+        Task = null,
+        Handoff = $"the e-mail address {email} could not be verified",
+    };
+
     private static Envelope Judge(TurnInput input, Intent intent, Contacts.EmailProof proof, string code, string thanks) => proof.Accepts(code)
         ? new(input.Role)
         {

@@ -22,16 +22,14 @@ public sealed class VerifyEmail
     internal VerifyEmail(Database database, EmailProofs proofs, ChannelDirectory channels, ConversationLog conversations, Outbox outbox, PublicAddress address, TimeProvider clock) =>
         (_database, _proofs, _channels, _conversations, _outbox, _address, _clock) = (database, proofs, channels, conversations, outbox, address, clock);
 
-    /// <summary>Without a way to send mail, or after too many, a colleague takes over.</summary>
-    internal async Task SendAsync(Transaction tx, TurnScene scene, string email, CancellationToken ct)
+    /// <summary>False without a way to send mail, or after too many.</summary>
+    internal async Task<bool> SendAsync(Transaction tx, TurnScene scene, string email, CancellationToken ct)
     {
         var (contact, agent) = (scene.Input.Contact, scene.Input.Agent);
         if (await _channels.RouteAsync(tx, null, agent.Id, ChannelAddress.Email, ct) is not { Refusal: null } route
             || await _proofs.IssueAsync(tx, contact.Id, scene.Conversation.Id, email, ct) is not { } sent)
         {
-            _outbox.Queue(tx, new OutgoingMessage(contact.Id, scene.Conversation.Id, "system", "I cannot send that mail at the moment. A colleague will help you here.") { IdempotencyKey = $"unproved:{scene.Messages[0].Id:n}" });
-            await _conversations.HandOverAsync(tx, scene.Conversation.Id, $"the e-mail address {email} could not be verified", ct);
-            return;
+            return false;
         }
 
         var thread = await _conversations.OpenAsync(tx, new OpenConversation(contact.Id, agent.Id, ChannelAddress.Email, email, route.Channel.Id), ct);
@@ -41,6 +39,7 @@ public sealed class VerifyEmail
             Priority = "urgent",
             IdempotencyKey = $"prove:{sent.Id:n}",
         });
+        return true;
     }
 
     /// <summary>What a link would confirm; null when it is unknown, used or over. Looking at it decides nothing: mail scanners follow links too.</summary>
