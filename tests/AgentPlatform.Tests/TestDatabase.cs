@@ -59,6 +59,10 @@ public sealed class TestDatabase : IAsyncDisposable
         return (T)(await command.ExecuteScalarAsync())!;
     }
 
+    /// <summary>True once somebody waits for a lock that another holds.</summary>
+    internal Task<bool> SomebodyWaitsAsync() => Eventually.SeeAsync(
+        () => ScalarAsync<bool>("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"), waits => waits);
+
     private static async Task<TestDatabase> CreateAsync(string name, string template)
     {
         await ExecuteAsync(ConnectionTo("postgres"), $"CREATE DATABASE \"{name}\" TEMPLATE \"{template}\"");

@@ -1,3 +1,4 @@
+using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -15,6 +16,12 @@ internal sealed class FailurePage(RequestDelegate next, ILogger<FailurePage> log
         catch (BadHttpRequestException e) when (!http.Response.HasStarted)
         {
             await Pages.Problem(e.StatusCode, "Not understood", "The request could not be read.").ExecuteAsync(http);
+        }
+        catch (Exception e) when (!http.Response.HasStarted && DatabaseProblem.Of(e) is { } problem)
+        {
+            log.PageFailed(http.Request.Path, e);
+            http.Response.Clear();
+            await Pages.Problem(problem.Status, problem.Title, "Nothing was changed. Go back and try again.").ExecuteAsync(http);
         }
         catch (Exception e) when (e is not OperationCanceledException && !http.Response.HasStarted)
         {

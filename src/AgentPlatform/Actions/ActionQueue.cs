@@ -119,11 +119,14 @@ public sealed class ActionQueue
     /// <summary>Stops what has not begun. Problem <c>not_cancellable</c> when it runs or is over.</summary>
     public async Task<Result<QueuedAction>> CancelAsync(Transaction tx, Guid id, string reason, CancellationToken ct)
     {
+        if (await RequestLock.TakeAsync(tx, id, ct) is null)
+        {
+            return Problem.NotFound("queued_action");
+        }
+
         if (await tx.FindAsync<QueuedAction>(Sql.Cancel, [id, _clock.GetUtcNow()], ct) is not { } cancelled)
         {
-            return await FindAsync(tx, id, ct) is null
-                ? Problem.NotFound("queued_action")
-                : Problem.Conflict("not_cancellable", "The action is being executed or is over.");
+            return Problem.Conflict("not_cancellable", "The action is being executed or is over.");
         }
 
         await _work.CancelAsync(tx, ActionsModule.WorkKind, cancelled.Id.ToString(), reason, ct);
@@ -161,7 +164,7 @@ public sealed class ActionQueue
         tx.QueryAsync<QueuedAction>(Sql.Next, [limit], ct);
 
     /// <summary>Answers come back in the order in which the conversation asked; a retry delays only what was asked after it. A workflow has an order of its own.</summary>
-    internal static NewWork WorkOf(QueuedAction item) => new(ActionsModule.WorkKind, item.Id.ToString(), new ActionWork(item.Id))
+    internal static NewWork WorkOf(QueuedAction item) => new(ActionsModule.WorkKind, item.Id.ToString(), ActionWork.Of(item))
     {
         SerialKey = item.WorkflowInstanceId is null ? $"actions:{item.ConversationId}" : null,
         Priority = QueuePriority.ForWork(item.Priority),
@@ -292,4 +295,7 @@ public sealed class ActionQueue
 
 internal sealed record QueueFilter(string? Status, Guid? AgentId, Guid? SessionId);
 
-internal sealed record ActionWork(Guid Id);
+internal sealed record ActionWork(Guid Id, Guid SessionId)
+{
+    internal static ActionWork Of(QueuedAction item) => new(item.Id, item.SessionId);
+}

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
-using Npgsql;
 
 namespace AgentPlatform.Api;
 
@@ -73,17 +73,20 @@ internal sealed class ProblemWriter(RequestDelegate next, ILogger<ProblemWriter>
                 return Problem.TooLarge();
             case BadHttpRequestException bad:
                 return Problem.BadRequest("invalid_request", "A part of the request is missing or has the wrong form.", bad.Message);
-            case PostgresException { SqlState: PostgresErrorCodes.InsufficientPrivilege }:
-                return Problem.Forbidden();
-            case PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.LockNotAvailable }:
-                return new Problem("contention", 503, "Others were changing the same things; try again.") { RetryAfter = TimeSpan.FromSeconds(1) };
-            case NpgsqlException { IsTransient: true } or TimeoutException:
-                log.DependencyFailed(e);
-                return new Problem("unavailable", 503, "The service is not available at the moment.") { RetryAfter = TimeSpan.FromSeconds(5) };
-            default:
-                log.RequestFailed(e);
-                return new Problem("internal_error", 500, "Something went wrong on our side.");
         }
+
+        if (DatabaseProblem.Of(e) is { } problem)
+        {
+            if (problem.Code == "unavailable")
+            {
+                log.DependencyFailed(e);
+            }
+
+            return problem;
+        }
+
+        log.RequestFailed(e);
+        return new Problem("internal_error", 500, "Something went wrong on our side.");
     }
 
     private static string? Where(JsonException e) =>

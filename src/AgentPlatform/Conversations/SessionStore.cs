@@ -60,6 +60,9 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
         return ReadAsync(tx, Sql.TouchById, [sessionId, Hot(now), now], ct);
     }
 
+    /// <summary>Locks a session, living or over, until the transaction ends, and does not keep it hot.</summary>
+    internal static Task LockAsync(Transaction tx, Guid sessionId, CancellationToken ct) => tx.FindAsync<Guid?>(Sql.Lock, [sessionId], ct);
+
     /// <summary>By id, without keeping it hot: for looking on.</summary>
     public Task<ConversationSession?> PeekAsync(Transaction tx, Guid sessionId, CancellationToken ct) =>
         ReadAsync(tx, Sql.Peek, [sessionId, clock.GetUtcNow()], ct);
@@ -203,6 +206,8 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
                       active_scenario_version, current_step_id, step_history, pending_migration, last_turn_number, version, was_hot, s.hot_until,
                       persist_until, created_at, last_activity_at
             """;
+
+        internal const string Lock = "SELECT id FROM conversations.sessions WHERE id = $1 FOR NO KEY UPDATE";
 
         internal const string Peek =
             """

@@ -19,7 +19,7 @@ public sealed class ActionEffectsTests : IAsyncLifetime
         ExecutionType = "http",
         ApiMethod = "POST",
         ApiEndpoint = "{endpoint}/payments",
-        TimeoutSeconds = 1,
+        TimeoutSeconds = 30,
         ResponseTemplate = "paid",
     };
 
@@ -125,7 +125,7 @@ public sealed class ActionEffectsTests : IAsyncLifetime
     [Fact]
     public async Task A_call_that_timed_out_is_not_repeated_where_that_could_double_it()
     {
-        await _talk.OfferAsync(Pay);
+        await _talk.OfferAsync(Pay with { TimeoutSeconds = 1 });
         _talk.Endpoint.Hangs();
 
         await _talk.SayAsync("pay the bill");
@@ -156,7 +156,7 @@ public sealed class ActionEffectsTests : IAsyncLifetime
     [InlineData(202, QueueStatus.Failed, "unknown", SettleAttempt.LastQuestions)]
     public async Task After_the_last_try_the_provider_is_asked_what_became_of_it_before_the_request_dies(int answer, QueueStatus end, string effect, int questions)
     {
-        await _talk.OfferAsync(Probed() with { RetryPolicy = Json.Of(new { max_retries = 1 }) });
+        await _talk.OfferAsync(Probed() with { TimeoutSeconds = 2, RetryPolicy = Json.Of(new { max_retries = 1 }) });
         _talk.Endpoint.Hangs().Answers(answer, "{}");
         await _talk.SayAsync("pay the bill");
         Assert.Equal(QueueStatus.Retrying, Assert.Single(await _talk.QueueAsync()).Status);
@@ -174,7 +174,7 @@ public sealed class ActionEffectsTests : IAsyncLifetime
         if (effect == "not_happened")
         {
             var error = Assert.Single(await LettersAsync()).FinalError;
-            Assert.Equal(("timeout", "No answer within 1 s. The call was not carried out."), (error.GetProperty("type").GetString(), error.GetProperty("message").GetString()));
+            Assert.Equal(("timeout", "No answer within 2 s. The call was not carried out."), (error.GetProperty("type").GetString(), error.GetProperty("message").GetString()));
         }
     }
 
@@ -249,7 +249,7 @@ public sealed class ActionEffectsTests : IAsyncLifetime
         { Context = null }, default));
         using var died = new CancellationTokenSource();
         afterwards(_talk.Endpoint.Hangs(died.Cancel));
-        var work = new WorkItem(1, _talk.Actor.TenantId, ActionsModule.WorkKind, item.Id.ToString(), Json.Of(new ActionWork(item.Id)), 1, 25, 0, 1, item.AddedAt);
+        var work = new WorkItem(1, _talk.Actor.TenantId, ActionsModule.WorkKind, item.Id.ToString(), Json.Of(ActionWork.Of(item)), 1, 25, 0, 1, item.AddedAt);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _talk.Platform.Get<ExecuteAction>().HandleAsync(work, died.Token));
         return item;
     }
@@ -257,7 +257,7 @@ public sealed class ActionEffectsTests : IAsyncLifetime
     /// <summary>The answer is lost, and the request is cancelled while it waits for its next try.</summary>
     private async Task<QueuedAction> LoseAndCancelAsync(ActionDefinition action, Action<FakeEndpoint> afterwards)
     {
-        await _talk.OfferAsync(action);
+        await _talk.OfferAsync(action with { TimeoutSeconds = 2 });
         afterwards(_talk.Endpoint.Hangs());
         await _talk.SayAsync("pay the bill");
         var item = Assert.Single(await _talk.QueueAsync());

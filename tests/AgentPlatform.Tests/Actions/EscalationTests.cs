@@ -16,7 +16,7 @@ public sealed class EscalationTests : IAsyncLifetime
         ExecutionType = "http",
         ApiMethod = "PUT",
         ApiEndpoint = "{endpoint}/parcels",
-        TimeoutSeconds = 1,
+        TimeoutSeconds = 30,
         RetryPolicy = Json.Of(new { max_retries = 0 }),
     };
 
@@ -47,7 +47,7 @@ public sealed class EscalationTests : IAsyncLifetime
     [Fact]
     public async Task A_report_whose_answer_was_lost_is_not_made_twice_where_that_makes_two_tickets()
     {
-        await OfferAsync(new { endpoint = $"{_talk.Endpoint.Url}/tickets" });
+        await OfferAsync(new { endpoint = $"{_talk.Endpoint.Url}/tickets" }, timeoutSeconds: 2);
         _talk.Endpoint.Answers(422, "{}").Hangs();
 
         await _talk.SayAsync("ship the parcel");
@@ -83,7 +83,7 @@ public sealed class EscalationTests : IAsyncLifetime
     public void An_escalation_must_be_one_that_can_be_made(string escalation) =>
         Assert.Contains("escalation", RegistryRules.Errors(Ship with { ApiEndpoint = "https://x.test/", Escalation = JsonDocument.Parse(escalation).RootElement }).Keys);
 
-    private Task OfferAsync(object escalation) => _talk.OfferAsync(Ship with { Escalation = Json.Of(escalation) });
+    private Task OfferAsync(object escalation, int timeoutSeconds = 30) => _talk.OfferAsync(Ship with { Escalation = Json.Of(escalation), TimeoutSeconds = timeoutSeconds });
 
     private Task<DeadLetter> LetterAsync() => _talk.InAsync(tx => tx.SingleAsync<DeadLetter>("SELECT * FROM actions.dead_letter_queue", [], default));
 

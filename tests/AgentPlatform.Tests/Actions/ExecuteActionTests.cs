@@ -2,6 +2,7 @@ using AgentPlatform.Actions;
 using AgentPlatform.Actions.Aftermath;
 using AgentPlatform.Actions.Execution;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Brain;
@@ -21,8 +22,17 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         ApiIdempotent = true,
         ApiEndpoint = "{endpoint}/ping",
         Category = "ops",
-        TimeoutSeconds = 1,
+        TimeoutSeconds = 30,
         ResponseTemplate = "pong {{result.n}}",
+    };
+
+    /// <summary>The same with a limit that is soon over, and a second try that does not come by itself within a test.</summary>
+    private static readonly ActionDefinition Impatient = Ping with
+    {
+        ActionId = "ping_now",
+        ActionName = "ping the server now",
+        TimeoutSeconds = 1,
+        RetryPolicy = Json.Of(new { initial_delay_seconds = 600, max_delay_seconds = 600 }),
     };
 
     private Talk _talk = null!;
@@ -76,6 +86,29 @@ public sealed class ExecuteActionTests : IAsyncLifetime
         var runs = await _talk.ExecutionsAsync();
         Assert.Equal([("failed", 0, false), ("completed", 1, false)], runs.Select(r => (r.Status, r.RetryAttempt, r.FinalRetry)));
         Assert.Equal(2, runs.Select(r => r.ExecutionId).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task A_turn_stops_what_is_being_taken_up_at_that_moment()
+    {
+        _talk.Endpoint.Answers(503, "{}");
+        await _talk.SayAsync("ping the server");
+        var item = Assert.Single(await _talk.QueueAsync());
+        await _talk.HastenAsync();
+
+        var taken = Task.CompletedTask;
+        var stopped = await _talk.InAsync(async tx =>
+        {
+            await SessionStore.LockAsync(tx, item.SessionId, default);
+            taken = _talk.Platform.DrainAsync();
+            Assert.True(await _talk.Platform.Postgres.SomebodyWaitsAsync());
+            return await _talk.Platform.Get<ActionQueue>().CancelAsync(tx, item.Id, "cancelled by the contact", default);
+        });
+        await taken;
+
+        Assert.Equal(QueueStatus.Cancelled, stopped.Value.Status);
+        Assert.Equal(QueueStatus.Cancelled, Assert.Single(await _talk.QueueAsync()).Status);
+        Assert.Single(_talk.Endpoint.Requests);
     }
 
     [Fact]
@@ -142,9 +175,10 @@ public sealed class ExecuteActionTests : IAsyncLifetime
     [Behaviour("brain-exec-timeout")]
     public async Task An_attempt_that_takes_too_long_ends_as_a_timeout_and_is_tried_again()
     {
+        await _talk.OfferAsync(Impatient);
         _talk.Endpoint.Hangs();
 
-        await _talk.SayAsync("ping the server");
+        await _talk.SayAsync("ping the server now");
 
         var run = Assert.Single(await _talk.ExecutionsAsync());
         Assert.Equal(("timeout", true, "timeout", 1), (run.Status, run.TimedOut, run.ErrorType, run.TimeoutSeconds));
@@ -175,7 +209,8 @@ public sealed class ExecuteActionTests : IAsyncLifetime
     [Fact]
     public async Task A_request_the_engine_gives_up_ends_as_failed_in_the_dead_letters()
     {
-        await _talk.HearAsync("ping the server");
+        await _talk.OfferAsync(Impatient);
+        await _talk.HearAsync("ping the server now");
         _talk.Endpoint.Hangs();
         await _talk.Platform.DrainAsync();
         var item = Assert.Single(await _talk.QueueAsync());

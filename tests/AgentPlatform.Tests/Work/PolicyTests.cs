@@ -193,8 +193,7 @@ public sealed class PolicyTests : IAsyncLifetime
         await using var other = _stage.Platform.Database.Begin(_stage.Tenant);
         await other.ExecuteAsync("UPDATE work.items SET state = 'running', owner = gen_random_uuid(), lease_until = now() + interval '1 hour' WHERE key = '2'", [], default);
         var claim = leases.CompleteAndClaimAsync([], 10, default);
-        const string Waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
-        Assert.True(await Eventually.SeeAsync(() => _stage.Platform.Postgres.ScalarAsync<bool>(Waits), blocked => blocked));
+        Assert.True(await _stage.Platform.Postgres.SomebodyWaitsAsync());
         await other.CommitAsync(default);
         Assert.Equal(["3"], (await claim).Select(c => c.Key));
     }

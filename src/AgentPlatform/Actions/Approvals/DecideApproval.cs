@@ -142,8 +142,9 @@ internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry,
             : locked.Approval.Refuses(userId, clock.GetUtcNow()) is { } problem ? problem
             : locked;
 
+    /// <summary>The request first, as everyone does who touches either; the approval is read after it, when the lock is held.</summary>
     private async Task<(ActionApproval Approval, QueuedAction Item)?> LockAsync(Transaction tx, Guid id, CancellationToken ct) =>
-        await tx.FindAsync<QueuedAction>(Sql.LockRequest, [id], ct) is { } item ? ((await FindAsync(tx, id, ct))!, item) : null;
+        await tx.FindAsync<Guid?>(Sql.RequestOf, [id], ct) is { } request && await RequestLock.TakeAsync(tx, request, ct) is { } item ? ((await FindAsync(tx, id, ct))!, item) : null;
 
     private Task<int> VoteAsync(Transaction tx, ActionApproval approval, Approver who, string decision, JsonElement? edits, string? reason, CancellationToken ct) =>
         tx.ExecuteAsync(Sql.Vote, [tx.TenantId, approval.Id, who.UserId, decision, who.Via, Json.Param(edits), reason, clock.GetUtcNow()], ct);
@@ -184,13 +185,7 @@ internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry,
             ORDER BY id DESC LIMIT $3
             """;
 
-        // The request first, as everyone does who touches either; the approval is read after it, when the lock is held.
-        internal const string LockRequest =
-            """
-            SELECT q.* FROM actions.action_queue q
-            WHERE q.id = (SELECT action_queue_id FROM actions.action_approvals WHERE id = $1)
-            FOR UPDATE OF q
-            """;
+        internal const string RequestOf = "SELECT action_queue_id FROM actions.action_approvals WHERE id = $1";
 
         internal const string Vote =
             """

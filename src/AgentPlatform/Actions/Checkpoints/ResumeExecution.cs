@@ -21,7 +21,7 @@ internal sealed class ResumeExecution(
 {
     internal async Task<Result<QueuedAction>> RunAsync(Transaction tx, Guid executionId, Resume how, CancellationToken ct)
     {
-        if (await tx.FindAsync<QueuedAction>(Sql.Lock, [executionId], ct) is not { } item)
+        if (await RequestLock.TakeAsync(tx, executionId, ct) is not { } item)
         {
             return Problem.NotFound("execution");
         }
@@ -74,8 +74,6 @@ internal sealed class ResumeExecution(
 
     private static class Sql
     {
-        internal const string Lock = "SELECT * FROM actions.action_queue WHERE id = $1 FOR UPDATE";
-
         internal const string Resume =
             """
             UPDATE actions.action_queue

@@ -22,7 +22,7 @@ internal sealed class WriteCheckpoint(CheckpointStore checkpoints)
 {
     internal async Task<Result<ExecutionCheckpoint>> RunAsync(Transaction tx, Guid executionId, ManualCheckpoint manual, CancellationToken ct)
     {
-        if (await tx.FindAsync<QueuedAction>(Sql.Lock, [executionId], ct) is not { } item)
+        if (await RequestLock.TakeAsync(tx, executionId, ct) is not { } item)
         {
             return Problem.NotFound("execution");
         }
@@ -41,10 +41,5 @@ internal sealed class WriteCheckpoint(CheckpointStore checkpoints)
             Expires = manual.ExpiresInSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
         });
         return (await checkpoints.FindAsync(tx, item.Id, written, ct))!;
-    }
-
-    private static class Sql
-    {
-        internal const string Lock = "SELECT * FROM actions.action_queue WHERE id = $1 FOR UPDATE";
     }
 }

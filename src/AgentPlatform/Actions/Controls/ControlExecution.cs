@@ -23,7 +23,7 @@ internal sealed class ControlExecution(ExecutionControls controls, ActionQueue q
 {
     internal async Task<Result<ExecutionControl>> RunAsync(Transaction tx, Guid executionId, ControlCommand command, CancellationToken ct)
     {
-        if (await tx.FindAsync<QueuedAction>(Sql.Lock, [executionId], ct) is not { } item)
+        if (await RequestLock.TakeAsync(tx, executionId, ct) is not { } item)
         {
             return Problem.NotFound("execution");
         }
@@ -83,8 +83,6 @@ internal sealed class ControlExecution(ExecutionControls controls, ActionQueue q
 
     private static class Sql
     {
-        internal const string Lock = "SELECT * FROM actions.action_queue WHERE id = $1 FOR UPDATE";
-
         internal const string Set =
             """
             UPDATE actions.execution_controls

@@ -22,7 +22,7 @@ internal sealed class AbandonedEffects(ActionEffects effects, ExecutionLog execu
         {
             executions.CloseInterrupted(tx, cancelled.QueueId);
             effects.Leave(tx, cancelled.Id);
-            work.Enqueue(tx, new NewWork(WorkKind, cancelled.Id.ToString(), new ActionWork(cancelled.Id)));
+            work.Enqueue(tx, new NewWork(WorkKind, cancelled.Id.ToString(), ActionWork.Of(cancelled)));
         }
     }
 }

@@ -17,7 +17,7 @@ namespace AgentPlatform.Actions.Execution;
 /// </summary>
 internal sealed class ExecuteAction(
     Database database, ActionRegistry registry, ExecutionLog executions, SettleAttempt settle, ActionEffects effects, CallEndpoint calls, RunSteps steps, CheckpointStore checkpoints,
-    LocalActions local, ContactDirectory contacts, SessionStore sessions, EventStore events, ActionListeners listeners, ExecutionControls controls, CircuitBreaker circuits, TimeProvider clock, ILogger<ExecuteAction> log)
+    LocalActions local, ContactDirectory contacts, EventStore events, ActionListeners listeners, ExecutionControls controls, CircuitBreaker circuits, TimeProvider clock, ILogger<ExecuteAction> log)
     : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem work, CancellationToken ct)
@@ -52,7 +52,7 @@ internal sealed class ExecuteAction(
 
         await using var second = database.Begin(Actor.System(work.TenantId));
         // The session first, as turns do: a deadlock here would cost the settlement of a call that has been made.
-        await sessions.FindAsync(second, begun.Item!.SessionId, ct);
+        await SessionStore.LockAsync(second, begun.Item!.SessionId, ct);
         await circuits.LeaveAsync(second, begun.Passage!, EffectRules.VerdictOf(answer), answer.Failure?.Message, ct);
         return await settle.RunAsync(second, work, begun.Item, begun.Action, answer, ct);
     }
@@ -60,12 +60,18 @@ internal sealed class ExecuteAction(
     /// <summary>The engine gave the item up (our own fault, repeatedly): the request ends as failed, and in the dead letters.</summary>
     public async Task OnDeadAsync(WorkItem work, string error, Transaction tx, CancellationToken ct)
     {
-        if (await tx.FindAsync<QueuedAction>(Sql.Lock, [work.Read<ActionWork>().Id], ct) is { Status: QueueStatus.Ready or QueueStatus.Executing or QueueStatus.Retrying } item)
+        if (await LockAsync(tx, work, ct) is { Status: QueueStatus.Ready or QueueStatus.Executing or QueueStatus.Retrying } item)
         {
             executions.CloseInterrupted(tx, item.QueueId);
             var action = await registry.FindAsync(tx, item.AgentId, item.ActionId, ct);
             await settle.FailAsync(tx, item, action, new ActionFailure("internal_error", error) { MayHaveHappened = item.Status == QueueStatus.Executing }, ct);
         }
+    }
+
+    private static Task<QueuedAction?> LockAsync(Transaction tx, WorkItem work, CancellationToken ct)
+    {
+        var request = work.Read<ActionWork>();
+        return RequestLock.TakeAsync(tx, request.Id, request.SessionId, ct);
     }
 
     /// <summary>Null when the run ended between two steps, and has said so to the engine.</summary>
@@ -86,7 +92,7 @@ internal sealed class ExecuteAction(
     private async Task<Begun> BeginAsync(Transaction tx, WorkItem work, CancellationToken ct)
     {
         var now = clock.GetUtcNow();
-        var item = await tx.FindAsync<QueuedAction>(Sql.Lock, [work.Read<ActionWork>().Id], ct);
+        var item = await LockAsync(tx, work, ct);
         if (item is null or { Status: not (QueueStatus.Ready or QueueStatus.Executing or QueueStatus.Retrying) })
         {
             return new(new WorkOutcome.Cancel("The request is no longer there to be executed."));
@@ -205,8 +211,6 @@ internal sealed class ExecuteAction(
 
     private static class Sql
     {
-        internal const string Lock = "SELECT * FROM actions.action_queue WHERE id = $1 FOR UPDATE";
-
         internal const string Start =
             """
             UPDATE actions.action_queue SET status = 'executing', started_at = $3, execution_id = $2, next_retry_at = NULL

@@ -9,7 +9,7 @@ namespace AgentPlatform.Workflows.Running;
 /// One move of an instance: locks it, decides by what is known, and does what was decided, in one transaction. Doing it again, or at the same time
 /// on two hosts, changes nothing.
 /// </summary>
-internal sealed class AdvanceWorkflow(Database database, InstanceStore store, CarryOut carryOut, SessionStore sessions, TimeProvider clock, ILogger<AdvanceWorkflow> log)
+internal sealed class AdvanceWorkflow(Database database, InstanceStore store, CarryOut carryOut, TimeProvider clock, ILogger<AdvanceWorkflow> log)
 {
     /// <summary>A move that lets others begin is followed by another; more than a definition has steps would be a bug.</summary>
     private const int MostRounds = 1000;
@@ -36,7 +36,7 @@ internal sealed class AdvanceWorkflow(Database database, InstanceStore store, Ca
 
         // What ends an action locks its session, then its request, then the instance; who stops one does so in the same order.
         await using var ordered = database.Begin(actor);
-        await sessions.FindAsync(ordered, session, ct);
+        await SessionStore.LockAsync(ordered, session, ct);
         var moved = await store.LockAsync(ordered, workflow.InstanceId, ct) is { Instance.IsOver: false } again ? await RunAsync(ordered, again, ct) : WorkflowMove.Over;
         await ordered.CommitAsync(ct);
         return moved;

@@ -9,7 +9,7 @@ using AgentPlatform.Work;
 namespace AgentPlatform.Workflows.Running;
 
 /// <summary>What people do with a run: pause, resume, cancel, and send it an event.</summary>
-internal sealed class ControlInstance(InstanceStore store, AdvanceWorkflow advance, SessionStore sessions, WakeUps wakeUps, EventStore events, TimeProvider clock)
+internal sealed class ControlInstance(InstanceStore store, AdvanceWorkflow advance, WakeUps wakeUps, EventStore events, TimeProvider clock)
 {
     internal Task<Result<WorkflowInstance>> PauseAsync(Transaction tx, Guid id, string? reason, CancellationToken ct) =>
         MoveAsync(tx, id, ["running", "awaiting_approval"], "paused", reason, ct);
@@ -25,7 +25,7 @@ internal sealed class ControlInstance(InstanceStore store, AdvanceWorkflow advan
         }
 
         // The order in which settlements lock.
-        await sessions.FindAsync(tx, seen.SessionId, ct);
+        await SessionStore.LockAsync(tx, seen.SessionId, ct);
         var moved = await MoveAsync(tx, id, ["running", "awaiting_approval", "paused"], "cancelled", reason, ct);
         if (!moved.IsOk)
         {

@@ -129,7 +129,7 @@ public sealed class CheckpointTests : IAsyncLifetime
         var item = await _talk.OrderAsync("ann", "bob");
 
         // The other one is in its second step when this one has the answer to its first.
-        var lost = new WorkItem(1, _talk.Actor.TenantId, ActionsModule.WorkKind, item.Id.ToString(), Json.Of(new ActionWork(item.Id)), 1, 25, 0, 1, item.AddedAt);
+        var lost = new WorkItem(1, _talk.Actor.TenantId, ActionsModule.WorkKind, item.Id.ToString(), Json.Of(ActionWork.Of(item)), 1, 25, 0, 1, item.AddedAt);
         await Assert.ThrowsAsync<LeaseLostException>(() => _talk.Platform.Get<ExecuteAction>().HandleAsync(lost, default));
         release.SetResult();
         await other;
@@ -252,7 +252,7 @@ public sealed class CheckpointTests : IAsyncLifetime
         await _talk.OfferAsync(Invite with
         {
             ApiIdempotent = false,
-            TimeoutSeconds = 1,
+            TimeoutSeconds = 2,
             Probe = Json.Of(new { method = "GET", endpoint = $"{_talk.Endpoint.Url}/sent/{{{{step}}}}", happened = new { status_codes = new[] { 200 } }, not_happened = new { status_codes = new[] { 404 } } }),
         });
         _talk.Endpoint.Answers(200, """{"id":1}""").Hangs().Answers(200, """{"id":2}""");

@@ -52,7 +52,7 @@ internal static class Invitations
     /// <summary>A worker takes the request and is gone in the middle of the call that hangs.</summary>
     internal static async Task DieAsync(this Talk talk, QueuedAction item, CancellationTokenSource died)
     {
-        var work = new WorkItem(1, talk.Actor.TenantId, ActionsModule.WorkKind, item.Id.ToString(), Json.Of(new ActionWork(item.Id)), 1, 25, 0, 1, item.AddedAt);
+        var work = new WorkItem(1, talk.Actor.TenantId, ActionsModule.WorkKind, item.Id.ToString(), Json.Of(ActionWork.Of(item)), 1, 25, 0, 1, item.AddedAt);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => talk.Platform.Get<ExecuteAction>().HandleAsync(work, died.Token));
     }
 }
