@@ -51,8 +51,6 @@ internal sealed class TurnBench(ServiceProvider services, ProvisionedTenant tena
         await services.GetRequiredService<Migrator>().MigrateAsync(CancellationToken.None);
         var (plain, large) = (await TenantAsync(services, "plain"), await TenantAsync(services, "large"));
         await LargeAgent.BuildAsync(services, Actor.System(large.TenantId), large.AgentId);
-        // Autovacuum would do this within a minute: until then Postgres plans for empty tables.
-        await AnalyzeAsync();
         var figures = Figures(await new TurnBench(services, plain).TurnsAsync(), await new TurnBench(services, large).TurnsAsync(), await new TurnBench(services, large).DecisionsAsync());
         if (BenchOptions.Page is { Length: > 0 } page)
         {
@@ -86,6 +84,9 @@ internal sealed class TurnBench(ServiceProvider services, ProvisionedTenant tena
             ActivityStopped = Stopped,
         };
         ActivitySource.AddActivityListener(listener);
+        await PlayAsync(WarmUp);
+        // Autovacuum would do this within a minute: until then Postgres plans for empty tables.
+        await AnalyzeAsync();
         await PlayAsync(WarmUp);
         _turns.Clear();
         await PlayAsync(Measured);

@@ -80,8 +80,8 @@ public sealed class TestPlatform : IAsyncDisposable
     public Task<int> DrainAsync() => Get<WorkRunner>().DrainAsync(CancellationToken.None);
 
     /// <summary>
-    /// Also what events make due. An event is read only when no older transaction runs anywhere in the cluster: those of tests beside this one
-    /// are waited for.
+    /// Also what events make due. An event is read only when no older transaction runs in its database; it takes a moment to tell those of other
+    /// databases, of tests beside this one, from them.
     /// </summary>
     public async Task<int> DrainWithEventsAsync()
     {

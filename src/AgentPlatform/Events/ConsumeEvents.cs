@@ -8,7 +8,7 @@ namespace AgentPlatform.Events;
 
 /// <summary>
 /// Moves one consumer of one tenant forward by up to a batch of events. Events are read in the order (transaction, position), and
-/// only below the oldest running transaction, so one that commits late is not skipped.
+/// only below the oldest running transaction, so one that commits late is not skipped; transactions of other databases are not waited for long.
 /// </summary>
 internal sealed class ConsumeEvents(
     Database database, EventConsumers consumers, IServiceProvider services, TimeProvider clock, ILogger<ConsumeEvents> log) : IWorkHandler
@@ -64,10 +64,10 @@ internal sealed class ConsumeEvents(
         tx.Post(Sql.Register, actor.TenantId, consumer.Name, consumer.EventTypes.Order(StringComparer.Ordinal).ToArray());
         var state = await tx.SingleAsync<ConsumerState>(Sql.State, [actor.TenantId, consumer.Name], ct);
         // Asked first: an event that settles between the two statements is then found by the second, not overlooked by both.
-        var waiting = await tx.SingleAsync<bool>(Sql.Waiting, [actor.TenantId, consumer.Name], ct);
-        var batch = await tx.QueryAsync<QueuedEvent>(Sql.Batch, [actor.TenantId, consumer.Name, BatchSize], ct);
+        var waitsLong = await tx.FindAsync<bool?>(Sql.Waiting, [actor.TenantId, consumer.Name, Unsettled], ct);
+        var batch = await tx.QueryAsync<QueuedEvent>(Sql.Batch, [actor.TenantId, consumer.Name, BatchSize, waitsLong ?? false], ct);
         await tx.CommitAsync(ct);
-        return (state, batch, waiting);
+        return (state, batch, waitsLong is not null);
     }
 
     /// <summary>Null when the event is handled, or was by another run; else how the run ends.</summary>
@@ -140,19 +140,22 @@ internal sealed class ConsumeEvents(
                    e.metadata, e.user_id, e.created_by, e.created_at
             FROM events.consumers c
             JOIN events.events e ON e.tenant_id = c.tenant_id AND (e.transaction_id, e.position) > (c.cursor_transaction, c.cursor_position)
-            WHERE c.tenant_id = $1 AND c.name = $2 AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+            WHERE c.tenant_id = $1 AND c.name = $2 AND e.transaction_id < (SELECT events.settled_before($4))
               AND (cardinality(c.event_types) = 0 OR e.event_type = ANY (c.event_types))
             ORDER BY e.transaction_id, e.position
             LIMIT $3
             """;
 
+        // Whether the first event that may not be read yet has waited for long; nothing when there is none.
         internal const string Waiting =
             """
-            SELECT EXISTS (
-                SELECT FROM events.consumers c
-                JOIN events.events e ON e.tenant_id = c.tenant_id AND (e.transaction_id, e.position) > (c.cursor_transaction, c.cursor_position)
-                WHERE c.tenant_id = $1 AND c.name = $2 AND e.transaction_id >= pg_snapshot_xmin(pg_current_snapshot())
-                  AND (cardinality(c.event_types) = 0 OR e.event_type = ANY (c.event_types)))
+            SELECT e.created_at < now() - $3::interval
+            FROM events.consumers c
+            JOIN events.events e ON e.tenant_id = c.tenant_id AND (e.transaction_id, e.position) > (c.cursor_transaction, c.cursor_position)
+            WHERE c.tenant_id = $1 AND c.name = $2 AND e.transaction_id >= pg_snapshot_xmin(pg_current_snapshot())
+              AND (cardinality(c.event_types) = 0 OR e.event_type = ANY (c.event_types))
+            ORDER BY e.transaction_id, e.position
+            LIMIT 1
             """;
 
         internal const string Advance =

@@ -20,7 +20,7 @@ internal sealed class StreamEvents(
 {
     private const int BatchSize = 100;
 
-    /// <summary>Between looks when an event is stored but not yet safe to read, because an older transaction still runs.</summary>
+    /// <summary>Between looks when an event is stored but not yet safe to read, because an older transaction still runs, and when those of other databases are told apart.</summary>
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Between looks when no notifications arrive.</summary>
@@ -55,8 +55,8 @@ internal sealed class StreamEvents(
             ? new Stream(this, actor, null, after, async (tx, cursor, token) =>
             {
                 // Asked first: an event that settles between the two statements is then found by the second, not overlooked by both.
-                var unsettled = await tx.SingleAsync<bool>(Sql.Unsettled, [actor.TenantId], token);
-                return new Look(await tx.QueryAsync<StreamedEvent>(Sql.OfTenant, [actor.TenantId, cursor, types, BatchSize], token), unsettled);
+                var waitsLong = await tx.FindAsync<bool?>(Sql.Unsettled, [actor.TenantId, cursor, Soon], token);
+                return new Look(await tx.QueryAsync<StreamedEvent>(Sql.OfTenant, [actor.TenantId, cursor, types, BatchSize, waitsLong ?? false], token), waitsLong is not null);
             })
             : Problem.Invalid("after", "Is not an id this stream gave out.").ToHttp();
     }
@@ -182,15 +182,22 @@ internal sealed class StreamEvents(
         // Transactions that are running now may still store events: the stream begins before them.
         internal const string Now = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text || '.0'";
 
+        // Whether the first event that may not be read yet has waited for long; nothing when there is none.
         internal const string Unsettled =
-            "SELECT EXISTS (SELECT FROM events.events WHERE tenant_id = $1 AND transaction_id >= pg_snapshot_xmin(pg_current_snapshot()))";
+            """
+            SELECT created_at < now() - $3::interval
+            FROM events.events
+            WHERE tenant_id = $1 AND (transaction_id, position) > (split_part($2, '.', 1)::xid8, split_part($2, '.', 2)::bigint) AND transaction_id >= pg_snapshot_xmin(pg_current_snapshot())
+            ORDER BY transaction_id, position
+            LIMIT 1
+            """;
 
         internal const string OfTenant =
             """
             SELECT transaction_id::text || '.' || position AS cursor, id, event_type, aggregate_type, aggregate_id, version, payload, metadata,
                    user_id, created_by, created_at
             FROM events.events
-            WHERE tenant_id = $1 AND (transaction_id, position) > (split_part($2, '.', 1)::xid8, split_part($2, '.', 2)::bigint) AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+            WHERE tenant_id = $1 AND (transaction_id, position) > (split_part($2, '.', 1)::xid8, split_part($2, '.', 2)::bigint) AND transaction_id < (SELECT events.settled_before($5))
               AND (cardinality($3::text[]) = 0 OR EXISTS (SELECT FROM unnest($3::text[]) AS wanted (prefix) WHERE starts_with(event_type, wanted.prefix)))
             ORDER BY transaction_id, position LIMIT $4
             """;

@@ -292,11 +292,13 @@ public sealed class Transaction : IAsyncDisposable
 
         internal const string Commit = "COMMIT";
 
-        // Every text is prepared and finds its rows by keys: planning it anew for the values at hand took longer than running it.
+        // Every text is prepared and finds its rows by keys: planning it anew for the values at hand took longer than running it. The one plan
+        // must not be that of an empty table.
         internal const string Enter =
             """
             SELECT set_config('role', $1, true), set_config('app.tenant_id', $2, true), set_config('app.user_id', $3, true),
-                   set_config('app.role', $4, true), set_config('app.bearer', $5, true), set_config('plan_cache_mode', 'force_generic_plan', true)
+                   set_config('app.role', $4, true), set_config('app.bearer', $5, true), set_config('plan_cache_mode', 'force_generic_plan', true),
+                   set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)
             """;
     }
 }

@@ -153,10 +153,8 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
 
     private static class Sql
     {
-        // The claim reads a few rows of a long index. Its cost is estimated by the length, and compiling it would take a second; and a plan
-        // made while the queue was empty serves on when a million items wait: so it must follow the indexes from the beginning.
-        internal const string Plan =
-            "SELECT set_config('jit', 'off', true) || set_config('enable_seqscan', 'off', true) || set_config('enable_bitmapscan', 'off', true)";
+        // A plan made while the queue was empty serves on when a million items wait: it must follow the order of the indexes from the beginning.
+        internal const string Plan = "SELECT set_config('enable_bitmapscan', 'off', true)";
 
         // Running work is counted before it is added to, so claims under a limit come one after the other. The turn is a statement of its own
         // because the claim's snapshot must be younger than the wait. Tenants and kinds without a limit wait for nobody.

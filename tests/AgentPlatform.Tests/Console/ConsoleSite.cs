@@ -65,8 +65,8 @@ public sealed class ConsoleSite : IAsyncLifetime
         await page.GotoAsync(new Uri(Address, path).ToString());
         await page.FillAsync("#key", key);
         await page.ClickAsync("main button[type=submit]");
-        // Not for the load event: it may be over before the wait begins, and the page's stream never ends.
-        await page.WaitForURLAsync(new Uri(Address, path).ToString(), new() { WaitUntil = WaitUntilState.Commit });
+        // Not for any state of loading: it may be reached before the wait begins, and the page's stream never ends.
+        await Assertions.Expect(page).ToHaveURLAsync(new Uri(Address, path).ToString(), new() { Timeout = 15_000 });
         return page;
     }
 

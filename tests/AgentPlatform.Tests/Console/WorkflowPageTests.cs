@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using AgentPlatform.Console.Workflows;
 using AgentPlatform.Kernel;
 using AgentPlatform.Tenancy;
@@ -38,7 +39,7 @@ public sealed class WorkflowPageTests(ConsoleSite site)
 
         await page.SelectOptionAsync("#step", "left");
         await page.ClickAsync("button:has-text('Fork')");
-        await page.WaitForURLAsync(url => !url.EndsWith($"{run}", StringComparison.Ordinal) && !url.EndsWith("/fork", StringComparison.Ordinal));
+        await Assertions.Expect(page).Not.ToHaveURLAsync(new Regex($"({run}|/fork)$"));
         await page.Locator("text=started by fork").WaitForAsync();
         await page.ClickAsync("nav >> text=Workflows");
         Assert.Equal(2, await page.Locator("tbody tr").CountAsync());

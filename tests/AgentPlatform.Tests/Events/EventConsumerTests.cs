@@ -4,6 +4,7 @@ using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Api;
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 
 namespace AgentPlatform.Tests.Events;
 
@@ -72,12 +73,33 @@ public sealed class EventConsumerTests : IAsyncLifetime
         await AppendAsync("note.taken", new { i = 2 });
 
         await Platform.DrainAsync();
+        // Long enough for the second thought, which tells transactions of other databases from this one.
+        await Task.Delay(2 * ConsumeEvents.Unsettled, TimeProvider.System);
+        await Platform.DrainAsync();
         var before = _recorder.Of("notes").Count;
         await late.CommitAsync(CancellationToken.None);
         await DrainAsync();
 
         Assert.Equal(0, before);
         Assert.Equal([1, 2], _recorder.Of("notes").Select(e => e.Payload.GetProperty("i").GetInt32()));
+    }
+
+    [Fact]
+    public async Task A_transaction_of_another_database_holds_nothing_up()
+    {
+        await using var elsewhere = await TestDatabase.CreateEmptyAsync();
+        await using var connection = new NpgsqlConnection(elsewhere.ConnectionString);
+        await connection.OpenAsync();
+        await using var older = await connection.BeginTransactionAsync();
+        await using (var command = new NpgsqlCommand("SELECT pg_current_xact_id()", connection, older))
+        {
+            await command.ExecuteScalarAsync();
+        }
+
+        await AppendAsync("note.taken", new { i = 1 });
+        await DrainAsync();
+
+        Assert.Equal([1], _recorder.Of("notes").Select(e => e.Payload.GetProperty("i").GetInt32()));
     }
 
     [Fact]

@@ -5,6 +5,13 @@ namespace AgentPlatform.Tests.Rules;
 /// <summary>Promises about every table, read from the catalogue: a new table that breaks one fails here.</summary>
 public sealed class CatalogueRules : IAsyncLifetime
 {
+    private const string PoliciesThatAskPerRow =
+        """
+        SELECT polrelid::regclass::text || ' ' || polname
+        FROM pg_policy, LATERAL (SELECT concat(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) AS text) AS e
+        WHERE polname IN ('tenant_read', 'tenant_insert', 'tenant_update', 'tenant_delete') AND e.text NOT LIKE '%( SELECT kernel.current_tenant_id()%'
+        """;
+
     private TestDatabase _database = null!;
 
     public async Task InitializeAsync() => _database = await TestDatabase.CreateAsync();
@@ -44,6 +51,22 @@ public sealed class CatalogueRules : IAsyncLifetime
         WHERE (polroles = '{0}' OR 'agentplatform_app'::regrole = ANY (polroles))
           AND coalesce(pg_get_expr(polqual, polrelid), 'true') = 'true' AND coalesce(pg_get_expr(polwithcheck, polrelid), 'true') = 'true'
         """));
+
+    /// <summary>Else the plan that all tenants share is made for the rows of the one that came first.</summary>
+    [Fact]
+    public async Task Policies_ask_for_the_tenant_in_a_subquery() => Assert.Empty(await NamesAsync(PoliciesThatAskPerRow));
+
+    [Fact]
+    public async Task The_policies_of_a_database_that_was_there_before_are_changed_too()
+    {
+        await NamesAsync("ALTER POLICY tenant_read ON contacts.customer_profiles USING (tenant_id = kernel.current_tenant_id())");
+        await NamesAsync("ALTER POLICY tenant_update ON contacts.customer_profiles USING (tenant_id = kernel.current_tenant_id() AND kernel.may_write())");
+        Assert.Equal(2, (await NamesAsync(PoliciesThatAskPerRow)).Count);
+
+        await NamesAsync(TestDatabase.Migrations.All.Single(m => m.Name == "kernel/004_tenant_asked_once.sql").Text);
+
+        Assert.Empty(await NamesAsync(PoliciesThatAskPerRow));
+    }
 
     [Fact]
     [Behaviour("ps-tenant-fk-guard")]

@@ -131,7 +131,12 @@ public sealed class RunTests : IAsyncLifetime
     public async Task A_for_each_does_every_element_once_and_no_more_at_a_time_than_it_may()
     {
         await _flows.DefineAsync("each", new { id = "upload", action = "upload", for_each = "$.input.files", concurrency = 2, input = new { n = "$.item.name" } }, new { id = "notify", action = "notify" });
-        _flows.Depot.Meanwhile["upload"] = Eventually.PauseAsync;
+        // The first waits for company; then there is time for one too many to come.
+        _flows.Depot.Meanwhile["upload"] = async () =>
+        {
+            await Eventually.SeeAsync(() => Task.FromResult(_flows.Depot.MostAtOnce), most => most > 1);
+            await Eventually.PauseAsync();
+        };
         var done = await _flows.RunAsync("each", new { files = Enumerable.Range(0, 7).Select(i => new { name = $"f{i}" }) });
 
         Assert.Equal("completed", done.Status);
