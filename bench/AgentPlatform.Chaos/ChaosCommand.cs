@@ -1,23 +1,31 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using AgentPlatform.Chaos.Flows;
+using AgentPlatform.Chaos.Reports;
 
 namespace AgentPlatform.Chaos;
 
 /// <summary><c>./dev chaos</c>: runs, prints, writes the page, and fails when a promise was not kept.</summary>
 internal static class ChaosCommand
 {
+    private const string Jobs = "jobs";
+    private const string Workflows = "workflows";
+
     internal static async Task<int> RunAsync(string[] args)
     {
         var options = new ChaosOptions(Required("AGENTPLATFORM_PGBIN"));
-        var (json, page) = ((string?)null, Required("AGENTPLATFORM_CHAOS_PAGE"));
+        string? json = null;
+        string? only = null;
         for (var i = 0; i < args.Length; i += 2)
         {
             var value = i + 1 < args.Length ? args[i + 1] : throw new ArgumentException($"{args[i]} needs a value.");
             switch (args[i])
             {
+                case "--only" when value is Jobs or Workflows: only = value; break;
                 case "--jobs": options = options with { Jobs = int.Parse(value, CultureInfo.InvariantCulture) }; break;
                 case "--rounds": options = options with { Rounds = int.Parse(value, CultureInfo.InvariantCulture) }; break;
+                case "--workflows": options = options with { Workflows = int.Parse(value, CultureInfo.InvariantCulture) }; break;
                 case "--seed": options = options with { Seed = int.Parse(value, CultureInfo.InvariantCulture) }; break;
                 case "--lease": options = options with { LeaseSeconds = int.Parse(value, CultureInfo.InvariantCulture) }; break;
                 case "--json": json = value; break;
@@ -28,25 +36,36 @@ internal static class ChaosCommand
         using var stop = new CancellationTokenSource();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Stop(context, stop));
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Stop(context, stop));
-        return Report(await new ChaosRun(options, TimeProvider.System, Console.WriteLine).RunAsync(stop.Token), json, page);
+        var parts = new List<IChaosPart>();
+        if (only is null or Jobs)
+        {
+            parts.Add(Report(await new ChaosRun(options, TimeProvider.System, Console.WriteLine).RunAsync(stop.Token)));
+        }
+
+        if (only is null or Workflows)
+        {
+            parts.Add(Report(await new FlowRun(options, Required("AGENTPLATFORM_HOST"), TimeProvider.System, Console.WriteLine).RunAsync(stop.Token)));
+        }
+
+        if (json is not null)
+        {
+            await File.WriteAllTextAsync(json, JsonSerializer.Serialize(parts.ToDictionary(part => part.Title, part => (object)part), JsonSerializerOptions.Web), stop.Token);
+        }
+
+        return parts.All(part => part.Violations.Count == 0) ? 0 : 1;
     }
 
     internal static int Usage()
     {
-        Console.Error.WriteLine("./dev chaos [--jobs 100000] [--rounds 4] [--seed 1] [--lease 30] [--json FILE]");
+        Console.Error.WriteLine("./dev chaos [--only jobs|workflows] [--jobs 100000] [--rounds 4] [--workflows 2000] [--seed 1] [--lease 30] [--json FILE]");
         return 2;
     }
 
-    private static int Report(ChaosResult result, string? json, string page)
+    private static IChaosPart Report(IChaosPart part)
     {
-        File.WriteAllText(page, result.Markdown());
-        if (json is not null)
-        {
-            File.WriteAllText(json, JsonSerializer.Serialize(new { result.Kills, result.Figures, result.Violations }, JsonSerializerOptions.Web));
-        }
-
-        Console.WriteLine(result.Markdown());
-        return result.Violations.Count == 0 ? 0 : 1;
+        ChaosPage.Write(Required("AGENTPLATFORM_CHAOS_PAGE"), part);
+        Console.WriteLine(part.Markdown);
+        return part;
     }
 
     /// <summary>The servers are stopped first.</summary>

@@ -8,6 +8,12 @@ internal sealed record ChaosOptions(string PostgresTools)
     /// <summary>How often each of the seven kills strikes.</summary>
     internal int Rounds { get; init; } = 4;
 
+    /// <summary>Instances of the workflow.</summary>
+    internal int Workflows { get; init; } = 2000;
+
+    /// <summary>How often a host or Postgres is struck while workflows run; until all have ended when null.</summary>
+    internal int? Strikes { get; init; }
+
     internal int LeaseSeconds { get; init; } = 30;
 
     internal int Workers { get; init; } = 3;

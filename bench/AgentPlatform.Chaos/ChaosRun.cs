@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using AgentPlatform.Chaos.Reports;
 using AgentPlatform.Chaos.Workers;
 using Npgsql;
 

@@ -1,3 +1,4 @@
+using AgentPlatform.Chaos.Reports;
 using AgentPlatform.Chaos.Workers;
 
 namespace AgentPlatform.Chaos;

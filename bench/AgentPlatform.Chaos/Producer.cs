@@ -2,7 +2,6 @@ using AgentPlatform.Chaos.Servers;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 
@@ -22,11 +21,7 @@ internal sealed class Producer : IAsyncDisposable
     /// <summary>Brings the database up to date and makes the tenant whose jobs these are.</summary>
     internal static async Task<Producer> StartAsync(Stage stage, TimeProvider clock)
     {
-        var connection = new NpgsqlConnectionStringBuilder(stage.Postgres.ConnectionString) { Port = stage.Pooler.Port, Timeout = 5, CommandTimeout = 30 };
-        var configuration = new ConfigurationBuilder()
-            .AddInMemoryCollection([new("ConnectionStrings:AgentPlatform", connection.ConnectionString), new("Postgres:Pooler", "transaction")])
-            .Build();
-        var services = new ServiceCollection().AddSingleton<IConfiguration>(configuration).AddLogging().AddAgentPlatform(configuration);
+        var services = PlatformServices.Behind(stage.Pooler, stage.Postgres);
         foreach (var kind in new[] { Jobs.Ledger, Jobs.Mark, Jobs.Serial, Jobs.Keyed, Jobs.Unkeyed, Jobs.Retry })
         {
             services.AddSingleton(new WorkKind(kind, typeof(IWorkHandler)));

@@ -3,8 +3,8 @@ using AgentPlatform.Chaos.Servers;
 
 namespace AgentPlatform.Chaos;
 
-/// <summary>A worker, and its own way to the database.</summary>
-internal sealed record Posted(WorkerProcess Process, DatabaseWire Wire);
+/// <summary>A worker, its own way to the database, and its journal.</summary>
+internal sealed record Posted(WorkerProcess Process, DatabaseWire Wire, string Journal);
 
 /// <summary>A worker that was killed, and when: what it had begun must begin again elsewhere.</summary>
 internal sealed record Death(string Journal, DateTimeOffset At);
@@ -57,7 +57,8 @@ internal sealed class Stage : IAsyncDisposable
     {
         var wire = new DatabaseWire(Pooler.Port);
         var journal = Path.Combine(_journals.FullName, $"worker-{_workers.Count + Deaths.Count}-{_clock.GetUtcNow().UtcTicks}.journal");
-        var posted = new Posted(WorkerProcess.Start(journal, Settings(wire.Port)), wire);
+        var program = Path.Combine(AppContext.BaseDirectory, "AgentPlatform.Chaos.dll");
+        var posted = new Posted(WorkerProcess.Start(_journals.FullName, Settings(wire.Port, journal), program, "worker"), wire, journal);
         _workers.Add(posted);
         return posted;
     }
@@ -67,7 +68,7 @@ internal sealed class Stage : IAsyncDisposable
     internal void Kill(Posted worker)
     {
         worker.Process.Kill();
-        Deaths.Add(new Death(worker.Process.Journal, _clock.GetUtcNow()));
+        Deaths.Add(new Death(worker.Journal, _clock.GetUtcNow()));
         Forget(worker);
     }
 
@@ -115,10 +116,10 @@ internal sealed class Stage : IAsyncDisposable
         worker.Wire.Dispose();
     }
 
-    private Dictionary<string, string> Settings(int port) => new(StringComparer.Ordinal)
+    private Dictionary<string, string> Settings(int port, string journal) => new(StringComparer.Ordinal)
     {
-        ["ConnectionStrings__AgentPlatform"] = string.Create(CultureInfo.InvariantCulture,
-            $"Host=127.0.0.1;Port={port};Username=agentplatform;Password={Postgres.Password};Database={PostgresServer.Database};Timeout=5;Command Timeout={_options.LeaseSeconds};Maximum Pool Size=40"),
+        ["ConnectionStrings__AgentPlatform"] = Postgres.ConnectionThrough(port, _options.LeaseSeconds),
+        ["Chaos__Journal"] = journal,
         ["Postgres__Pooler"] = "transaction",
         ["Work__LeaseSeconds"] = _options.LeaseSeconds.ToString(CultureInfo.InvariantCulture),
         ["Work__Concurrency"] = _options.Concurrency.ToString(CultureInfo.InvariantCulture),

@@ -9,30 +9,31 @@ internal sealed class WorkerProcess : IDisposable
 {
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _output = new();
+    private volatile bool _isDisposed;
 
-    private WorkerProcess(Process process, string journal) => (_process, Journal) = (process, journal);
+    private WorkerProcess(Process process) => _process = process;
 
-    internal string Journal { get; }
+    internal bool HasExited => _isDisposed || _process.HasExited;
 
     /// <summary>What it printed last, for the list of violations.</summary>
     internal IEnumerable<string> Output => _output.TakeLast(5);
 
-    internal static WorkerProcess Start(string journal, IReadOnlyDictionary<string, string> settings)
+    /// <summary>A program of .NET with its arguments.</summary>
+    internal static WorkerProcess Start(string directory, IReadOnlyDictionary<string, string> settings, params string[] command)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "AgentPlatform.Chaos.dll"), "worker"])
+        var start = new ProcessStartInfo("dotnet", command)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            WorkingDirectory = Path.GetDirectoryName(journal),
+            WorkingDirectory = directory,
         };
         foreach (var (key, value) in settings)
         {
             start.Environment[key] = value;
         }
 
-        start.Environment["Chaos__Journal"] = journal;
-        var worker = new WorkerProcess(Process.Start(start)!, journal);
+        var worker = new WorkerProcess(Process.Start(start)!);
         worker._process.OutputDataReceived += worker.Record;
         worker._process.ErrorDataReceived += worker.Record;
         worker._process.BeginOutputReadLine();
@@ -73,6 +74,7 @@ internal sealed class WorkerProcess : IDisposable
             Kill();
         }
 
+        _isDisposed = true;
         _process.Dispose();
     }
 

@@ -1,6 +1,7 @@
 using AgentPlatform.Console.Sessions;
 using AgentPlatform.Console.Shell;
 using AgentPlatform.Console.Simulator;
+using AgentPlatform.Console.Sops;
 using AgentPlatform.Console.Verification;
 using AgentPlatform.Console.Workflows;
 using Microsoft.AspNetCore.Builder;
@@ -33,6 +34,7 @@ public static class ConsolePipeline
         endpoints.MapShell();
         endpoints.MapSimulator();
         endpoints.MapWorkflows();
+        endpoints.MapSops();
         endpoints.MapVerification();
     }
 }

@@ -89,12 +89,20 @@ public sealed class WorkflowFunctions(WorkflowEngine engine, WorkflowSweep sweep
 }
 
 /// <summary>
-/// Wakes workflows for work that is done outside of a function: the first function that was given the durable client hands it on. One client serves
-/// a process for its life.
+/// Wakes workflows for work that is done outside of a function. One client serves a process for its life: the host's own where it offers one to
+/// everybody, as the local host does; else that of the first function that was given one, which is the one that drains.
 /// </summary>
 public sealed class DurableWorkflows : IWorkflowRuntime
 {
     private readonly TaskCompletionSource<DurableTaskClient> _client = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public DurableWorkflows(DurableTaskClient? client)
+    {
+        if (client is not null)
+        {
+            Use(client);
+        }
+    }
 
     public void Use(DurableTaskClient client) => _client.TrySetResult(client);
 
@@ -103,6 +111,6 @@ public sealed class DurableWorkflows : IWorkflowRuntime
 
 public static class DurableWorkflowsRegistration
 {
-    public static IServiceCollection AddDurableWorkflows(this IServiceCollection services) =>
-        services.AddSingleton<DurableWorkflows>().AddSingleton<IWorkflowRuntime>(p => p.GetRequiredService<DurableWorkflows>());
+    public static IServiceCollection AddDurableWorkflows(this IServiceCollection services) => services
+        .AddSingleton(p => new DurableWorkflows(p.GetService<DurableTaskClient>())).AddSingleton<IWorkflowRuntime>(p => p.GetRequiredService<DurableWorkflows>());
 }

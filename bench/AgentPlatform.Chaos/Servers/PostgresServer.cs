@@ -25,6 +25,15 @@ internal sealed class PostgresServer : IAsyncDisposable
     /// <summary>The platform's own login, past the pooler.</summary>
     internal string ConnectionString => Connection("agentplatform", Password, Database);
 
+    /// <summary>The same through a wire or a pooler, of a process that gives up what takes longer than <paramref name="seconds"/>.</summary>
+    internal string ConnectionThrough(int port, int seconds) => new NpgsqlConnectionStringBuilder(ConnectionString)
+    {
+        Port = port,
+        Timeout = 5,
+        CommandTimeout = seconds,
+        MaxPoolSize = 40,
+    }.ConnectionString;
+
     internal static async Task<PostgresServer> StartAsync(string tools, bool fsync)
     {
         var server = new PostgresServer(tools, await ServerAccount.DirectoryAsync(), LoopbackPort.Free());

@@ -65,7 +65,7 @@ internal static class WorkflowEndpoints
 
     /// <summary>Names what the page shows of a run.</summary>
     internal static string Revision(InstanceGraph graph) => string.Join('.', new[] { $"{graph.Instance.UpdatedAt.UtcTicks:x}" }
-        .Concat(graph.Steps.Select(s => $"{s.Status[0]}{s.Elements.Count(e => e.CompletedAt is not null)}{string.Concat(s.Undone.Select(u => u.Status[0]))}")));
+        .Concat(graph.Steps.Select(s => $"{s.Status[0]}{s.Elements.Count(e => e.CompletedAt is not null)}{string.Concat(s.Undone.Select(u => u.Status[0]))}{string.Concat(s.Attempts.Select(a => a.Execution.Status[0]))}")));
 
     private static Task<IResult> ShowAsync(HttpContext http, Database database, WorkflowEngine engine, Guid id, CancellationToken ct) =>
         PageAsync(http, database, engine, id, refusal: null, ct);

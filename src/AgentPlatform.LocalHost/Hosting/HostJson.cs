@@ -42,7 +42,8 @@ internal sealed record HostJson(string RoutePrefix, QueueSettings Queues, Durabl
                 MaxActivities: Integer(durable, "maxConcurrentActivityFunctions", DurableSettings.DefaultConcurrency, 1, 10_000),
                 MaxOrchestrators: Integer(durable, "maxConcurrentOrchestratorFunctions", DurableSettings.DefaultConcurrency, 1, 10_000),
                 KeepSessions: !string.Equals(durable["extendedSessionsEnabled"], "false", StringComparison.OrdinalIgnoreCase),
-                SessionIdle: TimeSpan.FromSeconds(Integer(durable, "extendedSessionIdleTimeoutInSeconds", 30, 1, 86_400))),
+                SessionIdle: TimeSpan.FromSeconds(Integer(durable, "extendedSessionIdleTimeoutInSeconds", 30, 1, 86_400)),
+                Lease: Duration(durable.GetSection("storageProvider"), "taskEventLockTimeout", TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(1))),
             FunctionTimeout: Duration(file, "functionTimeout", TimeSpan.FromMinutes(30), TimeSpan.FromSeconds(1)),
             Logging: file.GetSection("logging"));
     }

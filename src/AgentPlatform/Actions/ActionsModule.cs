@@ -80,7 +80,7 @@ public static class ActionsModule
                 p.GetRequiredService<AbandonedEffects>(), p.GetRequiredService<RequestStates>(), p.GetRequiredService<IOptions<ActionsOptions>>(), p.GetRequiredService<TimeProvider>()))
            .AddSingleton<RequestApproval>().AddSingleton<DecideApproval>().AddSingleton<ApprovalLinks>()
            .AddSingleton(p => new ApprovalCodes(p.GetRequiredService<DecideApproval>(), p.GetRequiredService<TimeProvider>())).AddSingleton<ExecutionControls>().AddSingleton<ControlExecution>()
-           .AddSingleton<ExecutionLog>().AddSingleton<DeadLetters>().AddSingleton<EndpointClient>().AddSingleton<HttpAction>().AddSingleton<ActionEffects>()
+           .AddSingleton<ExecutionLog>().AddSingleton<ActionAttempts>().AddSingleton<DeadLetters>().AddSingleton<EndpointClient>().AddSingleton<HttpAction>().AddSingleton<ActionEffects>()
            .AddSingleton<CallEndpoint>().AddSingleton<RunSteps>().AddSingleton<SettleAttempt>().AddSingleton<CheckpointStore>().AddSingleton<WriteCheckpoint>().AddSingleton<ResumeExecution>()
            .AddSingleton<CheckpointRetention>().AddSingleton<AbandonedEffects>().AddSingleton<SettleEffect>()
            .AddSingleton(p => new RecoverStuck(

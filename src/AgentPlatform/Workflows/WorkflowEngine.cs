@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Execution;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Workflows.Definitions;
@@ -18,10 +19,12 @@ public sealed class WorkflowEngine
     private readonly ControlInstance _control;
     private readonly StepApproval _approvals;
     private readonly ForkInstance _forks;
+    private readonly ActionAttempts _attempts;
 
     internal WorkflowEngine(
-        WorkflowCatalogue catalogue, StartWorkflow starts, AdvanceWorkflow advance, InstanceStore store, ControlInstance control, StepApproval approvals, ForkInstance forks) =>
-        (_catalogue, _starts, _advance, _store, _control, _approvals, _forks) = (catalogue, starts, advance, store, control, approvals, forks);
+        WorkflowCatalogue catalogue, StartWorkflow starts, AdvanceWorkflow advance, InstanceStore store, ControlInstance control, StepApproval approvals, ForkInstance forks,
+        ActionAttempts attempts) =>
+        (_catalogue, _starts, _advance, _store, _control, _approvals, _forks, _attempts) = (catalogue, starts, advance, store, control, approvals, forks, attempts);
 
     /// <summary>
     /// Starts a run in the caller's transaction. Problems: <c>workflow_not_found</c>, <c>conversation_not_found</c>, <c>workflow_version_not_found</c>,
@@ -37,9 +40,17 @@ public sealed class WorkflowEngine
     /// <summary>Newest first.</summary>
     public Task<Page<WorkflowInstance>> ListAsync(Transaction tx, InstanceFilter filter, PageRequest page, CancellationToken ct) => _store.ListAsync(tx, filter, page, ct);
 
-    /// <summary>The definition's steps as a graph, with what the instance has done of each; null when there is no such instance.</summary>
-    public async Task<InstanceGraph?> GraphAsync(Transaction tx, Guid id, CancellationToken ct) =>
-        await _store.ReadAsync(tx, id, ct) is { } run ? InstanceGraph.Of(run) : null;
+    /// <summary>The definition's steps as a graph, with what the instance has tried, done and undone of each; null when there is no such instance.</summary>
+    public async Task<InstanceGraph?> GraphAsync(Transaction tx, Guid id, CancellationToken ct)
+    {
+        if (await _store.ReadAsync(tx, id, ct) is not { } run)
+        {
+            return null;
+        }
+
+        var requests = run.Rows.Select(row => row.ActionQueueId).OfType<Guid>().Distinct().ToArray();
+        return InstanceGraph.Of(run, requests.Length == 0 ? [] : await _attempts.OfRequestsAsync(tx, requests, ct));
+    }
 
     /// <summary>The workflows that the caller may see, newest first.</summary>
     public Task<Page<Workflow>> WorkflowsAsync(Transaction tx, WorkflowFilter filter, PageRequest page, CancellationToken ct) => _catalogue.ListAsync(tx, filter, page, ct);
@@ -89,11 +100,22 @@ public sealed class WorkflowEngine
 /// <summary>An instance drawn as a graph: a node for each step of its definition, with what was done of it.</summary>
 public sealed record InstanceGraph(WorkflowInstance Instance, IReadOnlyList<GraphNode> Steps)
 {
-    internal static InstanceGraph Of(RunState run) => new(run.Instance,
-    [
-        .. run.Definition.Steps.Select((step, i) => new GraphNode(
-            i + 1, step, run.Row(step.Id)?.Status ?? "not_started", run.Row(step.Id), [.. run.Elements(step.Id)], [.. run.Rows.Where(row => row.IsUndo && row.StepId == step.Id)])),
-    ]);
+    internal static InstanceGraph Of(RunState run, IReadOnlyList<ActionAttempt> attempts)
+    {
+        var tried = attempts.ToLookup(attempt => attempt.RequestId);
+        return new(run.Instance,
+        [
+            .. run.Definition.Steps.Select((step, i) => new GraphNode(
+                i + 1, step, run.Row(step.Id)?.Status ?? "not_started", run.Row(step.Id), [.. run.Elements(step.Id)], [.. run.Rows.Where(row => row.IsUndo && row.StepId == step.Id)])
+            {
+                Attempts =
+                [
+                    .. run.Rows.Where(row => row.StepId == step.Id && row.ActionQueueId is not null)
+                        .SelectMany(row => tried[row.ActionQueueId!.Value].Select(attempt => new StepAttempt(row.Direction, row.Iteration, attempt))),
+                ],
+            }),
+        ]);
+    }
 }
 
 /// <summary>
@@ -101,4 +123,11 @@ public sealed record InstanceGraph(WorkflowInstance Instance, IReadOnlyList<Grap
 /// Edges come from <see cref="StepDefinition.After"/>.
 /// </summary>
 public sealed record GraphNode(
-    int SequenceId, StepDefinition Step, string Status, WorkflowStep? Run, IReadOnlyList<WorkflowStep> Elements, IReadOnlyList<WorkflowStep> Undone);
+    int SequenceId, StepDefinition Step, string Status, WorkflowStep? Run, IReadOnlyList<WorkflowStep> Elements, IReadOnlyList<WorkflowStep> Undone)
+{
+    /// <summary>What was tried to do it, its elements, and to undo them, oldest first of each.</summary>
+    public IReadOnlyList<StepAttempt> Attempts { get; init; } = [];
+}
+
+/// <summary>An attempt at a step's action. <paramref name="Direction"/>: forward, or undo. <paramref name="Iteration"/>: 0, or the element of a for-each.</summary>
+public sealed record StepAttempt(string Direction, int Iteration, ActionAttempt Execution);

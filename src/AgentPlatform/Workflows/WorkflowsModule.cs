@@ -1,4 +1,5 @@
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Execution;
 using AgentPlatform.Contacts;
 using AgentPlatform.Events;
 using AgentPlatform.Postgres;
@@ -28,7 +29,7 @@ public static class WorkflowsModule
             .AddSingleton(p => new WorkflowSweep(p.GetRequiredService<Database>(), p.GetRequiredService<WakeUps>(), p.GetRequiredService<TimeProvider>()))
             .AddSingleton(p => new WorkflowEngine(
                 p.GetRequiredService<WorkflowCatalogue>(), p.GetRequiredService<StartWorkflow>(), p.GetRequiredService<AdvanceWorkflow>(), p.GetRequiredService<InstanceStore>(),
-                p.GetRequiredService<ControlInstance>(), p.GetRequiredService<StepApproval>(), p.GetRequiredService<ForkInstance>()));
+                p.GetRequiredService<ControlInstance>(), p.GetRequiredService<StepApproval>(), p.GetRequiredService<ForkInstance>(), p.GetRequiredService<ActionAttempts>()));
         services.AddSingleton<IActionListener, StepOutcome>().AddSingleton<IActionListener, TriggeredByAction>().AddSingleton<IContactMergeParticipant, MergedInstances>();
         services.AddSingleton<IAgentTaskHandler, ScheduledStart>().AddEventConsumer<EventStarts>(EventStarts.Consumer, EventStarts.Types);
         services.AddWorkHandler<StopChild>(CarryOut.StopKind, kind => kind.MaxAttempts = 25);
@@ -52,7 +53,10 @@ public static class WorkflowsModule
     private static IServiceCollection AddSops(this IServiceCollection services)
     {
         services.AddSingleton<SopCategories>().AddSingleton<SopShelf>().AddSingleton<ManageSops>().AddSingleton<SopExecutionStore>().AddSingleton<RequestSopAction>()
-            .AddSingleton<RunSop>().AddSingleton<StartSop>().AddSingleton<SteerSop>().AddSingleton<IActionListener, SopActionOutcome>();
+            .AddSingleton<RunSop>().AddSingleton<StartSop>().AddSingleton<SteerSop>().AddSingleton<IActionListener, SopActionOutcome>()
+            .AddSingleton(p => new SopDesk(
+                p.GetRequiredService<Database>(), p.GetRequiredService<SopShelf>(), p.GetRequiredService<SopCategories>(), p.GetRequiredService<SopExecutionStore>(),
+                p.GetRequiredService<ManageSops>(), p.GetRequiredService<StartSop>(), p.GetRequiredService<SteerSop>()));
         services.AddEventConsumer<SopTriggers>(SopTriggers.Consumer, EventStarts.Types);
         services.AddWorkHandler<SopStepTimeout>(RunSop.DueKind, kind => kind.MaxAttempts = 25);
         services.AddWorkHandler<SopApprovalTimeout>(RunSop.ApprovalDueKind, kind => kind.MaxAttempts = 25);

@@ -69,6 +69,23 @@ public sealed class AccessibilityTests(ConsoleSite site)
         await page.Context.CloseAsync();
     }
 
+    [Theory]
+    [InlineData(ColorScheme.Light, 1360, 860)]
+    [InlineData(ColorScheme.Dark, 390, 844)]
+    public async Task The_pages_of_SOPs_violate_none_either(ColorScheme scheme, int width, int height)
+    {
+        var (tenant, sop, execution) = await SopPageTests.BegunAsync(site);
+        var page = await site.OpenAsync(tenant.ApiKey, "/console/sops", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
+        foreach (var path in new[] { "/console/sops", $"/console/sops/{sop}", $"/console/sops/{sop}/start", $"/console/sops/executions/{execution}" })
+        {
+            await page.GotoAsync(new Uri(site.Address, path).ToString());
+            Assert.Empty(await ViolationsAsync(page));
+            Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), $"{path} is wider than the screen");
+        }
+
+        await page.Context.CloseAsync();
+    }
+
     [Fact]
     public async Task A_contact_confirms_an_address_without_signing_in_on_a_page_that_violates_no_rule()
     {

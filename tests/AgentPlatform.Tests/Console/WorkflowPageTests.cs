@@ -36,6 +36,7 @@ public sealed class WorkflowPageTests(ConsoleSite site)
         await page.ClickAsync("text=Send event");
         await WaitForAsync(page, ".page-head .mark.good");
         Assert.Equal(4, await page.Locator("g.node.good").CountAsync());
+        Assert.Equal(3, await page.Locator("#run-attempts tbody tr:has(.mark.good)").CountAsync());
 
         await page.SelectOptionAsync("#step", "left");
         await page.ClickAsync("button:has-text('Fork')");

@@ -1,4 +1,5 @@
 using AgentPlatform.Kernel;
+using AgentPlatform.Workflows;
 
 namespace AgentPlatform.Tests.Workflows;
 
@@ -138,5 +139,39 @@ public sealed class UndoTests : IAsyncLifetime
         await _flows.RunAsync("told");
         Assert.Equal(["That did not work."], await _flows.Platform.AsAsync(_flows.Actor, tx =>
             tx.QueryAsync<string>("SELECT message_data ->> 'text' FROM messaging.message_queue", [], default)));
+    }
+
+    [Fact]
+    public async Task A_run_shows_each_attempt_at_its_steps_and_at_their_undoing()
+    {
+        var calls = 0;
+        _flows.Depot.Refuses["upload"] = 503;
+        _flows.Depot.Meanwhile["upload"] = () =>
+        {
+            if (++calls == 2)
+            {
+                _flows.Depot.Refuses.TryRemove("upload", out _);
+            }
+
+            return Task.CompletedTask;
+        };
+        _flows.Depot.Refuses["submit"] = 422;
+        await _flows.DefineAsync(
+            "apply", new { id = "reserve", action = "reserve", input = new { n = "$.input.n" } },
+            new { id = "upload", action = "upload", retry = new { max_retries = 2, initial_delay_seconds = 0 }, undo = new { action = "remove" } },
+            new { id = "submit", action = "submit", reversibility = "final" });
+
+        var run = await _flows.RunAsync("apply", new { n = "7" });
+
+        var steps = (await _flows.StepsAsync(run.Id)).ToDictionary(node => node.Step.Id, node => node.Attempts);
+        Assert.Equal(["forward 1 completed", "undo 1 completed"], steps["reserve"].Select(Said));
+        Assert.Equal(["forward 1 failed", "forward 2 completed", "undo 1 completed"], steps["upload"].Select(Said));
+        Assert.Equal(["forward 1 failed"], steps["submit"].Select(Said));
+        Assert.Equal("7", steps["reserve"][0].Execution.ParamsUsed.GetProperty("n").GetString());
+        Assert.Equal("upload-2", steps["upload"][1].Execution.Result?.GetProperty("ref").GetString());
+        Assert.Equal((503, 422), (steps["upload"][0].Execution.ApiResponseStatus, steps["submit"][0].Execution.ApiResponseStatus));
+        Assert.All(steps.Values.SelectMany(tried => tried), tried => Assert.NotNull(tried.Execution.DurationMs));
+
+        static string Said(StepAttempt tried) => $"{tried.Direction} {tried.Execution.Number} {tried.Execution.Status}";
     }
 }

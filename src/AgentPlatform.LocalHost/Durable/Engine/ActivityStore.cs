@@ -5,14 +5,14 @@ namespace AgentPlatform.LocalHost.Durable;
 /// <summary>An activity this host may run until its lease is over. <paramref name="Claim"/> counts its claims and is the fence.</summary>
 internal sealed record ClaimedActivity(string Instance, Guid Execution, int Task, string Name, string? Input, int Claim);
 
-internal sealed class ActivityStore(NpgsqlDataSource source, TimeProvider clock)
+internal sealed class ActivityStore(NpgsqlDataSource source, DurableSettings settings, TimeProvider clock)
 {
     internal async Task<Claims<ClaimedActivity>> ClaimAsync(int max, CancellationToken ct)
     {
         var now = clock.GetUtcNow();
         await using var batch = source.CreateBatch();
         batch.Add(Commands.Claiming);
-        batch.Add(Sql.Claim, now, now + DurableSettings.Lease, max);
+        batch.Add(Sql.Claim, now, now + settings.Lease, max);
         batch.Add(Sql.NextDue);
         await using var reader = await batch.ExecuteReaderAsync(ct);
         await reader.NextResultAsync(ct);
@@ -42,7 +42,7 @@ internal sealed class ActivityStore(NpgsqlDataSource source, TimeProvider clock)
 
     internal async Task RenewAsync(IReadOnlyCollection<ClaimedActivity> held, CancellationToken ct)
     {
-        await using var command = Held(Sql.Hide, held, clock.GetUtcNow() + DurableSettings.Lease);
+        await using var command = Held(Sql.Hide, held, clock.GetUtcNow() + settings.Lease);
         await command.ExecuteNonQueryAsync(ct);
     }
 

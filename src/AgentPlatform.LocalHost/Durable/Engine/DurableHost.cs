@@ -6,7 +6,7 @@ namespace AgentPlatform.LocalHost.Durable;
 
 /// <summary>Runs this host's share of orchestrations and activities. Hosts share them by claims; none is special.</summary>
 internal sealed class DurableHost(
-    OrchestrationWorker orchestrations, ActivityWorker activities, ActivityRoom room, SessionCache sessions, DurableSignals signals, TimeProvider clock,
+    OrchestrationWorker orchestrations, ActivityWorker activities, ActivityRoom room, SessionCache sessions, DurableSignals signals, DurableSettings settings, TimeProvider clock,
     IHostApplicationLifetime lifetime, ILogger<DurableHost> log) : IHostedService, IDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
@@ -79,7 +79,7 @@ internal sealed class DurableHost(
     // Leases are kept while the last work runs out, so that no other host begins what still runs here.
     private async Task RenewAsync()
     {
-        using var timer = new PeriodicTimer(DurableSettings.Lease / 3, clock);
+        using var timer = new PeriodicTimer(settings.Lease / 3, clock);
         try
         {
             while (await timer.WaitForNextTickAsync(_ended.Token))

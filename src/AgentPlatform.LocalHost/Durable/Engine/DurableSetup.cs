@@ -23,6 +23,7 @@ internal static class DurableSetup
         services.AddSingleton<Rewinder>();
         services.AddSingleton<ManagementUrls>();
         services.AddSingleton<PostgresDurableClient>();
+        services.AddSingleton<DurableTaskClient>(s => s.GetRequiredService<PostgresDurableClient>());
         services.AddSingleton<DurableHost>();
         services.AddHostedService(s => s.GetRequiredService<DurableHost>());
     }

@@ -3,7 +3,7 @@ using Npgsql;
 namespace AgentPlatform.LocalHost.Durable;
 
 /// <summary>Claims of instances: which have something due, what it is, and what happened before.</summary>
-internal sealed class InstanceStore(NpgsqlDataSource source, TimeProvider clock)
+internal sealed class InstanceStore(NpgsqlDataSource source, DurableSettings settings, TimeProvider clock)
 {
     // Of an instance with very many due messages the first are enough to find it.
     private const int Looked = 1000;
@@ -13,7 +13,7 @@ internal sealed class InstanceStore(NpgsqlDataSource source, TimeProvider clock)
         var now = clock.GetUtcNow();
         await using var batch = source.CreateBatch();
         batch.Add(Commands.Claiming);
-        batch.Add(Sql.Claim, now, now + DurableSettings.Lease, max, Looked);
+        batch.Add(Sql.Claim, now, now + settings.Lease, max, Looked);
         batch.Add(Sql.NextDue, now);
         await using var reader = await batch.ExecuteReaderAsync(ct);
         await reader.NextResultAsync(ct);
@@ -46,7 +46,7 @@ internal sealed class InstanceStore(NpgsqlDataSource source, TimeProvider clock)
     internal async Task RenewAsync(IReadOnlyCollection<InstanceHead> held, CancellationToken ct)
     {
         await using var command = source.Sql(
-            Sql.Renew, held.Select(h => h.Id).ToArray(), held.Select(h => h.Fence).ToArray(), clock.GetUtcNow() + DurableSettings.Lease);
+            Sql.Renew, held.Select(h => h.Id).ToArray(), held.Select(h => h.Fence).ToArray(), clock.GetUtcNow() + settings.Lease);
         await command.ExecuteNonQueryAsync(ct);
     }
 

@@ -14,12 +14,13 @@ internal sealed class TurnWriter
 
     private readonly NpgsqlDataSource _source;
     private readonly TimeProvider _clock;
+    private readonly DurableSettings _settings;
     private readonly CodeVersion _code;
     private readonly Batcher<Step, bool> _batcher;
 
-    public TurnWriter(NpgsqlDataSource source, TimeProvider clock, CodeVersion code)
+    public TurnWriter(NpgsqlDataSource source, DurableSettings settings, TimeProvider clock, CodeVersion code)
     {
-        (_source, _clock, _code) = (source, clock, code);
+        (_source, _settings, _clock, _code) = (source, settings, clock, code);
         _batcher = new Batcher<Step, bool>(WriteManyAsync);
     }
 
@@ -76,14 +77,14 @@ internal sealed class TurnWriter
     }
 
     // What the history now says was decided is what gets done.
-    private static void Schedule(NpgsqlBatch batch, IReadOnlyList<Step> steps, DateTimeOffset now)
+    private void Schedule(NpgsqlBatch batch, IReadOnlyList<Step> steps, DateTimeOffset now)
     {
         if (steps.Where(s => s.Decides(HistoryKind.TaskScheduled)).ToList() is { Count: > 0 } scheduling)
         {
             batch.Add(
                 Sql.Activities, scheduling.Select(s => s.Head.Id).ToArray(), scheduling.Select(s => s.Head.NextSequence).ToArray(),
                 scheduling.Select(s => s.Head.Execution).ToArray(), scheduling.Select(s => s.Here.Count > 0 ? s.Here[^1] : -1).ToArray(), now,
-                now + DurableSettings.Lease);
+                now + _settings.Lease);
         }
 
         if (steps.Where(s => s.Decides(HistoryKind.TimerCreated)).ToList() is { Count: > 0 } timing)

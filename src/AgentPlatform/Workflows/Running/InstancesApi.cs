@@ -19,7 +19,7 @@ internal static class InstancesApi
         var instances = v1.MapGroup("/workflow-instances").WithTags("Workflow instances");
         instances.MapGet("", ListAsync).RequireScope("workflows:read").Describe("listWorkflowInstances", "Runs of workflows, newest first.").Produces<Page<WorkflowInstance>>();
         instances.MapGet("/{id:guid}", FindAsync).RequireScope("workflows:read").Describe("readWorkflowInstance", "One run: progress, estimate, histories and outcome.").Produces<WorkflowInstance>();
-        instances.MapGet("/{id:guid}/steps", GraphAsync).RequireScope("workflows:read").Describe("readWorkflowSteps", "The run as a graph: each step of its definition with what was done and undone of it.").Produces<InstanceGraph>();
+        instances.MapGet("/{id:guid}/steps", GraphAsync).RequireScope("workflows:read").Describe("readWorkflowSteps", "The run as a graph: each step of its definition with what was tried, done and undone of it.").Produces<InstanceGraph>();
 
         instances.MapGet("/{id:guid}/signals", SignalsAsync).RequireScope("workflows:read").Describe("listWorkflowSignals", "The events that were sent to a run, and which step took each.").Produces<Page<WorkflowSignal>>();
 

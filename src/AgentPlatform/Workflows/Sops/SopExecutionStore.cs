@@ -18,6 +18,8 @@ internal sealed class SopExecutionStore
     internal async Task<Page<SopExecution>> ListAsync(Transaction tx, SopExecutionFilter filter, PageRequest page, CancellationToken ct) => Page<SopExecution>.Cut(
         await tx.QueryAsync<SopExecution>(Sql.List, [filter.SopId, filter.Status, filter.ExecutorType, filter.ConversationId, page.Before, page.Fetch], ct), page, execution => execution.Id);
 
+    internal Task<SopStatistics> StatisticsAsync(Transaction tx, Guid sopId, CancellationToken ct) => tx.SingleAsync<SopStatistics>(Sql.Statistics, [sopId], ct);
+
     /// <summary>Null when the key has started one before.</summary>
     internal Task<SopExecution?> InsertAsync(Transaction tx, SopExecution execution, string startKey, CancellationToken ct) => tx.FindAsync<SopExecution>(Sql.Insert,
     [
@@ -51,6 +53,13 @@ internal sealed class SopExecutionStore
               AND ($4::uuid IS NULL OR conversation_id = $4)
               AND ($5::uuid IS NULL OR id < $5)
             ORDER BY id DESC LIMIT $6
+            """;
+
+        internal const string Statistics =
+            """
+            SELECT count(rating)::integer AS ratings, round(avg(rating), 1) AS average_rating, coalesce(sum(jsonb_array_length(issues)), 0)::integer AS issues,
+                   (percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms) FILTER (WHERE status = 'completed'))::bigint AS median_duration_ms
+            FROM workflows.sop_executions WHERE sop_id = $1
             """;
 
         internal const string Insert =

@@ -13,13 +13,16 @@ internal sealed class SopShelf(TimeProvider clock)
     internal Task<Sop?> LockAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<Sop>(Sql.Lock, [id], ct);
 
     internal async Task<Page<Sop>> ListAsync(Transaction tx, SopFilter filter, PageRequest page, CancellationToken ct) => Page<Sop>.Cut(
-        await tx.QueryAsync<Sop>(Sql.List, [filter.Status, filter.CategoryId, filter.Tag, filter.ApplicableTo, filter.Priority, page.Before, page.Fetch], ct), page, sop => sop.Id);
+        await tx.QueryAsync<Sop>(Sql.List, [filter.Status, filter.CategoryId, filter.Tag, filter.ApplicableTo, filter.Priority, page.Before, page.Fetch, filter.Text], ct), page, sop => sop.Id);
 
     /// <summary>Those in force that an event of this type starts.</summary>
     internal Task<IReadOnlyList<Sop>> StartedByAsync(Transaction tx, string eventType, CancellationToken ct) => tx.QueryAsync<Sop>(Sql.StartedBy, [new[] { eventType }], ct);
 
     /// <summary>In the order of their numbers.</summary>
     internal Task<IReadOnlyList<SopStep>> StepsAsync(Transaction tx, Guid sopId, int version, CancellationToken ct) => tx.QueryAsync<SopStep>(Sql.Steps, [sopId, version], ct);
+
+    /// <summary>Newest first.</summary>
+    internal Task<IReadOnlyList<SopVersion>> VersionsAsync(Transaction tx, Guid sopId, CancellationToken ct) => tx.QueryAsync<SopVersion>(Sql.Versions, [sopId], ct);
 
     internal Task<Sop> InsertAsync(Transaction tx, Sop sop, CancellationToken ct) => tx.SingleAsync<Sop>(Sql.Insert,
     [
@@ -63,6 +66,7 @@ internal sealed class SopShelf(TimeProvider clock)
               AND ($3::text IS NULL OR $3 = ANY (tags))
               AND ($4::text IS NULL OR $4 = ANY (applicable_to))
               AND ($5::text IS NULL OR priority = $5)
+              AND ($8::text IS NULL OR position(lower($8) IN lower(concat_ws(' ', title, description, objective))) > 0)
               AND ($6::uuid IS NULL OR id < $6)
             ORDER BY id DESC LIMIT $7
             """;
@@ -71,6 +75,13 @@ internal sealed class SopShelf(TimeProvider clock)
             "SELECT * FROM workflows.sop_documents WHERE triggers @> $1 AND published_version IS NOT NULL AND status <> 'archived' ORDER BY id";
 
         internal const string Steps = "SELECT * FROM workflows.sop_steps WHERE sop_id = $1 AND version = $2 ORDER BY step_number";
+
+        internal const string Versions =
+            """
+            SELECT s.version, min(s.created_at) AS created_at,
+                   (SELECT count(*) FROM workflows.sop_executions e WHERE e.sop_id = $1 AND e.version = s.version)::integer AS executions
+            FROM workflows.sop_steps s WHERE s.sop_id = $1 GROUP BY s.version ORDER BY s.version DESC
+            """;
 
         internal const string Insert =
             """
@@ -116,4 +127,8 @@ internal sealed class SopShelf(TimeProvider clock)
 }
 
 /// <summary>Which SOPs to list; null does not narrow.</summary>
-internal sealed record SopFilter(string? Status, Guid? CategoryId, string? Tag, string? ApplicableTo, string? Priority);
+public sealed record SopFilter(string? Status = null, Guid? CategoryId = null, string? Tag = null, string? ApplicableTo = null, string? Priority = null)
+{
+    /// <summary>Stands in title, description or objective, in whatever case.</summary>
+    public string? Text { get; init; }
+}

@@ -13,7 +13,7 @@ internal static class SopsApi
     {
         MapCategories(v1.MapGroup("/sop-categories").WithTags("SOPs"));
         var sops = v1.MapGroup("/sops").WithTags("SOPs");
-        sops.MapGet("", ListAsync).RequireScope("workflows:read").Describe("listSops", "Standard operating procedures, newest first.").Produces<Page<Sop>>();
+        sops.MapGet("", ListAsync).RequireScope("workflows:read").Describe("listSops", "Standard operating procedures, newest first; q stands in title, description or objective.").Produces<Page<Sop>>();
         sops.MapGet("/{id:guid}", FindAsync).RequireScope("workflows:read").Describe("readSop", "One SOP; its steps are read by version.").Produces<Sop>();
         sops.MapGet("/{id:guid}/steps", StepsAsync).RequireScope("workflows:read").Describe("listSopSteps", "The steps of a version, in order; of the latest unless told.").Produces<Page<SopStep>>();
         sops.MapPost("", async (HttpContext http, ManageSops manage, SopBody body, CancellationToken ct) =>
@@ -45,8 +45,8 @@ internal static class SopsApi
 
     private static Task<IResult> ListAsync(
         HttpContext http, Database database, SopShelf shelf, CancellationToken ct, string? status = null, Guid? category_id = null, string? tag = null, string? applicable_to = null,
-        string? priority = null, int? limit = null, string? cursor = null) => http.PageAsync(
-        database, limit, cursor, (tx, page) => shelf.ListAsync(tx, new SopFilter(status, category_id, tag, applicable_to, priority), page, ct),
+        string? priority = null, string? q = null, int? limit = null, string? cursor = null) => http.PageAsync(
+        database, limit, cursor, (tx, page) => shelf.ListAsync(tx, new SopFilter(status, category_id, tag, applicable_to, priority) { Text = q }, page, ct),
         new Validation().OneOf("status", status, required: false, Sop.Statuses).OneOf("priority", priority, required: false, Sop.Priorities).Problem);
 
     private static Task<IResult> FindAsync(Guid id, HttpContext http, Database database, SopShelf shelf, CancellationToken ct) =>
