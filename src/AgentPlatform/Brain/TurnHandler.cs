@@ -162,6 +162,7 @@ internal sealed class TurnHandler(
         Scenarios = known.Book.Scenarios,
         Declared = known.Book.Variables,
         Rules = known.Book.Rules,
+        Prompt = known.Book.Prompt,
         Place = place,
         Variables = session.Variables,
         Priorities = contact.Verified ? known.Priorities : [],

@@ -9,7 +9,8 @@ internal sealed class CallJournal(TimeProvider clock)
 {
     internal void Start(Transaction tx, Guid id, NewCall call) => tx.Post(
         Sql.Start, id, call.Place.TurnId, call.Place.Attempt, call.Place.AgentId, call.Place.AgentType, $"model_{call.Purpose}", call.Place.ContactId,
-        call.Place.ConversationId, call.Place.ThroughId, call.Model.Name, call.Model.Model, call.Model.Provider, Json.Param(call.Prompt), clock.GetUtcNow());
+        call.Place.ConversationId, call.Place.ThroughId, call.Model.Name, call.Model.Model, call.Model.Provider, Json.Param(call.Prompt), clock.GetUtcNow(),
+        call.Version?.TemplateSetId, call.Version?.Version);
 
     /// <summary>A call that was given up as interrupted stays so; what it cost is written all the same.</summary>
     internal void Finish(Transaction tx, Guid id, ModelReply reply, decimal? cost, int latency)
@@ -35,8 +36,9 @@ internal sealed class CallJournal(TimeProvider clock)
         internal const string Start =
             """
             INSERT INTO models.agent_actions_log
-                (tenant_id, id, turn_id, attempt, agent_id, agent_type, action_type, contact_id, context_id, through_id, model_name, model_used, provider, status, input_data, created_at)
-            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'started', $13, $14)
+                (tenant_id, id, turn_id, attempt, agent_id, agent_type, action_type, contact_id, context_id, through_id, model_name, model_used, provider, status, input_data, created_at,
+                 template_set_id, prompt_version)
+            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'started', $13, $14, $15, $16)
             """;
 
         internal const string Finish =
@@ -56,14 +58,14 @@ internal sealed class CallJournal(TimeProvider clock)
         internal const string OfTurn =
             """
             SELECT id, turn_id, attempt, agent_id, agent_type, action_type, contact_id, context_id, context_type, through_id, model_name, model_used, provider, status,
-                   input_data, output_data, error, input_tokens, output_tokens, cost_usd, latency_ms, created_at, finished_at
+                   input_data, output_data, error, input_tokens, output_tokens, cost_usd, latency_ms, created_at, finished_at, template_set_id, prompt_version
             FROM models.agent_actions_log WHERE tenant_id = kernel.current_tenant_id() AND turn_id = $1 ORDER BY attempt
             """;
 
         internal const string List =
             """
             SELECT id, turn_id, attempt, agent_id, agent_type, action_type, contact_id, context_id, context_type, through_id, model_name, model_used, provider, status,
-                   input_data, output_data, error, input_tokens, output_tokens, cost_usd, latency_ms, created_at, finished_at
+                   input_data, output_data, error, input_tokens, output_tokens, cost_usd, latency_ms, created_at, finished_at, template_set_id, prompt_version
             FROM models.agent_actions_log
             WHERE tenant_id = kernel.current_tenant_id() AND ($1::uuid IS NULL OR context_id = $1) AND ($2::text IS NULL OR status = $2) AND ($3::uuid IS NULL OR id < $3)
             ORDER BY id DESC LIMIT $4

@@ -19,8 +19,11 @@ public sealed record ModelPrompt(string Instructions, IReadOnlyList<PromptMessag
 /// </summary>
 public sealed record CallPlace(Guid TurnId, int Attempt, Guid AgentId, string AgentType, Guid ContactId, Guid ConversationId, Guid ThroughId);
 
-/// <summary>A call to make. Purpose: <c>reply</c>, or <c>repair</c> of an answer that could not be used.</summary>
-public sealed record NewCall(CallPlace Place, LlmModel Model, string Purpose, ModelPrompt Prompt);
+/// <summary>The version of the template set that a prompt was worded by.</summary>
+public sealed record PromptVersion(Guid TemplateSetId, int Version);
+
+/// <summary>A call to make. Purpose: <c>reply</c>, or <c>repair</c> of an answer that could not be used. Version: null for the built-in wording.</summary>
+public sealed record NewCall(CallPlace Place, LlmModel Model, string Purpose, ModelPrompt Prompt, PromptVersion? Version = null);
 
 /// <summary>Whether a call may be made.</summary>
 public abstract record CallStart
@@ -45,11 +48,12 @@ public sealed record PreparedCall(Guid Id, NewCall Call, int Bytes, Passage Pass
 /// <summary>
 /// A row of <c>agent_actions_log</c>. Status: <c>started</c>, then <c>answered</c>, <c>failed</c>, or <c>interrupted</c> when its host died.
 /// Output of an answered call: <c>{"arguments": {…}, "text": "…", "finish_reason": "…", "request_id": "…"}</c>.
+/// TemplateSetId and PromptVersion: what worded the prompt; null for the built-in wording.
 /// </summary>
 public sealed record StoredCall(
     Guid Id, Guid TurnId, int Attempt, Guid AgentId, string AgentType, string ActionType, Guid ContactId, Guid ContextId, string ContextType, Guid ThroughId,
     string ModelName, string ModelUsed, string Provider, string Status, JsonElement InputData, JsonElement? OutputData, string? Error, int? InputTokens,
-    int? OutputTokens, decimal? CostUsd, int? LatencyMs, DateTimeOffset CreatedAt, DateTimeOffset? FinishedAt);
+    int? OutputTokens, decimal? CostUsd, int? LatencyMs, DateTimeOffset CreatedAt, DateTimeOffset? FinishedAt, Guid? TemplateSetId, int? PromptVersion);
 
 /// <summary>How a call went.</summary>
 internal sealed record ModelReply(ServiceVerdict Verdict)

@@ -30,6 +30,8 @@ public sealed class DeclaredVariables(IReadOnlyList<Variable> all)
 
     private readonly Dictionary<string, Variable> _byName = all.ToDictionary(variable => variable.Name, StringComparer.Ordinal);
 
+    internal IReadOnlyCollection<string> Names => _byName.Keys;
+
     /// <summary>Whether a new value takes the place of the old one.</summary>
     internal bool Replaces(string name) => Policy(name) == VariableUpdatePolicy.Replace;
 

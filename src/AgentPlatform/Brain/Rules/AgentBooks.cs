@@ -1,5 +1,6 @@
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Agents;
+using AgentPlatform.Agents.Prompts;
 using AgentPlatform.Agents.ReplyTemplates;
 using AgentPlatform.Agents.Rules;
 using AgentPlatform.Agents.Scenarios;
@@ -9,8 +10,8 @@ using Microsoft.Extensions.Caching.Memory;
 
 namespace AgentPlatform.Brain.Rules;
 
-/// <summary>What an agent is at one version of its guidance: the actions it offers, its live scenarios, its variables, its rules and templates.</summary>
-internal sealed record AgentBook(long Version, IReadOnlyList<ActionDefinition> Actions, IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables, RuleBook Rules)
+/// <summary>What an agent is at one version of its guidance: the actions it offers, its live scenarios, its variables, its rules and templates, and how it words prompts.</summary>
+internal sealed record AgentBook(long Version, IReadOnlyList<ActionDefinition> Actions, IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables, RuleBook Rules, PromptWording Prompt)
 {
     internal int Size => 1 + Actions.Count + Scenarios.Count + Rules.Rules.Count + Rules.Templates.Count;
 }
@@ -20,7 +21,8 @@ internal sealed record AgentBook(long Version, IReadOnlyList<ActionDefinition> A
 /// on: all hosts act by a change from the moment it commits.
 /// </summary>
 internal sealed class AgentBooks(
-    Guidance guidance, ActionRegistry registry, ScenarioStore scenarios, VariableStore variables, RuleStore rules, TemplateStore templates) : IDisposable
+    Guidance guidance, ActionRegistry registry, ScenarioStore scenarios, VariableStore variables, RuleStore rules, TemplateStore templates,
+    TemplateSetStore prompts) : IDisposable
 {
     /// <summary>Of actions, scenarios, rules and templates; each takes some kilobytes.</summary>
     private const int Most = 50_000;
@@ -39,7 +41,7 @@ internal sealed class AgentBooks(
         // Read after the version, they are at least as new as it says.
         var book = new AgentBook(
             version, await registry.ActiveAsync(tx, agentId, ct), await scenarios.OfAgentAsync(tx, agentId, ct), await variables.OfAgentAsync(tx, agentId, ct),
-            new(await rules.OfAgentAsync(tx, agentId, ct), await templates.OfAgentAsync(tx, agentId, ct)));
+            new(await rules.OfAgentAsync(tx, agentId, ct), await templates.OfAgentAsync(tx, agentId, ct)), await prompts.InUseAsync(tx, agentId, ct));
         _books.Set(key, book, new MemoryCacheEntryOptions { Size = book.Size });
         return book;
     }
