@@ -98,6 +98,11 @@ public sealed partial class Timeline
         _current.Number = e.Payload.Number("turn_number");
         _current.IsWaiting = false;
         _current.Touch(e.Version, e.CreatedAt);
+        if (e.Payload.Text("instance") is { } instance and not "primary")
+        {
+            _current.Add(e.Version, e.CreatedAt, new Step("rule", "Instance", e.CreatedAt) { Subject = instance, Note = e.Payload.Text("role") });
+        }
+
         _waiting = null;
         _unread.Clear();
         late.ForEach(Received);

@@ -4,6 +4,7 @@ using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Approvals;
 using AgentPlatform.Brain.Feedback;
+using AgentPlatform.Brain.Instances;
 using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
@@ -71,7 +72,7 @@ public static class BrainModule
     public static IServiceCollection AddBrain(this IServiceCollection services)
     {
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>().AddSingleton<AgentBooks>().AddSingleton<ConsultModel>();
+        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>().AddSingleton<AgentBooks>().AddSingleton<ConsultModel>().AddSingleton<ServingInstance>().AddSingleton<CompareInstances>();
         services.AddSingleton(p => new VerifyEmail(
             p.GetRequiredService<Database>(), p.GetRequiredService<EmailProofs>(), p.GetRequiredService<ChannelDirectory>(), p.GetRequiredService<ConversationLog>(),
             p.GetRequiredService<Outbox>(), p.GetRequiredService<PublicAddress>(), p.GetRequiredService<TimeProvider>()));
@@ -91,5 +92,9 @@ public static class BrainModule
         });
     }
 
-    public static IEndpointRouteBuilder MapBrain(this IEndpointRouteBuilder routes) => NluApi.Map(BrainApi.Map(routes));
+    public static IEndpointRouteBuilder MapBrain(this IEndpointRouteBuilder routes)
+    {
+        CompareInstances.Map(routes);
+        return NluApi.Map(BrainApi.Map(routes));
+    }
 }

@@ -12,6 +12,7 @@ using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Tasks;
 using AgentPlatform.Tenancy;
+using AgentPlatform.Tenancy.Instances;
 
 namespace AgentPlatform.Brain;
 
@@ -159,6 +160,9 @@ internal sealed record TurnInput
 
     /// <summary>The agent's rules and templates.</summary>
     public RuleBook Rules { get; init; } = RuleBook.Empty;
+
+    /// <summary>The instance of the agent that takes the turn; null where nobody answers.</summary>
+    public AgentInstance? Instance { get; init; }
 
     /// <summary>How the agent's language model is told what it is told.</summary>
     public PromptWording Prompt { get; init; } = PromptWording.BuiltIn;

@@ -3,6 +3,7 @@ using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Agents.Variables;
+using AgentPlatform.Brain.Instances;
 using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
@@ -30,7 +31,7 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 /// </summary>
 internal sealed class TurnHandler(
     Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, IntentModels models,
-    ScenarioPlaces places, AgentBooks books, ConsultModel consult, ModelCalls calls, EmailProofs proofs,
+    ScenarioPlaces places, AgentBooks books, ServingInstance serving, ConsultModel consult, ModelCalls calls, EmailProofs proofs,
     ApplyTurn apply, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
@@ -139,7 +140,8 @@ internal sealed class TurnHandler(
         var session = await running ?? await sessions.StartAsync(tx, conversation.Id, known.Agent!.Id, contact.Id, address, ct);
         (session, var place) = await places.FindAsync(tx, known.Book.Scenarios, session, ct);
         var proof = known.Agent!.VerifyEmail && !contact.Verified ? await proofs.LatestAsync(tx, contact.Id, ct) : null;
-        return new(conversation, session, Input(known, contact, conversation, session, place, messages) with { Proof = proof }, messages, began);
+        var input = Input(known, contact, conversation, session, place, messages) with { Proof = proof };
+        return new(conversation, session, conversation.BotMayReply && input.Agent.Enabled ? await serving.ServeAsync(tx, known.Book, input, ct) : input, messages, began);
     }
 
     /// <summary>What came after a model was asked is answered by its own turn.</summary>
@@ -162,7 +164,6 @@ internal sealed class TurnHandler(
         Scenarios = known.Book.Scenarios,
         Declared = known.Book.Variables,
         Rules = known.Book.Rules,
-        Prompt = known.Book.Prompt,
         Place = place,
         Variables = session.Variables,
         Priorities = contact.Verified ? known.Priorities : [],

@@ -17,7 +17,11 @@ public sealed record ModelPrompt(string Instructions, IReadOnlyList<PromptMessag
 /// Where a call belongs. A turn is known by its first message, and its calls are counted from one: the same place is called once.
 /// Through: the latest message that the call is about.
 /// </summary>
-public sealed record CallPlace(Guid TurnId, int Attempt, Guid AgentId, string AgentType, Guid ContactId, Guid ConversationId, Guid ThroughId);
+public sealed record CallPlace(Guid TurnId, int Attempt, Guid AgentId, string AgentType, Guid ContactId, Guid ConversationId, Guid ThroughId)
+{
+    /// <summary>The instance of the agent that asks.</summary>
+    public Guid? AgentInstanceId { get; init; }
+}
 
 /// <summary>The version of the template set that a prompt was worded by.</summary>
 public sealed record PromptVersion(Guid TemplateSetId, int Version);
@@ -53,7 +57,11 @@ public sealed record PreparedCall(Guid Id, NewCall Call, int Bytes, Passage Pass
 public sealed record StoredCall(
     Guid Id, Guid TurnId, int Attempt, Guid AgentId, string AgentType, string ActionType, Guid ContactId, Guid ContextId, string ContextType, Guid ThroughId,
     string ModelName, string ModelUsed, string Provider, string Status, JsonElement InputData, JsonElement? OutputData, string? Error, int? InputTokens,
-    int? OutputTokens, decimal? CostUsd, int? LatencyMs, DateTimeOffset CreatedAt, DateTimeOffset? FinishedAt, Guid? TemplateSetId, int? PromptVersion);
+    int? OutputTokens, decimal? CostUsd, int? LatencyMs, DateTimeOffset CreatedAt, DateTimeOffset? FinishedAt, Guid? TemplateSetId, int? PromptVersion,
+    Guid? AgentInstanceId);
+
+/// <summary>The calls that an instance of an agent made, with what they cost.</summary>
+public sealed record InstanceCalls(Guid AgentInstanceId, long Calls, long Failed, long InputTokens, long OutputTokens, decimal CostUsd, int? AverageLatencyMs);
 
 /// <summary>How a call went.</summary>
 internal sealed record ModelReply(ServiceVerdict Verdict)

@@ -4,13 +4,14 @@ using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
+using AgentPlatform.Tenancy.Instances;
 using Npgsql;
 
 namespace AgentPlatform.Agents.Prompts;
 
 /// <summary>What operators do to template sets. A version is written once; the next turn knows a change.</summary>
 internal sealed class ManageTemplateSets(
-    Database database, TemplateSetStore sets, VariableStore variables, Guidance guidance, AgentDirectory agents, EventStore events, TimeProvider clock)
+    Database database, TemplateSetStore sets, VariableStore variables, Guidance guidance, AgentDirectory agents, InstanceDirectory instances, EventStore events, TimeProvider clock)
 {
     internal const int MostAnAgent = 100;
 
@@ -47,7 +48,7 @@ internal sealed class ManageTemplateSets(
             ?? await StoreAsync(tx, Sql.Change, id, set.AgentId, input, "template_set.changed", ct);
     }
 
-    /// <summary>The set is gone; its versions stay, so that what models were told by them can be explained.</summary>
+    /// <summary>The set is gone, unless an instance uses it; its versions stay, so that what models were told by them can be explained.</summary>
     internal async Task<Result<Guid>> DeleteAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
@@ -59,6 +60,11 @@ internal sealed class ManageTemplateSets(
         if (ifMatch.Check(set.UpdatedAt) is { } stale)
         {
             return stale;
+        }
+
+        if ((await instances.ActiveAsync(tx, set.AgentId, ct)).FirstOrDefault(instance => instance.TemplateSetId == id) is { } user)
+        {
+            return Problem.Conflict("template_set_is_used", $"Instance '{user.Name}' of the agent uses it.");
         }
 
         tx.Post(Sql.Hide, id, clock.GetUtcNow());

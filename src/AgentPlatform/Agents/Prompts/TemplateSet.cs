@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
+using AgentPlatform.Tenancy.Instances;
 
 namespace AgentPlatform.Agents.Prompts;
 
@@ -43,4 +44,10 @@ public sealed record PromptWording(Guid? TemplateSetId, string? Name, int? Versi
     public static readonly PromptWording BuiltIn = new(null, null, null, Json.Of(new { }));
 
     internal string Template(PromptPart part) => Parts.TryGetProperty(part.Name, out var own) ? own.GetString()! : part.Template;
+}
+
+/// <summary>An agent's wordings: its own, and those of instances that have another one.</summary>
+internal sealed record AgentPrompts(PromptWording Own, IReadOnlyDictionary<Guid, PromptWording> Others)
+{
+    internal PromptWording Of(AgentInstance instance) => Others.GetValueOrDefault(instance.Id, Own);
 }

@@ -1,14 +1,23 @@
+using System.Text.Json;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
+using AgentPlatform.Tenancy.Instances;
 
 namespace AgentPlatform.Agents.Prompts;
 
 /// <summary>Reads template sets and their versions; deleted sets are gone, their versions are not.</summary>
 internal sealed class TemplateSetStore
 {
-    /// <summary>The wording of the set in use; the built-in one when there is none.</summary>
-    internal async Task<PromptWording> InUseAsync(Transaction tx, Guid agentId, CancellationToken ct) =>
-        await tx.FindAsync<PromptWording>(Sql.InUse, [agentId], ct) ?? PromptWording.BuiltIn;
+    /// <summary>What the agent's model is told by: the set in use, else the built-in wording; and what instances use instead of it.</summary>
+    internal async Task<AgentPrompts> OfAgentAsync(Transaction tx, Guid agentId, IReadOnlyList<AgentInstance> instances, CancellationToken ct)
+    {
+        var own = await tx.FindAsync<PromptWording>(Sql.InUse, [agentId], ct) ?? PromptWording.BuiltIn;
+        var others = instances.Where(instance => instance.TemplateSetId is not null).ToList();
+        var worded = others.Count == 0 ? []
+            : await tx.QueryAsync<InstanceWording>(
+                Sql.OfInstances, [others.Select(i => i.Id).ToArray(), others.Select(i => i.TemplateSetId!.Value).ToArray(), others.Select(i => i.PromptVersion ?? 0).ToArray()], ct);
+        return new(own, worded.ToDictionary(w => w.InstanceId, w => new PromptWording(w.TemplateSetId, w.Name, w.Version, w.Parts)));
+    }
 
     internal Task<TemplateSet?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<TemplateSet>(Sql.Find, [id], ct);
 
@@ -23,8 +32,19 @@ internal sealed class TemplateSetStore
     internal Task<TemplateSetVersion?> VersionAsync(Transaction tx, Guid id, int version, CancellationToken ct) =>
         tx.FindAsync<TemplateSetVersion>(Sql.Version, [id, version], ct);
 
+    private sealed record InstanceWording(Guid InstanceId, Guid TemplateSetId, string Name, int Version, JsonElement Parts);
+
     private static class Sql
     {
+        // Version 0 stands for the set's latest.
+        internal const string OfInstances =
+            """
+            SELECT i.id AS instance_id, s.id AS template_set_id, s.name, v.version, v.parts
+            FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS i (id, template_set_id, version)
+            JOIN agents.template_sets s ON s.tenant_id = kernel.current_tenant_id() AND s.id = i.template_set_id
+            JOIN agents.template_set_versions v ON v.tenant_id = s.tenant_id AND v.template_set_id = s.id AND v.version = coalesce(nullif(i.version, 0), s.version)
+            """;
+
         internal const string InUse =
             """
             SELECT s.id AS template_set_id, s.name, s.version, v.parts

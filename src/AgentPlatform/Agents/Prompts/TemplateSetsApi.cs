@@ -29,7 +29,7 @@ internal static class TemplateSetsApi
             .RequireScope("agents:write").Describe("changeTemplateSet", "Replace a template set; other parts than before make a new version, which the next turn uses.").Produces<TemplateSet>();
         sets.MapDelete("", async (HttpContext http, ManageTemplateSets manage, Guid id, CancellationToken ct) =>
             (await manage.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
-            .RequireScope("agents:write").Describe("deleteTemplateSet", "Delete a template set; its versions can still be read.").Produces(StatusCodes.Status204NoContent);
+            .RequireScope("agents:write").Describe("deleteTemplateSet", "Delete a template set that no active instance uses; its versions can still be read.").Produces(StatusCodes.Status204NoContent);
         sets.MapGet("/versions", VersionsAsync).RequireScope("agents:read").Describe("listTemplateSetVersions", "The versions of a template set, 200 at most, latest first.").Produces<TemplateSetVersion[]>();
         sets.MapGet("/versions/{version:int}", (HttpContext http, Database database, TemplateSetStore store, Guid id, int version, CancellationToken ct) =>
             http.OneAsync(database, tx => store.VersionAsync(tx, id, version, ct), "template_set_version"))

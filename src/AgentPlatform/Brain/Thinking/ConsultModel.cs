@@ -83,7 +83,7 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
         var version = scene.Input.Prompt is { TemplateSetId: { } set, Version: { } number } ? new PromptVersion(set, number) : null;
         foreach (var (model, purpose, text) in wanted)
         {
-            var place = new CallPlace(turnId, so.Made.Count + 1, scene.Input.Agent.Id, own.Role, scene.Input.Contact.Id, scene.Conversation.Id, scene.Messages[^1].Id);
+            var place = new CallPlace(turnId, so.Made.Count + 1, scene.Input.Agent.Id, own.Role, scene.Input.Contact.Id, scene.Conversation.Id, scene.Messages[^1].Id) { AgentInstanceId = scene.Input.Instance?.Id };
             switch (await calls.PrepareAsync(tx, new NewCall(place, model, purpose, text, version), ct))
             {
                 case CallStart.Ready ready:
