@@ -57,6 +57,9 @@ public sealed partial class Timeline
             case "rules.matched":
                 Ruled(e);
                 break;
+            case "variables.resolved":
+                Resolved(e);
+                break;
             case "template.used":
                 Worded(e);
                 break;
@@ -166,6 +169,17 @@ public sealed partial class Timeline
         foreach (var rule in e.Payload.Items("rules"))
         {
             turn.Add(e.Version, e.CreatedAt, RuleStep(e, rule));
+        }
+    }
+
+    private void Resolved(StoredEvent e)
+    {
+        var turn = CurrentAt(e) ?? Aside(e);
+        foreach (var variable in e.Payload.Items("variables"))
+        {
+            var error = variable.Text("error");
+            turn.Add(e.Version, e.CreatedAt, new Step("rule", "Variable", e.CreatedAt) { Subject = variable.Text("name"), Note = error ?? $"told by {variable.Text("tool")}" }
+                .Marked(error is null ? "known" : "default", error is null ? Tone.Good : Tone.Bad));
         }
     }
 
