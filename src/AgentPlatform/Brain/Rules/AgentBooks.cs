@@ -11,11 +11,15 @@ using Microsoft.Extensions.Caching.Memory;
 
 namespace AgentPlatform.Brain.Rules;
 
-/// <summary>What an agent is at one version of its guidance: the actions it offers, its live scenarios, its variables, its rules and templates, its active instances and how they word prompts.</summary>
-internal sealed record AgentBook(long Version, IReadOnlyList<ActionDefinition> Actions, IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables, RuleBook Rules,
+/// <summary>
+/// What an agent is at one version of its guidance: the actions it offers, its live scenarios, its variables, its rules and templates, its active instances
+/// and how they word prompts.
+/// </summary>
+internal sealed record AgentBook(
+    long Version, IReadOnlyList<ActionDefinition> Actions, IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables, RuleBook Rules,
     IReadOnlyList<AgentInstance> Instances, AgentPrompts Prompts)
 {
-    internal int Size => 1 + Actions.Count + Scenarios.Count + Rules.Rules.Count + Rules.Templates.Count;
+    internal int Size => 1 + Actions.Count + Scenarios.Count + Rules.Rules.Count + Rules.Templates.Count + Instances.Count;
 }
 
 /// <summary>
