@@ -54,10 +54,10 @@ public sealed class InstanceDirectory(TimeProvider clock)
         // All turns of an agent would queue up behind this row.
         internal const string Touch =
             """
-            UPDATE tenancy.agent_instances SET last_active_at = $2
+            UPDATE tenancy.agent_instances SET last_active_at = $2::timestamptz
             WHERE tenant_id = kernel.current_tenant_id() AND id = (
                 SELECT id FROM tenancy.agent_instances
-                WHERE tenant_id = kernel.current_tenant_id() AND id = $1 AND (last_active_at IS NULL OR last_active_at < $2 - interval '1 minute')
+                WHERE tenant_id = kernel.current_tenant_id() AND id = $1 AND (last_active_at IS NULL OR last_active_at < $2::timestamptz - interval '1 minute')
                 FOR UPDATE SKIP LOCKED)
             """;
 
