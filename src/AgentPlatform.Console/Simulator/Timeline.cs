@@ -57,6 +57,9 @@ public sealed partial class Timeline
             case "rules.matched":
                 Ruled(e);
                 break;
+            case "variables.resolved":
+                Resolved(e);
+                break;
             case "template.used":
                 Worded(e);
                 break;
@@ -98,6 +101,11 @@ public sealed partial class Timeline
         _current.Number = e.Payload.Number("turn_number");
         _current.IsWaiting = false;
         _current.Touch(e.Version, e.CreatedAt);
+        if (e.Payload.Text("instance") is { } instance and not "primary")
+        {
+            _current.Add(e.Version, e.CreatedAt, new Step("rule", "Instance", e.CreatedAt) { Subject = instance, Note = e.Payload.Text("role") });
+        }
+
         _waiting = null;
         _unread.Clear();
         late.ForEach(Received);
@@ -161,6 +169,17 @@ public sealed partial class Timeline
         foreach (var rule in e.Payload.Items("rules"))
         {
             turn.Add(e.Version, e.CreatedAt, RuleStep(e, rule));
+        }
+    }
+
+    private void Resolved(StoredEvent e)
+    {
+        var turn = CurrentAt(e) ?? Aside(e);
+        foreach (var variable in e.Payload.Items("variables"))
+        {
+            var error = variable.Text("error");
+            turn.Add(e.Version, e.CreatedAt, new Step("rule", "Variable", e.CreatedAt) { Subject = variable.Text("name"), Note = error ?? $"told by {variable.Text("tool")}" }
+                .Marked(error is null ? "known" : "default", error is null ? Tone.Good : Tone.Bad));
         }
     }
 

@@ -43,7 +43,8 @@ public sealed partial class Timeline
         var spent = e.Payload.Number("input_tokens") is { } input
             ? string.Create(CultureInfo.InvariantCulture, $"{input} tokens in, {e.Payload.Number("output_tokens")} out, ${e.Payload.Decimal("cost_usd"):0.######}, {e.Payload.Number("latency_ms")} ms")
             : null;
-        return new Step("attempt", "Model", e.CreatedAt) { Subject = e.Payload.Text("model"), Note = error is null ? spent : Words(error) }
+        var wording = e.Payload.Number("prompt_version") is { } version ? string.Create(CultureInfo.InvariantCulture, $" by {e.Payload.Text("template_set") ?? "another template set"} v{version}") : "";
+        return new Step("attempt", "Model", e.CreatedAt) { Subject = e.Payload.Text("model"), Note = error is null ? spent + wording : Words(error) }
             .Marked(status, status == "answered" ? Tone.Good : Tone.Bad);
     }
 

@@ -3,7 +3,7 @@ using AgentPlatform.Postgres;
 namespace AgentPlatform.Agents;
 
 /// <summary>
-/// One number an agent, raised by every change of its registry, tool activations, scenarios, variables, rules and templates: what a host has read at a
+/// One number an agent, raised by every change of its registry, tool activations, scenarios, variables, rules, templates, template sets and instances: what a host has read at a
 /// version is true while that lasts.
 /// </summary>
 internal sealed class Guidance

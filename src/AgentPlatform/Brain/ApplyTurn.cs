@@ -14,6 +14,7 @@ using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
 using AgentPlatform.Tasks;
+using AgentPlatform.Tenancy.Instances;
 using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Brain;
@@ -21,13 +22,13 @@ namespace AgentPlatform.Brain;
 /// <summary>Makes an envelope happen: every row of a turn in the one transaction that also settles its work item.</summary>
 internal sealed class ApplyTurn(
     IntentLedger ledger, ActionQueue queue, KeepMemories memories, ConversationLog conversations, SessionStore sessions, SessionMirror mirror,
-    TurnLog turns, EventStore events, Outbox outbox, TaskQueue tasks, TaskBoard board, InboundMessages inbound, TimeProvider clock,
+    TurnLog turns, EventStore events, Outbox outbox, TaskQueue tasks, TaskBoard board, InboundMessages inbound, InstanceDirectory instances, TimeProvider clock,
     IOptions<BrainOptions> options)
 {
     internal async Task RunAsync(Transaction tx, TurnScene scene, Envelope envelope, CancellationToken ct)
     {
         envelope = Wording.FallBack(scene.Input, envelope);
-        Event(tx, scene, "turn.started", new { turn_number = scene.Input.Turn, role = envelope.Role, messages = scene.Messages.Select(m => m.Id) });
+        Event(tx, scene, "turn.started", new { turn_number = scene.Input.Turn, role = envelope.Role, instance = scene.Input.Instance?.Name, messages = scene.Messages.Select(m => m.Id) });
         var intents = envelope.Intents.Select((intent, i) => Log(tx, scene, intent, i + 1)).ToList();
         if (envelope.Rules.Count > 0)
         {
@@ -270,7 +271,14 @@ internal sealed class ApplyTurn(
             ToolsExecuted = Json.Of(outcome.Queued.Values.Select(q => new { q.QueueId, q.ActionId, q.Status })),
             TokenUsage = envelope.TokenUsage,
             LatencyMs = (int)(clock.GetUtcNow() - scene.BeganAt).TotalMilliseconds,
+            AgentInstanceId = scene.Input.Instance?.Id,
+            HandoffReason = envelope.Handoff,
         });
+        if (scene.Input.Instance is { } instance)
+        {
+            instances.Touch(tx, instance.Id, clock.GetUtcNow());
+        }
+
         conversations.SetTurn(tx, scene.Session.SessionId, scene.Input.Turn, [.. scene.Messages.Select(m => m.Id)]);
         inbound.Processed(tx, InboundIds(scene));
         Event(tx, scene, "turn.completed", new { turn_number = scene.Input.Turn, intents = envelope.Intents.Count, actions = outcome.Queued.Count });

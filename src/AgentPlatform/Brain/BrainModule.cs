@@ -4,7 +4,9 @@ using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain.Approvals;
 using AgentPlatform.Brain.Feedback;
+using AgentPlatform.Brain.Instances;
 using AgentPlatform.Brain.Nlu.Models;
+using AgentPlatform.Brain.Resolving;
 using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Brain.Thinking;
@@ -59,6 +61,18 @@ public sealed class BrainOptions
     [Range(1, 24 * 30)]
     public int ReEngageHours { get; set; } = 24;
 
+    /// <summary>Seconds that a turn waits for the tool that tells a variable's value. Default 5.</summary>
+    [Range(1, 30)]
+    public int ResolveSeconds { get; set; } = 5;
+
+    /// <summary>Minutes for which such a value holds in a talk before the tool is asked again. Default 60.</summary>
+    [Range(1, 7 * 24 * 60)]
+    public int ResolvedMinutes { get; set; } = 60;
+
+    /// <summary>Minutes after which a tool that did not tell is asked again. Default 5.</summary>
+    [Range(1, 24 * 60)]
+    public int ResolveAgainMinutes { get; set; } = 5;
+
     /// <summary>Items of a list result that are shown and can be picked. Default 5.</summary>
     [Range(1, 10)]
     public int ListItems { get; set; } = 5;
@@ -71,7 +85,7 @@ public static class BrainModule
     public static IServiceCollection AddBrain(this IServiceCollection services)
     {
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>().AddSingleton<AgentBooks>().AddSingleton<ConsultModel>();
+        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>().AddSingleton<AgentBooks>().AddSingleton<ConsultModel>().AddSingleton<ServingInstance>().AddSingleton<CompareInstances>().AddSingleton<ResolveVariables>();
         services.AddSingleton(p => new VerifyEmail(
             p.GetRequiredService<Database>(), p.GetRequiredService<EmailProofs>(), p.GetRequiredService<ChannelDirectory>(), p.GetRequiredService<ConversationLog>(),
             p.GetRequiredService<Outbox>(), p.GetRequiredService<PublicAddress>(), p.GetRequiredService<TimeProvider>()));
@@ -91,5 +105,9 @@ public static class BrainModule
         });
     }
 
-    public static IEndpointRouteBuilder MapBrain(this IEndpointRouteBuilder routes) => NluApi.Map(BrainApi.Map(routes));
+    public static IEndpointRouteBuilder MapBrain(this IEndpointRouteBuilder routes)
+    {
+        CompareInstances.Map(routes);
+        return NluApi.Map(BrainApi.Map(routes));
+    }
 }

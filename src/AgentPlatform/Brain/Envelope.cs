@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Agents.Prompts;
 using AgentPlatform.Agents.ReplyTemplates;
 using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Agents.Variables;
@@ -11,6 +12,7 @@ using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Tasks;
 using AgentPlatform.Tenancy;
+using AgentPlatform.Tenancy.Instances;
 
 namespace AgentPlatform.Brain;
 
@@ -158,6 +160,12 @@ internal sealed record TurnInput
 
     /// <summary>The agent's rules and templates.</summary>
     public RuleBook Rules { get; init; } = RuleBook.Empty;
+
+    /// <summary>The instance of the agent that takes the turn; null where nobody answers.</summary>
+    public AgentInstance? Instance { get; init; }
+
+    /// <summary>How the agent's language model is told what it is told.</summary>
+    public PromptWording Prompt { get; init; } = PromptWording.BuiltIn;
 
     /// <summary>Templates to offer to whoever writes the reply, filled in.</summary>
     internal IReadOnlyList<string> Suggestions => Wording.Suggestions(this);

@@ -16,6 +16,9 @@ public sealed record LedgerIntent
     public Guid SessionId { get; init; }
     public Guid ContactId { get; init; }
     public Guid AgentId { get; init; }
+
+    /// <summary>The instance of the agent that understood it.</summary>
+    public Guid? AgentInstanceId { get; init; }
     public Guid ConversationId { get; init; }
     public string IntentType { get; init; } = "";
     public string? CanonicalIntent { get; init; }
@@ -70,7 +73,8 @@ public sealed class IntentLedger(TimeProvider clock)
         var id = clock.NewId();
         var intentId = $"int_{id:n}";
         tx.Post(Sql.Insert, tx.TenantId, id, intentId, place.SessionId, place.ContactId, place.AgentId, place.ConversationId, intent.Type, intent.Canonical,
-            intent.MatchType, Math.Round(intent.Confidence, 2), place.TurnNumber, place.SequenceOrder, intent.Reasoning, Json.Param(intent.Entities), clock.GetUtcNow());
+            intent.MatchType, Math.Round(intent.Confidence, 2), place.TurnNumber, place.SequenceOrder, intent.Reasoning, Json.Param(intent.Entities), clock.GetUtcNow(),
+            place.AgentInstanceId);
         tx.Post(Sql.Move, intentId, "processing", null, null, null, null, null);
         return intentId;
     }
@@ -94,13 +98,24 @@ public sealed class IntentLedger(TimeProvider clock)
     internal Task<IReadOnlyList<MatchCount>> CountsAsync(Transaction tx, DateTimeOffset since, CancellationToken ct) =>
         tx.QueryAsync<MatchCount>(Sql.Counts, [since.ToUniversalTime()], ct);
 
+    /// <summary>What came of what instances understood since a moment; those without actions are left out.</summary>
+    internal Task<IReadOnlyList<InstanceActions>> OfInstancesAsync(Transaction tx, Guid[] instanceIds, DateTimeOffset since, CancellationToken ct) =>
+        tx.QueryAsync<InstanceActions>(Sql.OfInstances, [instanceIds, since.ToUniversalTime()], ct);
+
     internal static class Sql
     {
+        internal const string OfInstances =
+            """
+            SELECT agent_instance_id, count(*) FILTER (WHERE status = 'completed') AS completed, count(*) FILTER (WHERE status = 'failed') AS failed
+            FROM brain.intent_ledger
+            WHERE tenant_id = kernel.current_tenant_id() AND agent_instance_id = ANY ($1) AND "timestamp" >= $2 AND triggered_actions <> '[]' GROUP BY agent_instance_id
+            """;
+
         internal const string Insert =
             """
             INSERT INTO brain.intent_ledger (tenant_id, id, intent_id, session_id, contact_id, agent_id, conversation_id, intent_type, canonical_intent,
-                match_type, confidence, turn_number, sequence_order, reasoning, entities, "timestamp")
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                match_type, confidence, turn_number, sequence_order, reasoning, entities, "timestamp", agent_instance_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
             """;
 
         // Saying the same again is no move: only a change has to be a legal way.
@@ -136,7 +151,10 @@ public sealed class IntentLedger(TimeProvider clock)
     }
 }
 
-internal sealed record IntentPlace(Guid SessionId, Guid ContactId, Guid AgentId, Guid ConversationId, int TurnNumber, int SequenceOrder);
+internal sealed record IntentPlace(Guid SessionId, Guid ContactId, Guid AgentId, Guid ConversationId, int TurnNumber, int SequenceOrder, Guid? AgentInstanceId = null);
+
+/// <summary>The actions that came of what an instance understood.</summary>
+internal sealed record InstanceActions(Guid AgentInstanceId, long Completed, long Failed);
 
 internal sealed record IntentFilter(Guid? ConversationId, Guid? SessionId, string? Status, string? MatchType);
 

@@ -26,6 +26,9 @@ internal static class TurnDecision
         ?? (input.OptedOut ? Envelope.Silent(input.Role, new Intent("message_while_opted_out", 1.00m) { Resolution = "not answered: opted out", ResponseType = "none" }) : null)
         ?? ScenarioTurn.GoOn(input, Talk(input));
 
+    /// <summary>STOP and the like.</summary>
+    internal static bool IsControl(TurnInput input) => Control(input) is not null;
+
     private static Envelope Talk(TurnInput input) =>
         Answer(input)
         ?? Onboard(input)

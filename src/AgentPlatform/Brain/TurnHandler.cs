@@ -3,7 +3,9 @@ using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Agents.Variables;
+using AgentPlatform.Brain.Instances;
 using AgentPlatform.Brain.Nlu.Models;
+using AgentPlatform.Brain.Resolving;
 using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Brain.Thinking;
@@ -30,34 +32,49 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 /// </summary>
 internal sealed class TurnHandler(
     Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, IntentModels models,
-    ScenarioPlaces places, AgentBooks books, ConsultModel consult, ModelCalls calls, EmailProofs proofs,
+    ScenarioPlaces places, AgentBooks books, ServingInstance serving, ResolveVariables resolve, ConsultModel consult, ModelCalls calls, EmailProofs proofs,
     ApplyTurn apply, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
         var work = item.Read<TurnWork>();
-        WorkOutcome? outcome = null;
-        for (Guid? through = null; outcome is null;)
+        IReadOnlyDictionary<string, ResolvedVariable> learned = new Dictionary<string, ResolvedVariable>(StringComparer.Ordinal);
+        for (Guid? through = null; ;)
         {
-            (outcome, through) = await TakeAsync(item, work, through, ct);
-        }
+            var (outcome, read, lacking) = await TakeAsync(item, work, through, learned, ct);
+            if (outcome is not null)
+            {
+                return outcome;
+            }
 
-        return outcome;
+            through = read;
+            learned = lacking is null ? learned : await resolve.AskAsync(item.TenantId, lacking, ct);
+        }
     }
 
-    /// <summary>No outcome: a model was asked, or answered earlier, and the turn is taken again with the messages through that one.</summary>
-    private async Task<(WorkOutcome? Outcome, Guid? Through)> TakeAsync(WorkItem item, TurnWork work, Guid? through, CancellationToken ct)
+    /// <summary>
+    /// No outcome: a model was asked, or answered earlier, and the turn is taken again with the messages through that one; or variables are lacking that
+    /// tools have to be asked for first.
+    /// </summary>
+    private async Task<(WorkOutcome? Outcome, Guid? Through, ToResolve? Lacking)> TakeAsync(
+        WorkItem item, TurnWork work, Guid? through, IReadOnlyDictionary<string, ResolvedVariable> learned, CancellationToken ct)
     {
         var actor = Actor.System(item.TenantId);
         await using var tx = database.Begin(actor);
         if (await LoadAsync(tx, work, through, ct) is not { } scene)
         {
-            return (new WorkOutcome.Done(), null);
+            return (new WorkOutcome.Done(), null, null);
         }
 
+        scene = scene with { Input = resolve.Know(scene.Input, learned) };
         if (await ApprovalAnswersAsync(tx, scene, ct) is { Count: > 0 } answered)
         {
             await apply.AnsweredAsync(tx, scene, string.Join('\n', answered), ct);
+        }
+        else if (resolve.Lacking(scene.Input, scene.Session.SessionId) is { } lacking)
+        {
+            // Nothing is decided yet, and nothing kept.
+            return (null, scene.Messages[^1].Id, lacking);
         }
         else if (scene.Conversation.BotMayReply && scene.Input.Agent.Enabled)
         {
@@ -69,9 +86,9 @@ internal sealed class TurnHandler(
                 case Thought.Call call:
                     await tx.CommitAsync(ct);
                     await calls.MakeAsync(actor, call.Prepared, ct);
-                    return (null, scene.Messages[^1].Id);
+                    return (null, scene.Messages[^1].Id, null);
                 case Thought.Reread reread:
-                    return (null, reread.ThroughId);
+                    return (null, reread.ThroughId, null);
             }
         }
         else
@@ -79,10 +96,16 @@ internal sealed class TurnHandler(
             await apply.ListenAsync(tx, scene, ct);
         }
 
+        if (learned.Count > 0)
+        {
+            var told = learned.Select(one => new { name = one.Key, one.Value.Tool, one.Value.Error });
+            events.Append(tx, new NewEvent("variables.resolved", "conversation", scene.Conversation.Id, new { turn_number = scene.Input.Turn, variables = told }) { CreatedBy = "brain" });
+        }
+
         item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         log.TurnTaken(scene.Conversation.Id, scene.Input.Turn, scene.Messages.Count);
-        return (WorkOutcome.Settled, null);
+        return (WorkOutcome.Settled, null, null);
     }
 
     public Task OnDeadAsync(WorkItem item, string error, Transaction tx, CancellationToken ct)
@@ -139,7 +162,8 @@ internal sealed class TurnHandler(
         var session = await running ?? await sessions.StartAsync(tx, conversation.Id, known.Agent!.Id, contact.Id, address, ct);
         (session, var place) = await places.FindAsync(tx, known.Book.Scenarios, session, ct);
         var proof = known.Agent!.VerifyEmail && !contact.Verified ? await proofs.LatestAsync(tx, contact.Id, ct) : null;
-        return new(conversation, session, Input(known, contact, conversation, session, place, messages) with { Proof = proof }, messages, began);
+        var input = Input(known, contact, conversation, session, place, messages) with { Proof = proof };
+        return new(conversation, session, conversation.BotMayReply && input.Agent.Enabled ? await serving.ServeAsync(tx, known.Book, input, ct) : input, messages, began);
     }
 
     /// <summary>What came after a model was asked is answered by its own turn.</summary>

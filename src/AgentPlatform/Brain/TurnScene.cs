@@ -12,7 +12,7 @@ namespace AgentPlatform.Brain;
 internal sealed record TurnScene(Conversation Conversation, ConversationSession Session, TurnInput Input, IReadOnlyList<Message> Messages, DateTimeOffset BeganAt)
 {
     internal IntentPlace Place(int sequence) =>
-        new(Session.SessionId, Input.Contact.Id, Input.Agent.Id, Conversation.Id, Input.Turn, sequence);
+        new(Session.SessionId, Input.Contact.Id, Input.Agent.Id, Conversation.Id, Input.Turn, sequence, Input.Instance?.Id);
 }
 
 /// <summary>The contact as eligibility sees it.</summary>

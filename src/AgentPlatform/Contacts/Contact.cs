@@ -56,6 +56,9 @@ public sealed record Contact
     /// <summary>The agent that always serves this contact, instead of the channel's.</summary>
     public Guid? PocAgentId { get; init; }
 
+    /// <summary>The instance of the agent that this contact was assigned to; null before the first turn, and when the instance is gone.</summary>
+    public Guid? PocInstanceId { get; init; }
+
     /// <summary>bouncer, concierge or innovator.</summary>
     public required string PocAgentType { get; init; }
 

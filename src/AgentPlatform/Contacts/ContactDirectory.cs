@@ -81,6 +81,9 @@ public sealed class ContactDirectory
     /// <summary>The contact wrote: moves <see cref="Contact.LastActiveAt"/> and counts the hour into <see cref="Contact.ResponsePattern"/>.</summary>
     public void RecordActivity(Transaction tx, Guid contactId, DateTimeOffset at) => tx.Post(Sql.RecordActivity, contactId, at.ToUniversalTime());
 
+    /// <summary>The contact is with this instance of an agent from now on.</summary>
+    public void Assign(Transaction tx, Guid contactId, Guid instanceId) => tx.Post(Sql.Assign, contactId, instanceId);
+
     /// <summary>The form addresses are stored in; false when it cannot be one.</summary>
     public static bool TryNormalize(ChannelAddress address, out ChannelAddress normal)
     {
@@ -120,7 +123,7 @@ public sealed class ContactDirectory
                 SELECT p.id, p.merged_into_id, depth + 1 FROM contacts.customer_profiles p JOIN chain c ON p.id = c.merged_into_id WHERE depth < 100
             )
             SELECT p.id, p.external_id, p.phone_number, p.email, p.display_name, p.first_name, p.last_name, p.company, p.title, p.linkedin_url, p.verified,
-                   p.innovator, p.expert_connector, p.expertise, p.poc_agent_id, p.poc_agent_type, p.quiet_hours_start, p.quiet_hours_end, p.timezone,
+                   p.innovator, p.expert_connector, p.expertise, p.poc_agent_id, p.poc_instance_id, p.poc_agent_type, p.quiet_hours_start, p.quiet_hours_end, p.timezone,
                    p.response_pattern, p.credit_balance, p.status_level, p.phone_number_history, p.merged_into_id, p.changed_at, p.created_at, p.updated_at,
                    p.last_active_at
             FROM contacts.customer_profiles p JOIN chain c ON c.id = p.id WHERE c.merged_into_id IS NULL
@@ -129,12 +132,14 @@ public sealed class ContactDirectory
         internal const string FindByAddress =
             """
             SELECT p.id, p.external_id, p.phone_number, p.email, p.display_name, p.first_name, p.last_name, p.company, p.title, p.linkedin_url, p.verified,
-                   p.innovator, p.expert_connector, p.expertise, p.poc_agent_id, p.poc_agent_type, p.quiet_hours_start, p.quiet_hours_end, p.timezone,
+                   p.innovator, p.expert_connector, p.expertise, p.poc_agent_id, p.poc_instance_id, p.poc_agent_type, p.quiet_hours_start, p.quiet_hours_end, p.timezone,
                    p.response_pattern, p.credit_balance, p.status_level, p.phone_number_history, p.merged_into_id, p.changed_at, p.created_at, p.updated_at,
                    p.last_active_at
             FROM contacts.customer_profiles p JOIN contacts.channel_identities i ON i.tenant_id = p.tenant_id AND i.profile_id = p.id
             WHERE i.channel = $1 AND i.channel_user_id = $2
             """;
+
+        internal const string Assign = "UPDATE contacts.customer_profiles SET poc_instance_id = $2 WHERE tenant_id = kernel.current_tenant_id() AND id = $1";
 
         internal const string LockAddress =
             "SELECT pg_advisory_xact_lock(hashtextextended(kernel.current_tenant_id()::text || ':' || $1 || ':' || $2, 0))";
@@ -158,7 +163,7 @@ public sealed class ContactDirectory
                 ON CONFLICT (tenant_id, channel, channel_user_id) DO NOTHING
             )
             SELECT p.id, p.external_id, p.phone_number, p.email, p.display_name, p.first_name, p.last_name, p.company, p.title, p.linkedin_url, p.verified,
-                   p.innovator, p.expert_connector, p.expertise, p.poc_agent_id, p.poc_agent_type, p.quiet_hours_start, p.quiet_hours_end, p.timezone,
+                   p.innovator, p.expert_connector, p.expertise, p.poc_agent_id, p.poc_instance_id, p.poc_agent_type, p.quiet_hours_start, p.quiet_hours_end, p.timezone,
                    p.response_pattern, p.credit_balance, p.status_level, p.phone_number_history, p.merged_into_id, p.changed_at, p.created_at, p.updated_at,
                    p.last_active_at
             FROM (SELECT * FROM known UNION ALL SELECT * FROM made) AS p

@@ -77,6 +77,10 @@ internal sealed class EditContact(Database database, ContactDirectory contacts, 
         {
             return Problem.Invalid("poc_agent_id", "There is no such agent.");
         }
+        catch (PostgresException e) when (e.ConstraintName == "profile_poc_instance")
+        {
+            return Problem.Invalid("poc_instance_id", "There is no such instance.");
+        }
         catch (PostgresException e) when (e.ConstraintName == "profile_quiet_hours_are_whole")
         {
             return Problem.Invalid("quiet_hours_start", "Start and end of the quiet hours are set or cleared together.");
@@ -118,6 +122,7 @@ internal sealed class EditContact(Database database, ContactDirectory contacts, 
                 expert_connector = CASE WHEN $2::jsonb ? 'expert_connector' THEN ($2::jsonb ->> 'expert_connector')::boolean ELSE expert_connector END,
                 expertise = CASE WHEN $2::jsonb ? 'expertise' THEN ARRAY(SELECT jsonb_array_elements_text($2::jsonb -> 'expertise')) ELSE expertise END,
                 poc_agent_id = CASE WHEN $2::jsonb ? 'poc_agent_id' THEN ($2::jsonb ->> 'poc_agent_id')::uuid ELSE poc_agent_id END,
+                poc_instance_id = CASE WHEN $2::jsonb ? 'poc_instance_id' THEN ($2::jsonb ->> 'poc_instance_id')::uuid ELSE poc_instance_id END,
                 poc_agent_type = CASE WHEN $2::jsonb ? 'poc_agent_type' THEN $2::jsonb ->> 'poc_agent_type' ELSE poc_agent_type END,
                 quiet_hours_start = CASE WHEN $2::jsonb ? 'quiet_hours_start' THEN ($2::jsonb ->> 'quiet_hours_start')::time ELSE quiet_hours_start END,
                 quiet_hours_end = CASE WHEN $2::jsonb ? 'quiet_hours_end' THEN ($2::jsonb ->> 'quiet_hours_end')::time ELSE quiet_hours_end END,
@@ -144,6 +149,8 @@ internal sealed record ContactPatch(IReadOnlyDictionary<string, string?> Fields,
             ? null : "Must be a list of at most 100 short texts.",
         ["poc_agent_id"] = v => v.ValueKind == JsonValueKind.Null || (v.ValueKind == JsonValueKind.String && v.TryGetGuid(out _))
             ? null : "Must be the id of an agent, or null.",
+        ["poc_instance_id"] = v => v.ValueKind == JsonValueKind.Null || (v.ValueKind == JsonValueKind.String && v.TryGetGuid(out _))
+            ? null : "Must be the id of an agent's instance, or null.",
         ["poc_agent_type"] = v => v.ValueKind == JsonValueKind.String && v.GetString() is "bouncer" or "concierge" or "innovator"
             ? null : "Must be bouncer, concierge or innovator.",
         ["quiet_hours_start"] = Time,

@@ -148,6 +148,7 @@ internal sealed class MergeContacts(
                 quiet_hours_start = coalesce(s.quiet_hours_start, l.quiet_hours_start),
                 quiet_hours_end = CASE WHEN s.quiet_hours_start IS NULL THEN l.quiet_hours_end ELSE s.quiet_hours_end END,
                 poc_agent_id = coalesce(s.poc_agent_id, l.poc_agent_id),
+                poc_instance_id = coalesce(s.poc_instance_id, l.poc_instance_id),
                 poc_agent_type = CASE WHEN l.verified AND NOT s.verified THEN l.poc_agent_type ELSE s.poc_agent_type END,
                 verified = s.verified OR l.verified,
                 innovator = s.innovator OR l.innovator,

@@ -86,7 +86,7 @@ internal sealed class ReadContacts(Database database, ContactDirectory contacts,
         internal const string List =
             """
             SELECT id, external_id, phone_number, email, display_name, first_name, last_name, company, title, linkedin_url, verified, innovator,
-                   expert_connector, expertise, poc_agent_id, poc_agent_type, quiet_hours_start, quiet_hours_end, timezone, response_pattern, credit_balance,
+                   expert_connector, expertise, poc_agent_id, poc_instance_id, poc_agent_type, quiet_hours_start, quiet_hours_end, timezone, response_pattern, credit_balance,
                    status_level, phone_number_history, merged_into_id, changed_at, created_at, updated_at, last_active_at
             FROM contacts.customer_profiles
             WHERE merged_into_id IS NULL

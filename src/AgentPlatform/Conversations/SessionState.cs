@@ -32,8 +32,23 @@ public sealed record SessionState
     /// <summary>What the last turn let the client see, in order.</summary>
     public IReadOnlyList<StreamingUpdate> StreamingUpdates { get; init; } = [];
 
+    /// <summary>What tools told of variables that the talk has not set, by name.</summary>
+    public IReadOnlyDictionary<string, ResolvedVariable> Resolved { get; init; } = new Dictionary<string, ResolvedVariable>(StringComparer.Ordinal);
+
     [JsonExtensionData]
     public IDictionary<string, JsonElement>? More { get; init; }
+}
+
+/// <summary>The answer of a tool that a variable's value is asked of: the value, or why there is none.</summary>
+public sealed record ResolvedVariable
+{
+    public required string Tool { get; init; }
+
+    public JsonElement? Value { get; init; }
+
+    public string? Error { get; init; }
+
+    public required DateTimeOffset ResolvedAt { get; init; }
 }
 
 /// <summary>How replies are read: for every option the phrases that mean it. Type, e.g. <c>confirmation</c> or <c>choice</c>.</summary>

@@ -23,12 +23,22 @@ public sealed record TurnRecord(Guid Id, Guid SessionId, Guid ConversationId, in
     public JsonElement? TokenUsage { get; init; }
 
     public int? LatencyMs { get; init; }
+
+    /// <summary>The instance of the agent that took it.</summary>
+    public Guid? AgentInstanceId { get; init; }
+
+    /// <summary>Why a person took over.</summary>
+    public string? HandoffReason { get; init; }
 }
 
 /// <summary>A stored turn record. TraceId: of the W3C trace from the webhook to the provider.</summary>
 public sealed record StoredTurn(
     Guid Id, Guid SessionId, Guid ConversationId, int TurnNumber, string UserMessage, string? AssistantResponse, JsonElement? ContextExtracted,
-    JsonElement RulesMatched, JsonElement? ScenarioState, JsonElement ToolsExecuted, JsonElement? TokenUsage, int? LatencyMs, string? TraceId, DateTimeOffset CreatedAt);
+    JsonElement RulesMatched, JsonElement? ScenarioState, JsonElement ToolsExecuted, JsonElement? TokenUsage, int? LatencyMs, string? TraceId, DateTimeOffset CreatedAt, Guid? AgentInstanceId,
+    string? HandoffReason);
+
+/// <summary>The turns that an instance of an agent took: in how many conversations, and how many ended with a person.</summary>
+public sealed record InstanceTurns(Guid AgentInstanceId, long Conversations, long Turns, long Handoffs);
 
 /// <summary>The record of turns, append-only.</summary>
 public sealed class TurnLog(TimeProvider clock)
@@ -40,27 +50,39 @@ public sealed class TurnLog(TimeProvider clock)
     public void Append(Transaction tx, TurnRecord record) => tx.Post(
         Sql.Append, record.Id, record.SessionId, record.ConversationId, record.TurnNumber, record.UserMessage, record.AssistantResponse,
         Json.Param(record.ContextExtracted), Json.Param(record.RulesMatched ?? Json.Of(Array.Empty<object>())), Json.Param(record.ScenarioState),
-        Json.Param(record.ToolsExecuted ?? Json.Of(Array.Empty<object>())), Json.Param(record.TokenUsage), record.LatencyMs, Activity.Current?.TraceId.ToHexString(), clock.GetUtcNow());
+        Json.Param(record.ToolsExecuted ?? Json.Of(Array.Empty<object>())), Json.Param(record.TokenUsage), record.LatencyMs, Activity.Current?.TraceId.ToHexString(), clock.GetUtcNow(),
+        record.AgentInstanceId, record.HandoffReason);
 
     /// <summary>The turns of a conversation, newest first.</summary>
     public async Task<Page<StoredTurn>> ListAsync(Transaction tx, Guid conversationId, PageRequest page, CancellationToken ct) =>
         Page<StoredTurn>.Cut(await tx.QueryAsync<StoredTurn>(Sql.List, [conversationId, page.Before, page.Fetch], ct), page, t => t.Id);
 
+    /// <summary>What instances of agents did since a moment; those that did nothing are left out.</summary>
+    public Task<IReadOnlyList<InstanceTurns>> OfInstancesAsync(Transaction tx, Guid[] instanceIds, DateTimeOffset since, CancellationToken ct) =>
+        tx.QueryAsync<InstanceTurns>(Sql.OfInstances, [instanceIds, since.ToUniversalTime()], ct);
+
     private static class Sql
     {
+        internal const string OfInstances =
+            """
+            SELECT agent_instance_id, count(DISTINCT conversation_id) AS conversations, count(*) AS turns, count(handoff_reason) AS handoffs
+            FROM conversations.turn_records
+            WHERE tenant_id = kernel.current_tenant_id() AND agent_instance_id = ANY ($1) AND created_at >= $2 GROUP BY agent_instance_id
+            """;
+
         internal const string Append =
             """
             INSERT INTO conversations.turn_records
                 (tenant_id, id, session_id, conversation_id, turn_number, user_message, assistant_response, context_extracted, rules_matched, scenario_state,
-                 tools_executed, token_usage, latency_ms, trace_id, created_at)
+                 tools_executed, token_usage, latency_ms, trace_id, created_at, agent_instance_id, handoff_reason)
             VALUES (kernel.current_tenant_id(), $1, $2, $3, conversations.take_turn_number(kernel.current_tenant_id(), $2, $4),
-                    $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                    $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
             """;
 
         internal const string List =
             """
             SELECT id, session_id, conversation_id, turn_number, user_message, assistant_response, context_extracted, rules_matched, scenario_state,
-                   tools_executed, token_usage, latency_ms, trace_id, created_at
+                   tools_executed, token_usage, latency_ms, trace_id, created_at, agent_instance_id, handoff_reason
             FROM conversations.turn_records WHERE conversation_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
             """;
     }

@@ -17,10 +17,17 @@ public sealed record ModelPrompt(string Instructions, IReadOnlyList<PromptMessag
 /// Where a call belongs. A turn is known by its first message, and its calls are counted from one: the same place is called once.
 /// Through: the latest message that the call is about.
 /// </summary>
-public sealed record CallPlace(Guid TurnId, int Attempt, Guid AgentId, string AgentType, Guid ContactId, Guid ConversationId, Guid ThroughId);
+public sealed record CallPlace(Guid TurnId, int Attempt, Guid AgentId, string AgentType, Guid ContactId, Guid ConversationId, Guid ThroughId)
+{
+    /// <summary>The instance of the agent that asks.</summary>
+    public Guid? AgentInstanceId { get; init; }
+}
 
-/// <summary>A call to make. Purpose: <c>reply</c>, or <c>repair</c> of an answer that could not be used.</summary>
-public sealed record NewCall(CallPlace Place, LlmModel Model, string Purpose, ModelPrompt Prompt);
+/// <summary>The version of the template set that a prompt was worded by.</summary>
+public sealed record PromptVersion(Guid TemplateSetId, int Version);
+
+/// <summary>A call to make. Purpose: <c>reply</c>, or <c>repair</c> of an answer that could not be used. Version: null for the built-in wording.</summary>
+public sealed record NewCall(CallPlace Place, LlmModel Model, string Purpose, ModelPrompt Prompt, PromptVersion? Version = null);
 
 /// <summary>Whether a call may be made.</summary>
 public abstract record CallStart
@@ -45,11 +52,16 @@ public sealed record PreparedCall(Guid Id, NewCall Call, int Bytes, Passage Pass
 /// <summary>
 /// A row of <c>agent_actions_log</c>. Status: <c>started</c>, then <c>answered</c>, <c>failed</c>, or <c>interrupted</c> when its host died.
 /// Output of an answered call: <c>{"arguments": {…}, "text": "…", "finish_reason": "…", "request_id": "…"}</c>.
+/// TemplateSetId and PromptVersion: what worded the prompt; null for the built-in wording.
 /// </summary>
 public sealed record StoredCall(
     Guid Id, Guid TurnId, int Attempt, Guid AgentId, string AgentType, string ActionType, Guid ContactId, Guid ContextId, string ContextType, Guid ThroughId,
     string ModelName, string ModelUsed, string Provider, string Status, JsonElement InputData, JsonElement? OutputData, string? Error, int? InputTokens,
-    int? OutputTokens, decimal? CostUsd, int? LatencyMs, DateTimeOffset CreatedAt, DateTimeOffset? FinishedAt);
+    int? OutputTokens, decimal? CostUsd, int? LatencyMs, DateTimeOffset CreatedAt, DateTimeOffset? FinishedAt, Guid? TemplateSetId, int? PromptVersion,
+    Guid? AgentInstanceId);
+
+/// <summary>The calls that an instance of an agent made, with what they cost.</summary>
+public sealed record InstanceCalls(Guid AgentInstanceId, long Calls, long Failed, long InputTokens, long OutputTokens, decimal CostUsd, int? AverageLatencyMs);
 
 /// <summary>How a call went.</summary>
 internal sealed record ModelReply(ServiceVerdict Verdict)

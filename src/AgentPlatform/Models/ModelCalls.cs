@@ -29,6 +29,10 @@ public sealed class ModelCalls
     /// <summary>The calls of a turn so far. Gather it with other questions.</summary>
     public Task<IReadOnlyList<StoredCall>> OfTurnAsync(Transaction tx, Guid turnId, CancellationToken ct) => _journal.OfTurnAsync(tx, turnId, ct);
 
+    /// <summary>What instances of agents did since a moment, at most thirty days ago; those that called nobody are left out.</summary>
+    public Task<IReadOnlyList<InstanceCalls>> OfInstancesAsync(Transaction tx, Guid[] instanceIds, DateTimeOffset since, CancellationToken ct) =>
+        _journal.OfInstancesAsync(tx, instanceIds, since, ct);
+
     /// <summary>The caller owns the turn now, so whoever started the call does not any more: what it was to answer is not known.</summary>
     public void Interrupt(Transaction tx, Guid callId)
     {

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using AgentPlatform.Actions.Execution;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Channels;
@@ -12,12 +11,12 @@ using AgentPlatform.Kernel;
 namespace AgentPlatform.Schemas;
 
 /// <summary>Asks a tenant's own system about one contact, once, and judges the answer.</summary>
-internal sealed partial class CallSchemaApi(EndpointClient endpoint, SecretBox secrets, TimeProvider clock)
+internal sealed class CallSchemaApi(EndpointClient endpoint, SecretBox secrets, TimeProvider clock)
 {
     internal async Task<FetchAnswer> AskAsync(SchemaDefinition schema, ConversationSession session, Contact? contact, CancellationToken ct)
     {
         var data = Json.Of(new { contact = TemplateData.Person(contact), session_id = session.SessionId, conversation_id = session.ConversationId, channel = session.Channel, channel_user_id = session.UserChannelId });
-        if (Unknown(schema.ApiEndpoint, data) is { } unknown)
+        if (EndpointClient.Unknown(schema.ApiEndpoint, data) is { } unknown)
         {
             return Failed(new(ErrorReaction.NotIdentified, $"{unknown} is not known of this contact."), 0);
         }
@@ -76,12 +75,4 @@ internal sealed partial class CallSchemaApi(EndpointClient endpoint, SecretBox s
 
         return request;
     }
-
-    /// <summary>An address with a hole in it would ask about somebody else, or about everybody.</summary>
-    private static string? Unknown(string endpoint, JsonElement data) => Expression().Matches(endpoint)
-        .Select(match => match.Groups["path"].Value)
-        .FirstOrDefault(path => JsonPath.Find(data, path) is not { ValueKind: not JsonValueKind.Null } value || value.ToString().Length == 0);
-
-    [GeneratedRegex(@"\{\{\s*(?<path>[A-Za-z_][\w.]*)\s*\}\}", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
-    private static partial Regex Expression();
 }

@@ -1,3 +1,4 @@
+using AgentPlatform.Tenancy.Instances;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -13,6 +14,8 @@ public static class TenancyModule
         services.AddSingleton<ManageTenants>();
         services.AddSingleton<ManageMembers>();
         services.AddSingleton<ManageAgents>();
+        services.AddSingleton<InstanceDirectory>();
+        services.AddSingleton<ManageInstances>();
         return services;
     }
 
@@ -21,5 +24,6 @@ public static class TenancyModule
         TenancyApi.MapTenants(v1);
         TenancyApi.MapMembers(v1);
         TenancyApi.MapAgents(v1);
+        InstancesApi.Map(v1);
     }
 }

@@ -159,6 +159,8 @@ public sealed class RuleTalkTests : IAsyncLifetime
     public async Task Rules_are_read_and_compiled_once_a_version()
     {
         await _talk.RuleAsync(Says("pizza", "Pizza!"));
+        // The first turn deploys the instance that takes it.
+        await _talk.SayAsync("pizza");
         var books = _talk.Platform.Get<AgentBooks>();
         Task<AgentBook> BookAsync() => _talk.InAsync(tx => books.OfAgentAsync(tx, _talk.AgentId, default));
         var first = await BookAsync();

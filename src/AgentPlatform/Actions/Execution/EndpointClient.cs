@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Channels.Custom;
 using AgentPlatform.Kernel;
@@ -18,7 +19,7 @@ internal sealed record EndpointAnswer(int Status, JsonElement Body)
 }
 
 /// <summary>Makes one request to an address that a tenant has configured: to public addresses only, in its time, and reading only so much of the answer.</summary>
-internal sealed class EndpointClient(IHttpClientFactory clients)
+internal sealed partial class EndpointClient(IHttpClientFactory clients)
 {
     internal const string ClientName = "AgentPlatform.Actions";
 
@@ -73,6 +74,14 @@ internal sealed class EndpointClient(IHttpClientFactory clients)
             }
         }
     }
+
+    /// <summary>An address with a hole in it would ask about somebody else, or about everybody: what of it is not known. Null when all is.</summary>
+    internal static string? Unknown(string endpoint, JsonElement data) => Expression().Matches(endpoint)
+        .Select(match => match.Groups["path"].Value)
+        .FirstOrDefault(path => JsonPath.Find(data, path) is not { ValueKind: not JsonValueKind.Null } value || value.ToString().Length == 0);
+
+    [GeneratedRegex(@"\{\{\s*(?<path>[A-Za-z_][\w.]*)\s*\}\}", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Expression();
 
     /// <summary>What a status outside 2xx is: an error that may pass, or a refusal.</summary>
     internal static string KindOf(int status) => status is 408 or 425 or 429 or >= 500 ? ErrorKind.ApiError : ErrorKind.ApiRejected;

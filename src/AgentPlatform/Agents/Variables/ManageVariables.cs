@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using AgentPlatform.Actions.Execution;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Api;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
@@ -11,7 +13,7 @@ using Npgsql;
 namespace AgentPlatform.Agents.Variables;
 
 /// <summary>What operators do to variables: declare them, and set them in a talk from outside.</summary>
-internal sealed partial class ManageVariables(Database database, VariableStore variables, AgentDirectory agents, SessionStore sessions, EventStore events, TimeProvider clock)
+internal sealed partial class ManageVariables(Database database, VariableStore variables, AgentDirectory agents, ActionRegistry registry, SessionStore sessions, EventStore events, TimeProvider clock)
 {
     private const int MostInATalk = 200;
 
@@ -28,10 +30,15 @@ internal sealed partial class ManageVariables(Database database, VariableStore v
             return Problem.NotFound("agent");
         }
 
+        if (await NoToolAsync(tx, agentId, input, ct) is { } noTool)
+        {
+            return noTool;
+        }
+
         var id = clock.NewId();
         try
         {
-            await tx.ExecuteAsync(Sql.Declare, [id, agentId, input.Name, input.Description, input.DefaultValue, input.UpdatePolicy ?? "REPLACE"], ct);
+            await tx.ExecuteAsync(Sql.Declare, [id, agentId, input.Name, input.Description, input.DefaultValue, input.UpdatePolicy ?? "REPLACE", string.IsNullOrEmpty(input.ResolverToolId) ? null : input.ResolverToolId], ct);
         }
         catch (PostgresException e) when (e.ConstraintName == "uq_variables_tenant_agent_name")
         {
@@ -54,7 +61,12 @@ internal sealed partial class ManageVariables(Database database, VariableStore v
             return problem;
         }
 
-        tx.Post(Sql.Change, id, input.Description, input.DefaultValue, input.UpdatePolicy);
+        if (await NoToolAsync(tx, (await variables.FindAsync(tx, id, ct))!.AgentId, input, ct) is { } noTool)
+        {
+            return noTool;
+        }
+
+        tx.Post(Sql.Change, id, input.Description, input.DefaultValue, input.UpdatePolicy, input.ResolverToolId);
         return await DoneAsync(tx, id, "variable.changed", ct);
     }
 
@@ -94,6 +106,11 @@ internal sealed partial class ManageVariables(Database database, VariableStore v
         return updated;
     }
 
+    private async Task<Problem?> NoToolAsync(Transaction tx, Guid agentId, VariableInput input, CancellationToken ct) =>
+        string.IsNullOrEmpty(input.ResolverToolId) || (await registry.ActiveAsync(tx, agentId, ct)).FirstOrDefault(action => action.ActionId == input.ResolverToolId) is { } tool && ReadAction.OnlyReads(tool)
+            ? null
+            : Problem.Invalid("resolver_tool_id", "Names no active action of the agent that only reads: an http GET without approval and acknowledgement.");
+
     private async Task<Problem?> LockedAsync(Transaction tx, Guid id, IfMatch ifMatch, CancellationToken ct) =>
         await variables.LockAsync(tx, id, ct) is { } variable ? ifMatch.Check(variable.UpdatedAt) : Problem.NotFound("variable");
 
@@ -109,6 +126,7 @@ internal sealed partial class ManageVariables(Database database, VariableStore v
         .Check("name", isNew ? input.Name is not null && Name().IsMatch(input.Name) : input.Name is null, isNew ? "Must be a name of lower-case letters, digits and underscores." : "Cannot be changed: declare another variable.")
         .Text("description", input.Description, 5000)
         .Text("default_value", input.DefaultValue, 10_000)
+        .Text("resolver_tool_id", input.ResolverToolId, 255)
         .OneOf("update_policy", input.UpdatePolicy, required: false, Variable.Policies)
         .Problem;
 
@@ -119,14 +137,15 @@ internal sealed partial class ManageVariables(Database database, VariableStore v
     {
         internal const string Declare =
             """
-            INSERT INTO agents.variables (tenant_id, id, agent_id, name, description, default_value, update_policy)
-            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6)
+            INSERT INTO agents.variables (tenant_id, id, agent_id, name, description, default_value, update_policy, resolver_tool_id)
+            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7)
             """;
 
         internal const string Change =
             """
             UPDATE agents.variables
-            SET description = coalesce($2, description), default_value = coalesce($3, default_value), update_policy = coalesce($4, update_policy)
+            SET description = coalesce($2, description), default_value = coalesce($3, default_value), update_policy = coalesce($4, update_policy),
+                resolver_tool_id = nullif(coalesce($5, resolver_tool_id), '')
             WHERE tenant_id = kernel.current_tenant_id() AND id = $1
             """;
 

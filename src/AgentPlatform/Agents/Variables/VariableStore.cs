@@ -20,26 +20,26 @@ public sealed class VariableStore
     {
         internal const string OfAgent =
             """
-            SELECT id, agent_id, name, description, default_value, update_policy, created_at, updated_at
+            SELECT id, agent_id, name, description, default_value, update_policy, resolver_tool_id, created_at, updated_at
             FROM agents.variables WHERE tenant_id = kernel.current_tenant_id() AND agent_id = $1 AND deleted_at IS NULL
             """;
 
         internal const string List =
             """
-            SELECT id, agent_id, name, description, default_value, update_policy, created_at, updated_at
+            SELECT id, agent_id, name, description, default_value, update_policy, resolver_tool_id, created_at, updated_at
             FROM agents.variables
             WHERE tenant_id = kernel.current_tenant_id() AND agent_id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
             """;
 
         internal const string Find =
             """
-            SELECT id, agent_id, name, description, default_value, update_policy, created_at, updated_at
+            SELECT id, agent_id, name, description, default_value, update_policy, resolver_tool_id, created_at, updated_at
             FROM agents.variables WHERE tenant_id = kernel.current_tenant_id() AND id = $1 AND deleted_at IS NULL
             """;
 
         internal const string Lock =
             """
-            SELECT id, agent_id, name, description, default_value, update_policy, created_at, updated_at
+            SELECT id, agent_id, name, description, default_value, update_policy, resolver_tool_id, created_at, updated_at
             FROM agents.variables WHERE tenant_id = kernel.current_tenant_id() AND id = $1 AND deleted_at IS NULL FOR UPDATE
             """;
     }

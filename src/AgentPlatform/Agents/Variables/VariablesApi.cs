@@ -16,7 +16,7 @@ internal static class VariablesApi
         own.MapGet("", ListAsync).RequireScope("agents:read").Describe("listVariables", "The variables of an agent's talks, newest first.").Produces<Page<Variable>>();
         own.MapPost("", async (HttpContext http, ManageVariables manage, Guid agentId, VariableInput body, CancellationToken ct) =>
             (await manage.DeclareAsync(http.Actor(), agentId, body, ct)).ToCreated(v => $"/api/v1/variables/{v.Id}", v => v.UpdatedAt))
-            .RequireScope("agents:write").Describe("declareVariable", "Declare a variable: its default, and how new values meet old ones.").Produces<Variable>(201);
+            .RequireScope("agents:write").Describe("declareVariable", "Declare a variable: its default, the tool that tells its value, and how new values meet old ones.").Produces<Variable>(201);
 
         var variables = v1.MapGroup("/variables/{id:guid}").WithTags("Variables");
         variables.MapGet("", (HttpContext http, Database database, VariableStore store, Guid id, CancellationToken ct) =>

@@ -1,18 +1,25 @@
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Agents;
+using AgentPlatform.Agents.Prompts;
 using AgentPlatform.Agents.ReplyTemplates;
 using AgentPlatform.Agents.Rules;
 using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Agents.Variables;
 using AgentPlatform.Postgres;
+using AgentPlatform.Tenancy.Instances;
 using Microsoft.Extensions.Caching.Memory;
 
 namespace AgentPlatform.Brain.Rules;
 
-/// <summary>What an agent is at one version of its guidance: the actions it offers, its live scenarios, its variables, its rules and templates.</summary>
-internal sealed record AgentBook(long Version, IReadOnlyList<ActionDefinition> Actions, IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables, RuleBook Rules)
+/// <summary>
+/// What an agent is at one version of its guidance: the actions it offers, its live scenarios, its variables, its rules and templates, its active instances
+/// and how they word prompts.
+/// </summary>
+internal sealed record AgentBook(
+    long Version, IReadOnlyList<ActionDefinition> Actions, IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables, RuleBook Rules,
+    IReadOnlyList<AgentInstance> Instances, AgentPrompts Prompts)
 {
-    internal int Size => 1 + Actions.Count + Scenarios.Count + Rules.Rules.Count + Rules.Templates.Count;
+    internal int Size => 1 + Actions.Count + Scenarios.Count + Rules.Rules.Count + Rules.Templates.Count + Instances.Count;
 }
 
 /// <summary>
@@ -20,7 +27,8 @@ internal sealed record AgentBook(long Version, IReadOnlyList<ActionDefinition> A
 /// on: all hosts act by a change from the moment it commits.
 /// </summary>
 internal sealed class AgentBooks(
-    Guidance guidance, ActionRegistry registry, ScenarioStore scenarios, VariableStore variables, RuleStore rules, TemplateStore templates) : IDisposable
+    Guidance guidance, ActionRegistry registry, ScenarioStore scenarios, VariableStore variables, RuleStore rules, TemplateStore templates,
+    InstanceDirectory instances, TemplateSetStore prompts) : IDisposable
 {
     /// <summary>Of actions, scenarios, rules and templates; each takes some kilobytes.</summary>
     private const int Most = 50_000;
@@ -37,9 +45,11 @@ internal sealed class AgentBooks(
         }
 
         // Read after the version, they are at least as new as it says.
+        var running = await instances.ActiveAsync(tx, agentId, ct);
         var book = new AgentBook(
             version, await registry.ActiveAsync(tx, agentId, ct), await scenarios.OfAgentAsync(tx, agentId, ct), await variables.OfAgentAsync(tx, agentId, ct),
-            new(await rules.OfAgentAsync(tx, agentId, ct), await templates.OfAgentAsync(tx, agentId, ct)));
+            new(await rules.OfAgentAsync(tx, agentId, ct), await templates.OfAgentAsync(tx, agentId, ct)),
+            running, await prompts.OfAgentAsync(tx, agentId, running, ct));
         _books.Set(key, book, new MemoryCacheEntryOptions { Size = book.Size });
         return book;
     }

@@ -72,7 +72,7 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
 
             if (last.ActionType == "model_reply" && so.Chain.FirstOrDefault(m => m.Name == last.ModelName) is { } same)
             {
-                wanted.Add((same, "repair", TurnPrompt.Repaired(prompt, output, wrong)));
+                wanted.Add((same, "repair", TurnPrompt.Repaired(prompt, scene.Input, so.Background, output, wrong)));
             }
         }
         else
@@ -80,10 +80,11 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
             wanted.AddRange(so.Chain.Where(model => so.Made.All(call => call.ModelName != model.Name)).Select(model => (model, "reply", prompt)));
         }
 
+        var version = scene.Input.Prompt is { TemplateSetId: { } set, Version: { } number } ? new PromptVersion(set, number) : null;
         foreach (var (model, purpose, text) in wanted)
         {
-            var place = new CallPlace(turnId, so.Made.Count + 1, scene.Input.Agent.Id, own.Role, scene.Input.Contact.Id, scene.Conversation.Id, scene.Messages[^1].Id);
-            switch (await calls.PrepareAsync(tx, new NewCall(place, model, purpose, text), ct))
+            var place = new CallPlace(turnId, so.Made.Count + 1, scene.Input.Agent.Id, own.Role, scene.Input.Contact.Id, scene.Conversation.Id, scene.Messages[^1].Id) { AgentInstanceId = scene.Input.Instance?.Id };
+            switch (await calls.PrepareAsync(tx, new NewCall(place, model, purpose, text, version), ct))
             {
                 case CallStart.Ready ready:
                     return new Thought.Call(ready.Call);
@@ -115,6 +116,9 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
                 call.CostUsd,
                 call.LatencyMs,
                 call.Error,
+                template_set = call.TemplateSetId is { } set && set == scene.Input.Prompt.TemplateSetId ? scene.Input.Prompt.Name : null,
+                call.TemplateSetId,
+                call.PromptVersion,
             });
         }
 
