@@ -145,13 +145,14 @@ internal sealed class TurnHandler(
         var running = sessions.RunningAsync(tx, work.ConversationId, ct);
         var asking = KnownAsync(tx, work.ContactId, work.AgentId, ct);
         await tx.AskAsync(ct);
+        // It may have more to ask, and the transaction must not end meanwhile.
+        var known = await asking;
         var messages = Through(await unread, through);
         if (messages.Count == 0 || await thread is not { ContactId: { } contactId } conversation)
         {
             return null;
         }
 
-        var known = await asking;
         if (known is not { Contact: { } person, Agent: { } own } || person.Id != contactId || own.Id != conversation.AgentId)
         {
             known = await KnownAgainAsync(tx, conversation, ct);

@@ -164,15 +164,22 @@ public sealed class Transaction : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (_connection is null)
+        // A question whose answer nobody wants any more is let end: its connection cannot go back to the pool before.
+        await _roundTrip.WaitAsync();
+        try
         {
-            return;
+            if (_connection is not null)
+            {
+                // One that goes back inside a transaction is rolled back by its reset.
+                await _connection.DisposeAsync();
+                _connection = null;
+                _state = _state == State.Ended ? State.Ended : State.Failed;
+            }
         }
-
-        // A connection that goes back to the pool inside a transaction is rolled back by its reset.
-        await _connection.DisposeAsync();
-        _connection = null;
-        _state = _state == State.Ended ? State.Ended : State.Failed;
+        finally
+        {
+            _roundTrip.Release();
+        }
     }
 
     private void PostEnter(string role, Actor? actor, string? bearer) =>
@@ -207,11 +214,6 @@ public sealed class Transaction : IAsyncDisposable
     /// <summary>One round trip: what was posted, then the last command.</summary>
     private async Task SendAsync((NpgsqlBatchCommand Command, bool ReturnsRows)? last, CancellationToken ct)
     {
-        if (_state != State.Open)
-        {
-            throw new InvalidOperationException("The transaction has failed or ended.");
-        }
-
         NpgsqlBatchCommand[] commands = [.. _posted, .. last is { } own ? [own.Command] : Array.Empty<NpgsqlBatchCommand>()];
         var readers = _readers.ToArray();
         _posted.Clear();
@@ -220,6 +222,11 @@ public sealed class Transaction : IAsyncDisposable
         await _roundTrip.WaitAsync(ct);
         try
         {
+            if (_state != State.Open)
+            {
+                throw new InvalidOperationException("The transaction has failed or ended.");
+            }
+
             _connection ??= await _source.OpenConnectionAsync(ct);
             await using var batch = new NpgsqlBatch(_connection);
             Array.ForEach(commands, batch.BatchCommands.Add);
@@ -228,7 +235,7 @@ public sealed class Transaction : IAsyncDisposable
         }
         catch
         {
-            _state = State.Failed;
+            _state = _state == State.Ended ? State.Ended : State.Failed;
             throw;
         }
         finally

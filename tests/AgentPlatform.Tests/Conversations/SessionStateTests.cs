@@ -23,6 +23,7 @@ public sealed class SessionStateTests : IAsyncLifetime
                                           "schema_status": "incomplete", "cache_expires_at": "2025-11-15T10:35:00+00:00" } },
           "streaming_updates": [ { "update_type": "action_lookup", "status": "found", "timestamp": "2025-11-15T10:30:00+00:00" },
                                  { "update_type": "intent_logged", "intent_id": "i1", "timestamp": "2025-11-15T10:30:01+00:00" } ],
+          "resolved": { "tier": { "tool": "crm_tier", "value": "gold", "error": null, "resolved_at": "2025-11-15T10:30:00+00:00" } },
           "added_by_a_newer_version": { "kept": 1 }
         }
         """;

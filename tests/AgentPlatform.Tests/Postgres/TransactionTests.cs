@@ -27,6 +27,22 @@ public sealed class TransactionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_question_that_nobody_waits_for_ends_before_its_connection_goes_back()
+    {
+        await using var source = NpgsqlDataSource.Create(_platform.Postgres.ConnectionString + ";Maximum Pool Size=1;No Reset On Close=true");
+        var database = new Database(source);
+        Task<string> unheard;
+        await using (var left = database.Begin(_acme))
+        {
+            unheard = left.SingleAsync<string>("SELECT 'slept' FROM pg_sleep(0.3)", [], default);
+        }
+
+        await using var next = database.Begin(_acme);
+        Assert.Equal(1L, await next.SingleAsync<long>("SELECT count(*) FROM tenancy.tenants", [], default));
+        Assert.Equal("slept", await unheard);
+    }
+
+    [Fact]
     [Behaviour("mk-rls-connection-reuse")]
     public async Task A_pooled_connection_never_carries_the_previous_actor()
     {
