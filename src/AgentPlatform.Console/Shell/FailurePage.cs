@@ -21,7 +21,7 @@ internal sealed class FailurePage(RequestDelegate next, ILogger<FailurePage> log
         {
             log.PageFailed(http.Request.Path, e);
             http.Response.Clear();
-            await Pages.Problem(problem.Status, problem.Title, "Nothing was changed. Go back and try again.").ExecuteAsync(http);
+            await Pages.Problem(problem.Status, problem.Title, problem.Status == StatusCodes.Status503ServiceUnavailable ? "Nothing was changed. Go back and try again." : "Nothing was changed.").ExecuteAsync(http);
         }
         catch (Exception e) when (e is not OperationCanceledException && !http.Response.HasStarted)
         {

@@ -17,7 +17,8 @@ internal static class RequestLock
     internal static async Task<QueuedAction?> TakeAsync(Transaction tx, Guid id, Guid sessionId, CancellationToken ct)
     {
         tx.Gather();
-        var (_, request) = (SessionStore.LockAsync(tx, sessionId, ct), tx.FindAsync<QueuedAction>(Sql.Lock, [id], ct));
+        _ = SessionStore.LockAsync(tx, sessionId, ct);
+        var request = tx.FindAsync<QueuedAction>(Sql.Lock, [id], ct);
         await tx.AskAsync(ct);
         return await request;
     }

@@ -96,16 +96,20 @@ internal sealed class TurnHandler(
             await apply.ListenAsync(tx, scene, ct);
         }
 
-        if (learned.Count > 0)
-        {
-            var told = learned.Select(one => new { name = one.Key, one.Value.Tool, one.Value.Error });
-            events.Append(tx, new NewEvent("variables.resolved", "conversation", scene.Conversation.Id, new { turn_number = scene.Input.Turn, variables = told }) { CreatedBy = "brain" });
-        }
-
+        TellWhatWasLearned(tx, scene, learned);
         item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         log.TurnTaken(scene.Conversation.Id, scene.Input.Turn, scene.Messages.Count);
         return (WorkOutcome.Settled, null, null);
+    }
+
+    private void TellWhatWasLearned(Transaction tx, TurnScene scene, IReadOnlyDictionary<string, ResolvedVariable> learned)
+    {
+        if (learned.Count > 0)
+        {
+            var variables = learned.Select(one => new { name = one.Key, one.Value.Tool, one.Value.Error });
+            events.Append(tx, new NewEvent("variables.resolved", "conversation", scene.Conversation.Id, new { turn_number = scene.Input.Turn, variables }) { CreatedBy = "brain" });
+        }
     }
 
     public Task OnDeadAsync(WorkItem item, string error, Transaction tx, CancellationToken ct)

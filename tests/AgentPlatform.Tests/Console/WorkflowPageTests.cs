@@ -5,6 +5,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using AgentPlatform.Console.Workflows;
 using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Workflows;
 using AgentPlatform.Workflows.Definitions;
@@ -133,6 +134,26 @@ public sealed class WorkflowPageTests(ConsoleSite site)
 
         Assert.Equal(HttpStatusCode.SeeOther, cancelled.StatusCode);
         Assert.Equal("cancelled", await StatusAsync(run));
+    }
+
+    [Fact]
+    public async Task Who_gives_way_to_others_is_told_to_try_again()
+    {
+        var (tenant, run) = await RunAsync();
+        using var client = await site.SignedInAsync(tenant.ApiKey);
+        const string Rests = "SELECT EXISTS (SELECT FROM workflows.workflow_steps WHERE instance_id = $1 AND step_id = 'waits' AND status = 'waiting')";
+        Assert.True(await Eventually.SeeAsync(() => site.Platform.Postgres.ScalarAsync<bool>(Rests, run), rests => rests));
+        await using var other = site.Platform.Database.Begin(Actor.System(tenant.TenantId));
+        await other.ExecuteAsync("SELECT FROM workflows.workflow_instances WHERE id = $1 FOR UPDATE", [run], default);
+
+        // It holds the session and waits for the run; then the run's holder wants the session, too.
+        var cancelling = client.SubmitAsync($"/workflows/{run}", $"/workflows/{run}/cancel");
+        Assert.True(await site.Platform.Postgres.SomebodyWaitsAsync());
+        await other.ExecuteAsync("SELECT FROM conversations.sessions WHERE id = (SELECT session_id FROM workflows.workflow_instances WHERE id = $1) FOR UPDATE", [run], default);
+
+        using var cancelled = await cancelling;
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, cancelled.StatusCode);
+        Assert.Equal("in_progress", await StatusAsync(run));
     }
 
     [Fact]

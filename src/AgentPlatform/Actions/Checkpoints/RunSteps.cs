@@ -2,6 +2,7 @@ using System.Text.Json;
 using AgentPlatform.Actions.Controls;
 using AgentPlatform.Actions.Execution;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
@@ -67,6 +68,7 @@ internal sealed class RunSteps(
         var (run, now) = (progress.Run, clock.GetUtcNow());
         await using var tx = database.Begin(Actor.System(work.TenantId));
         tx.Gather();
+        _ = SessionStore.LockAsync(tx, run.Item.SessionId, ct);
         var (mine, told) = (tx.FindAsync<QueuedAction>(Sql.LockMine, [run.Item.Id, run.Item.ExecutionId], ct), controls.FindAsync(tx, run.Item.Id, ct));
         await tx.AskAsync(ct);
         if (await mine is not { } item)
