@@ -102,6 +102,8 @@ public sealed class ExecuteActionTests : IAsyncLifetime
             await SessionStore.LockAsync(tx, item.SessionId, default);
             taken = _talk.Platform.DrainAsync();
             Assert.True(await _talk.Platform.Postgres.SomebodyWaitsAsync());
+            // Who waits for the session holds nothing of the request yet: it is there for the turn.
+            await tx.ExecuteAsync("SELECT FROM actions.action_queue WHERE id = $1 FOR UPDATE NOWAIT", [item.Id], default);
             return await _talk.Platform.Get<ActionQueue>().CancelAsync(tx, item.Id, "cancelled by the contact", default);
         });
         await taken;
