@@ -70,7 +70,7 @@ internal sealed class ApplyTurn(
         var envelope = new Envelope("system");
         Reply(tx, scene, envelope, thanks);
         Record(tx, scene, envelope, new Outcome(), thanks);
-        var latest = await sessions.FindAsync(tx, scene.Session.SessionId, ct) ?? scene.Session;
+        var latest = await sessions.PeekAsync(tx, scene.Session.SessionId, ct) ?? scene.Session;
         sessions.Save(tx, latest with { State = await mirror.RefreshAsync(tx, latest.SessionId, latest.State, ct) });
     }
 
@@ -158,8 +158,7 @@ internal sealed class ApplyTurn(
             RequestId = intentId,
         };
         var item = await queue.EnqueueAsync(tx, request, ct);
-        ledger.Trigger(tx, intentId, step.Action.ActionId);
-        ledger.Move(tx, intentId, new IntentMove(IntentMove.Following(item.Status)!) { BlockedReason = item.BlockerReason });
+        ledger.Move(tx, intentId, new IntentMove(IntentMove.Following(item.Status)!) { BlockedReason = item.BlockerReason, Triggered = step.Action.ActionId });
         return item;
     }
 
@@ -289,7 +288,7 @@ internal sealed class ApplyTurn(
         var state = NextState.Of(scene.Input, envelope, intents, task, asks, clock.GetUtcNow(), options.Value.RememberedIntents);
         // Requests that this turn has cancelled or completed told the session already: its version has moved on, under our lock.
         tx.Gather();
-        var latest = sessions.FindAsync(tx, scene.Session.SessionId, ct);
+        var latest = sessions.PeekAsync(tx, scene.Session.SessionId, ct);
         var refreshed = await mirror.RefreshAsync(tx, scene.Session.SessionId, state, ct);
         var session = (await latest ?? scene.Session) with { State = refreshed };
         session = envelope.Variables is { } variables ? session with { Variables = variables } : session;

@@ -51,6 +51,9 @@ internal sealed record IntentMove(string Status)
     internal string? ResponseType { get; init; }
     internal string? ResponseText { get; init; }
 
+    /// <summary>The action that was queued for it.</summary>
+    internal string? Triggered { get; init; }
+
     /// <summary>How a queue item's status shows on its intent; null when it does not move it.</summary>
     internal static string? Following(QueueStatus status) => status switch
     {
@@ -67,7 +70,7 @@ internal sealed record IntentMove(string Status)
 /// <summary>The immutable log of what was understood, with the one-way life of each intent.</summary>
 public sealed class IntentLedger(TimeProvider clock)
 {
-    /// <summary>Logs an intent as <c>new</c> and takes it up; returns its public id.</summary>
+    /// <summary>Logs an intent that its turn takes up at once; returns its public id.</summary>
     internal string Log(Transaction tx, IntentPlace place, Intent intent)
     {
         var id = clock.NewId();
@@ -75,14 +78,11 @@ public sealed class IntentLedger(TimeProvider clock)
         tx.Post(Sql.Insert, tx.TenantId, id, intentId, place.SessionId, place.ContactId, place.AgentId, place.ConversationId, intent.Type, intent.Canonical,
             intent.MatchType, Math.Round(intent.Confidence, 2), place.TurnNumber, place.SequenceOrder, intent.Reasoning, Json.Param(intent.Entities), clock.GetUtcNow(),
             place.AgentInstanceId);
-        tx.Post(Sql.Move, intentId, "processing", null, null, null, null, null);
         return intentId;
     }
 
     internal void Move(Transaction tx, string intentId, IntentMove move) =>
-        tx.Post(Sql.Move, intentId, move.Status, move.BlockedReason, move.Resolution, move.Error, move.ResponseType, move.ResponseText);
-
-    internal void Trigger(Transaction tx, string intentId, string actionId) => tx.Post(Sql.Trigger, intentId, Json.Param(new[] { actionId }));
+        tx.Post(Sql.Move, intentId, move.Status, move.BlockedReason, move.Resolution, move.Error, move.ResponseType, move.ResponseText, move.Triggered);
 
     /// <summary>The session's intents of late, newest first: what its state mirrors.</summary>
     internal Task<IReadOnlyList<LedgerIntent>> OfSessionAsync(Transaction tx, Guid sessionId, int limit, CancellationToken ct) =>
@@ -114,8 +114,8 @@ public sealed class IntentLedger(TimeProvider clock)
         internal const string Insert =
             """
             INSERT INTO brain.intent_ledger (tenant_id, id, intent_id, session_id, contact_id, agent_id, conversation_id, intent_type, canonical_intent,
-                match_type, confidence, turn_number, sequence_order, reasoning, entities, "timestamp", agent_instance_id)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                match_type, confidence, turn_number, sequence_order, reasoning, entities, "timestamp", agent_instance_id, status)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'processing')
             """;
 
         // Saying the same again is no move: only a change has to be a legal way.
@@ -123,12 +123,10 @@ public sealed class IntentLedger(TimeProvider clock)
             """
             UPDATE brain.intent_ledger
             SET status = $2, blocked_reason = $3, resolution = coalesce($4, resolution), error = coalesce($5, error),
-                response_type = coalesce($6, response_type), response_text = coalesce($7, response_text)
+                response_type = coalesce($6, response_type), response_text = coalesce($7, response_text),
+                triggered_actions = CASE WHEN $8::text IS NULL OR triggered_actions ? $8 THEN triggered_actions ELSE triggered_actions || to_jsonb($8) END
             WHERE intent_id = $1
             """;
-
-        internal const string Trigger =
-            "UPDATE brain.intent_ledger SET triggered_actions = triggered_actions || $2::jsonb WHERE intent_id = $1 AND NOT triggered_actions @> $2::jsonb";
 
         internal const string OfSession = "SELECT * FROM brain.intent_ledger WHERE session_id = $1 ORDER BY id DESC LIMIT $2";
 

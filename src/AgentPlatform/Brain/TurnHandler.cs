@@ -146,7 +146,7 @@ internal sealed class TurnHandler(
         var began = clock.GetUtcNow();
         tx.Gather();
         var (unread, thread) = (conversations.UnreadAsync(tx, work.ConversationId, work.MessageId, ct), conversations.FindAsync(tx, work.ConversationId, ct));
-        var running = sessions.RunningAsync(tx, work.ConversationId, ct);
+        var running = sessions.TakeRunningAsync(tx, work.ConversationId, ct);
         var asking = KnownAsync(tx, work.ContactId, work.AgentId, ct);
         await tx.AskAsync(ct);
         // It may have more to ask, and the transaction must not end meanwhile.

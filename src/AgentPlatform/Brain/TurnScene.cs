@@ -45,12 +45,12 @@ internal sealed class SessionMirror(IntentLedger ledger, ActionQueue queue, Sess
 
     /// <summary>The state now; an empty one when the session is over.</summary>
     internal async Task<SessionState> StateAsync(Transaction tx, Guid sessionId, CancellationToken ct) =>
-        (await sessions.FindAsync(tx, sessionId, ct))?.State ?? new SessionState();
+        (await sessions.PeekAsync(tx, sessionId, ct))?.State ?? new SessionState();
 
     /// <summary>Changes the state of a session that may be over by now; then there is nothing to keep.</summary>
     internal async Task UpdateAsync(Transaction tx, Guid sessionId, Func<SessionState, SessionState> change, CancellationToken ct)
     {
-        if (await sessions.FindAsync(tx, sessionId, ct) is { } session)
+        if (await sessions.TakeAsync(tx, sessionId, ct) is { } session)
         {
             sessions.Save(tx, session with { State = await RefreshAsync(tx, sessionId, change(session.State), ct) });
         }

@@ -108,6 +108,9 @@ public sealed record NewMessage(Guid Id, Guid ConversationId, Guid? ContactId, s
 
     /// <summary>Now when null.</summary>
     public DateTimeOffset? CreatedAt { get; init; }
+
+    /// <summary>When it was sent and delivered, where saying it is delivering it.</summary>
+    public DateTimeOffset? DeliveredAt { get; init; }
 }
 
 /// <summary>A stored message.</summary>

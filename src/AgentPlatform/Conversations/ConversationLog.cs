@@ -32,7 +32,7 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
         tx.Post(
             Sql.Append, message.Id, message.ConversationId, message.ContactId, message.SessionId, message.TurnNumber, message.Role, message.Direction,
             message.Content, Json.Param(message.Attachments ?? Json.Of(Array.Empty<object>())), message.Status, message.InboundMessageId, message.AuthorUserId,
-            at);
+            at, message.DeliveredAt?.ToUniversalTime());
         if (message is { Direction: "inbound", ContactId: { } contact })
         {
             contacts.RecordActivity(tx, contact, at);
@@ -122,12 +122,11 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
             """
             INSERT INTO conversations.messages
                 (tenant_id, id, conversation_id, contact_id, session_id, turn_number, role, direction, content, attachments, status, inbound_message_id,
-                 author_user_id, created_at)
-            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                 author_user_id, created_at, sent_at, delivered_at)
+            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)
             """;
 
         internal const string Window =
-
             """
             SELECT id, conversation_id, contact_id, session_id, turn_number, role, direction, content, attachments, status, twilio_message_sid,
                    inbound_message_id, author_user_id, error_code, error_message, created_at, sent_at, delivered_at, failed_at

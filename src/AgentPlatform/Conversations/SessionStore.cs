@@ -17,15 +17,22 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
 
     /// <summary>The conversation's session, kept hot and locked until the transaction ends; a new one when it is over or out of date.</summary>
     public async Task<ConversationSession> LoadOrStartAsync(
-        Transaction tx, Guid conversationId, Guid agentId, Guid contactId, ChannelAddress address, CancellationToken ct) =>
-        await RunningAsync(tx, conversationId, ct) ?? await StartAsync(tx, conversationId, agentId, contactId, address, ct);
-
-    /// <summary>The conversation's session, kept hot and locked until the transaction ends; null when a new one is to be started.</summary>
-    public Task<ConversationSession?> RunningAsync(Transaction tx, Guid conversationId, CancellationToken ct)
+        Transaction tx, Guid conversationId, Guid agentId, Guid contactId, ChannelAddress address, CancellationToken ct)
     {
         var now = clock.GetUtcNow();
-        return ReadAsync(tx, Sql.Touch, [conversationId, Hot(now), now], ct);
+        return await ReadAsync(tx, Sql.Touch, [conversationId, Hot(now), now], ct) ?? await StartAsync(tx, conversationId, agentId, contactId, address, ct);
     }
+
+    /// <summary>
+    /// The conversation's session, locked until the transaction ends, for a use that ends with a <see cref="Save"/>, which keeps it hot; null when a
+    /// new one is to be started.
+    /// </summary>
+    public Task<ConversationSession?> TakeRunningAsync(Transaction tx, Guid conversationId, CancellationToken ct) =>
+        ReadAsync(tx, Sql.TakeRunning, [conversationId, clock.GetUtcNow()], ct);
+
+    /// <summary>The same by id; null when there is none, when it ended, expired, or is another tenant's.</summary>
+    public Task<ConversationSession?> TakeAsync(Transaction tx, Guid sessionId, CancellationToken ct) =>
+        ReadAsync(tx, Sql.Take, [sessionId, clock.GetUtcNow()], ct);
 
     /// <summary>Ends what is out of date, and starts a new one.</summary>
     public async Task<ConversationSession> StartAsync(
@@ -45,7 +52,7 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
         if (await starting is not { } started)
         {
             // Another transaction has begun one since we looked, and has committed.
-            return await RunningAsync(tx, conversationId, ct) ?? throw new InvalidOperationException($"Conversation {conversationId} can have no session.");
+            return await TakeRunningAsync(tx, conversationId, ct) ?? throw new InvalidOperationException($"Conversation {conversationId} can have no session.");
         }
 
         var about = new { conversation_id = conversationId, agent_id = agentId, channel = address.Channel };
@@ -205,6 +212,22 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             RETURNING s.id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id,
                       active_scenario_version, current_step_id, step_history, pending_migration, last_turn_number, version, was_hot, s.hot_until,
                       persist_until, created_at, last_activity_at
+            """;
+
+        internal const string TakeRunning =
+            """
+            SELECT id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
+                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until,
+                   created_at, last_activity_at
+            FROM conversations.sessions WHERE conversation_id = $1 AND status = 'ACTIVE' AND persist_until > $2 FOR NO KEY UPDATE
+            """;
+
+        internal const string Take =
+            """
+            SELECT id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
+                   current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until,
+                   created_at, last_activity_at
+            FROM conversations.sessions WHERE id = $1 AND status = 'ACTIVE' AND persist_until > $2 FOR NO KEY UPDATE
             """;
 
         internal const string Lock = "SELECT id FROM conversations.sessions WHERE id = $1 FOR NO KEY UPDATE";

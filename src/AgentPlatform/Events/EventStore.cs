@@ -22,27 +22,21 @@ public sealed class EventStore
     internal EventStore(WorkQueue work, EventConsumers consumers, EventAnnouncer announcer, TimeProvider clock) =>
         (_work, _consumers, _announcer, _clock) = (work, consumers, announcer, clock);
 
-    /// <summary>Travels with the commit, all events of the transaction in one statement; one that names its id is sent at once, to be stored once.</summary>
+    /// <summary>Travels with the commit, all events of the transaction in one statement.</summary>
     public void Append(Transaction tx, NewEvent e)
     {
-        if (e.EventId is not null)
+        var id = e.EventId ?? _clock.NewId();
+        if (!_unsent.TryGetValue(tx, out var unsent))
         {
-            Send(tx, e, version: null);
-            return;
-        }
-
-        var id = _clock.NewId();
-        if (_unsent.TryGetValue(tx, out var unsent))
-        {
-            unsent.Add((id, e));
-        }
-        else
-        {
-            _unsent.Add(tx, [(id, e)]);
+            _unsent.Add(tx, unsent = []);
             tx.BeforeCommit(() => SendAll(tx));
         }
 
-        Tell(tx, id, e.EventType);
+        if (e.EventId is null || unsent.All(u => u.Id != id))
+        {
+            unsent.Add((id, e));
+            Tell(tx, id, e.EventType);
+        }
     }
 
     /// <summary>
@@ -63,7 +57,7 @@ public sealed class EventStore
             return Problem.Conflict("version_conflict", "The aggregate has changed since it was read.", $"It is at version {current}, not {expected}.");
         }
 
-        Send(tx, e, expected + 1);
+        Append(tx, e);
         return expected + 1;
     }
 
@@ -87,20 +81,16 @@ public sealed class EventStore
         Transaction tx, string aggregateType, Guid aggregateId, TState initial, Func<TState, StoredEvent, TState> apply, CancellationToken ct) =>
         (await ReplayAsync(tx, aggregateType, aggregateId, ct)).Aggregate(initial, apply);
 
-    private void Send(Transaction tx, NewEvent e, int? version)
-    {
-        SendAll(tx);
-        var id = e.EventId ?? _clock.NewId();
-        tx.Post(
-            Sql.Append, tx.TenantId, id, e.EventType, e.AggregateType, e.AggregateId, version, Json.Param(e.Payload),
-            Json.Param(e.Metadata), e.CreatedBy);
-        Tell(tx, id, e.EventType);
-    }
-
     private void SendAll(Transaction tx)
     {
         if (_unsent.TryGetValue(tx, out var unsent) && unsent.Count > 0)
         {
+            var named = unsent.Where(u => u.Event.EventId is not null).Select(u => u.Id).ToArray();
+            if (named.Length > 0)
+            {
+                tx.Post(Sql.LockAll, tx.TenantId, unsent.Select(u => u.Event.AggregateType).ToArray(), unsent.Select(u => u.Event.AggregateId).ToArray());
+            }
+
             tx.Post(
                 Sql.AppendAll,
                 tx.TenantId,
@@ -110,7 +100,8 @@ public sealed class EventStore
                 unsent.Select(u => u.Event.AggregateId).ToArray(),
                 Json.Params(unsent.Select(u => u.Event.Payload)),
                 Json.Params(unsent.Select(u => u.Event.Metadata)),
-                unsent.Select(u => u.Event.CreatedBy).ToArray());
+                unsent.Select(u => u.Event.CreatedBy).ToArray(),
+                named);
             unsent.Clear();
         }
     }
@@ -127,22 +118,16 @@ public sealed class EventStore
 
     private static class Sql
     {
-        // Announced after the commit, by EventAnnouncer; numbered by the table's trigger.
-        internal const string Append =
-            """
-            WITH quietly AS MATERIALIZED (SELECT set_config('app.announce', 'later', true), set_config('app.numbering', '', true))
-            INSERT INTO events.events (tenant_id, id, event_type, aggregate_type, aggregate_id, version, payload, metadata, created_by)
-            SELECT $1::uuid, $2::uuid, $3::text, $4::text, $5::uuid, $6::int, $7::jsonb, $8::jsonb, $9::text FROM quietly
-            """;
-
-        // Numbered here, each aggregate once, whatever the number of its events. Aggregates are locked in one order, so that two writers
-        // of the same ones wait for each other and never both.
+        // Announced after the commit, by EventAnnouncer. Numbered here, each aggregate once, whatever the number of its events. Aggregates are
+        // locked in one order, so that two writers of the same ones wait for each other and never both. What names its id is left out when it
+        // is stored already.
         internal const string AppendAll =
             """
             WITH quietly AS MATERIALIZED (SELECT set_config('app.announce', 'later', true), set_config('app.numbering', 'done', true)),
             new AS (
                 SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::jsonb[], $7::jsonb[], $8::text[])
                     WITH ORDINALITY AS n (id, event_type, aggregate_type, aggregate_id, payload, metadata, created_by, place)
+                WHERE n.id <> ALL ($9::uuid[]) OR NOT EXISTS (SELECT FROM events.events AS e WHERE e.tenant_id = $1 AND e.id = n.id)
             ), numbered AS (
                 INSERT INTO events.aggregates AS a (tenant_id, aggregate_type, aggregate_id, version)
                 SELECT $1, aggregate_type, aggregate_id, count(*) FROM new GROUP BY aggregate_type, aggregate_id ORDER BY aggregate_type, aggregate_id
@@ -154,6 +139,15 @@ public sealed class EventStore
                    a.version + 1 - row_number() OVER (PARTITION BY n.aggregate_type, n.aggregate_id ORDER BY n.place DESC), n.payload, n.metadata, n.created_by
             FROM quietly, new AS n JOIN numbered AS a USING (aggregate_type, aggregate_id)
             ORDER BY n.place
+            """;
+
+        // Before a look for stored ids, by a statement of its own: the next one sees what another writer of these aggregates has committed.
+        internal const string LockAll =
+            """
+            INSERT INTO events.aggregates AS a (tenant_id, aggregate_type, aggregate_id, version)
+            SELECT DISTINCT $1::uuid, aggregate_type, aggregate_id, 0 FROM unnest($2::text[], $3::uuid[]) AS n (aggregate_type, aggregate_id)
+            ORDER BY aggregate_type, aggregate_id
+            ON CONFLICT (tenant_id, aggregate_type, aggregate_id) DO UPDATE SET version = a.version
             """;
 
         internal const string Lock =

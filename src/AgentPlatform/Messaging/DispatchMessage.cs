@@ -85,8 +85,7 @@ internal sealed class DispatchMessage(
             return await PostponeAsync(tx, item, message, passage.Service, wait, ct);
         }
 
-        var calling = effect is null ? Approve(tx, message, known) : effects.Again(tx, effect);
-        outbound.Waiting(tx, calling.OutboundMessageId, "sending", null);
+        var calling = effect is null ? Approve(tx, message, known) : Again(tx, effect);
         await tx.CommitAsync(ct);
         if (clock.GetUtcNow() - calling.LastAttemptAt > MaxPause)
         {
@@ -135,6 +134,12 @@ internal sealed class DispatchMessage(
         }
 
         return effect;
+    }
+
+    private SendEffect Again(Transaction tx, SendEffect effect)
+    {
+        outbound.Waiting(tx, effect.OutboundMessageId, "sending", null);
+        return effects.Again(tx, effect);
     }
 
     private async Task<WorkOutcome> ProbeAsync(Transaction tx, WorkItem item, QueuedMessage message, SendEffect effect, CancellationToken ct)
@@ -199,10 +204,13 @@ internal sealed class DispatchMessage(
     private async Task<WorkOutcome> ShowAsync(Transaction tx, WorkItem item, QueuedMessage message, Facts known, CancellationToken ct)
     {
         var (id, now) = (clock.NewId(), clock.GetUtcNow());
-        conversations.Append(tx, new NewMessage(id, message.ConversationContextId, known.Contact!.Id, message.AgentId, "outbound", known.Text.Text) { Status = "queued", AuthorUserId = known.Text.AuthorUserId });
-        await conversations.UpdateDeliveryAsync(tx, id, new DeliveryUpdate("delivered", now), ct);
-        tx.Post(QueueActions.Sql.Approve, tx.TenantId, message.Id, known.Text.Text, now);
-        tx.Post(QueueActions.Sql.Sent, tx.TenantId, message.Id, id, now);
+        conversations.Append(tx, new NewMessage(id, message.ConversationContextId, known.Contact!.Id, message.AgentId, "outbound", known.Text.Text)
+        {
+            Status = "delivered",
+            DeliveredAt = now,
+            AuthorUserId = known.Text.AuthorUserId,
+        });
+        tx.Post(QueueActions.Sql.Show, tx.TenantId, message.Id, id, known.Text.Text, now);
         if (known.Budget is { } budget)
         {
             budgets.Spend(tx, budget);

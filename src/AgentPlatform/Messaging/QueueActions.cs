@@ -101,6 +101,14 @@ internal sealed class QueueActions(Database database, EventStore events, WorkQue
             WHERE tenant_id = $1 AND id = $2 AND status IN ('approved', 'failed')
             """;
 
+        // Approved and sent at once: there is no provider in between.
+        internal const string Show =
+            """
+            UPDATE messaging.message_queue
+            SET status = 'sent', hold_reason = NULL, final_message = $4, approved_at = $5, sent_at = $5, delivered_message_id = $3
+            WHERE tenant_id = $1 AND id = $2 AND status IN ('queued', 'held', 'approved')
+            """;
+
         internal const string Hold =
             """
             UPDATE messaging.message_queue SET status = 'held', hold_reason = $3, scheduled_for = $4
