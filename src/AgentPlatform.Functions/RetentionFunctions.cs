@@ -1,4 +1,5 @@
 using AgentPlatform.Actions.Checkpoints;
+using AgentPlatform.Channels;
 using AgentPlatform.Conversations;
 using AgentPlatform.Costs;
 using AgentPlatform.Events;
@@ -8,8 +9,10 @@ using AgentPlatform.Schedules;
 
 namespace AgentPlatform.Functions;
 
-/// <summary>Old events and tasks go to the archive; old request logs, answers, rate windows, calls of models, reservations and expired checkpoints go; the coming months get their partitions.</summary>
-public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, CallRetention calls, ReservationRetention reservations)
+/// <summary>Old events and tasks go to the archive; old request logs, answers, rate windows, deliveries of webhooks, calls of models, reservations and expired checkpoints go; the coming months get their partitions.</summary>
+public sealed class RetentionFunctions(
+    EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, WebhookLogRetention webhooks,
+    CallRetention calls, ReservationRetention reservations)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
@@ -25,6 +28,9 @@ public sealed class RetentionFunctions(EventArchive archive, IdentityRetention i
 
     [Function("CheckpointRetention")]
     public Task PruneCheckpoints([TimerTrigger("0 15 * * * *")] TimerInfo timer, CancellationToken ct) => checkpoints.PruneAsync(ct);
+
+    [Function("WebhookLogRetention")]
+    public Task PruneWebhookLogs([TimerTrigger("0 35 3 * * *")] TimerInfo timer, CancellationToken ct) => webhooks.PruneAsync(ct);
 
     [Function("ModelCallRetention")]
     public Task PruneModelCalls([TimerTrigger("0 40 3 * * *")] TimerInfo timer, CancellationToken ct) => calls.PruneAsync(ct);

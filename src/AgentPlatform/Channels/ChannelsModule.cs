@@ -59,7 +59,7 @@ public static class ChannelsModule
             p.GetRequiredService<InboundIntake>(), p.GetRequiredService<DeliveryReports>(), p.GetRequiredService<PublicAddress>(),
             p.GetRequiredService<TwilioInbound>(), p.GetRequiredService<EmailInbound>(), p.GetRequiredService<CustomInbound>(), p.GetRequiredService<ForegroundLoad>()));
         services.AddSingleton<TwilioInbound>().AddSingleton<EmailInbound>().AddSingleton<CustomInbound>();
-        services.AddSingleton<ChannelDirectory>().AddSingleton<OutboundLog>().AddSingleton<DeliveryReports>().AddSingleton<WebhookAttempts>();
+        services.AddSingleton<ChannelDirectory>().AddSingleton<OutboundLog>().AddSingleton<DeliveryReports>().AddSingleton<WebhookAttempts>().AddSingleton<WebhookLogRetention>();
         services.AddProviders();
 
         services.AddSingleton<ManageChannels>().AddSingleton<RotateChannel>().AddSingleton<VerifyChannel>().AddSingleton<MessageLists>();

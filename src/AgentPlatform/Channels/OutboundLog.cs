@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using AgentPlatform.Channels.Intake;
 using AgentPlatform.Channels.Twilio;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -51,7 +52,7 @@ public sealed class OutboundLog(TimeProvider clock)
     /// <summary>The provider has it. Meets the reports that arrived before this commit.</summary>
     public async Task<SettledOutbound> AcceptedAsync(Transaction tx, Guid channelId, Guid id, string provider, SendOutcome.Accepted accepted, CancellationToken ct)
     {
-        tx.Post(Sql.CountSent, tx.TenantId, channelId, (short)(id.GetHashCode() & 15), clock.GetUtcNow());
+        ChannelTraffic.Sent(tx, channelId, id, clock.GetUtcNow());
         return await tx.SingleAsync<SettledOutbound>(
             Sql.Accept, [tx.TenantId, channelId, id, accepted.ExternalId ?? id.ToString(), provider, Json.Param(accepted.Response), clock.GetUtcNow()], ct);
     }
@@ -128,13 +129,5 @@ public sealed class OutboundLog(TimeProvider clock)
 
         internal const string ExternalId =
             "SELECT external_message_id FROM channels.outbound_messages WHERE tenant_id = $1 AND id = $2 AND external_message_id IS NOT NULL";
-
-        internal const string CountSent =
-            """
-            INSERT INTO channels.webhook_traffic AS t (tenant_id, webhook_id, slot, total_messages_sent, last_message_at)
-            VALUES ($1, $2, $3, 1, $4)
-            ON CONFLICT (tenant_id, webhook_id, slot) DO UPDATE SET
-                total_messages_sent = t.total_messages_sent + 1, last_message_at = greatest(t.last_message_at, excluded.last_message_at)
-            """;
     }
 }

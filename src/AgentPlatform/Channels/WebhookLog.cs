@@ -64,3 +64,20 @@ internal static partial class WebhookLog
             """;
     }
 }
+
+/// <summary>Forgets deliveries after a month; row level security lets this job see nothing younger, and nothing that is not over.</summary>
+public sealed class WebhookLogRetention(Database database)
+{
+    /// <summary>Returns how many rows went.</summary>
+    public Task<int> PruneAsync(CancellationToken ct) => database.PruneAsync(ct, Sql.Prune);
+
+    private static class Sql
+    {
+        internal const string Prune =
+            """
+            DELETE FROM channels.webhook_logs
+            WHERE (tenant_id, id) IN (
+                SELECT tenant_id, id FROM channels.webhook_logs WHERE created_at < now() - interval '30 days' AND completed_at IS NOT NULL LIMIT $1)
+            """;
+    }
+}

@@ -115,28 +115,32 @@ public sealed class ContactDirectory
 
     private static class Sql
     {
+        // Row by row and not by joins: a plan for one that was made while the table was small would go on reading all contacts.
         internal const string Find =
             """
             WITH RECURSIVE chain AS (
                 SELECT id, merged_into_id, 0 AS depth FROM contacts.customer_profiles WHERE id = $1
                 UNION ALL
-                SELECT p.id, p.merged_into_id, depth + 1 FROM contacts.customer_profiles p JOIN chain c ON p.id = c.merged_into_id WHERE depth < 100
+                SELECT p.id, p.merged_into_id, depth + 1
+                FROM chain c CROSS JOIN LATERAL (SELECT id, merged_into_id FROM contacts.customer_profiles WHERE id = c.merged_into_id OFFSET 0) p
+                WHERE depth < 100
             )
             SELECT p.id, p.external_id, p.phone_number, p.email, p.display_name, p.first_name, p.last_name, p.company, p.title, p.linkedin_url, p.verified,
                    p.innovator, p.expert_connector, p.expertise, p.poc_agent_id, p.poc_instance_id, p.poc_agent_type, p.quiet_hours_start, p.quiet_hours_end, p.timezone,
                    p.response_pattern, p.credit_balance, p.status_level, p.phone_number_history, p.merged_into_id, p.changed_at, p.created_at, p.updated_at,
                    p.last_active_at
-            FROM contacts.customer_profiles p JOIN chain c ON c.id = p.id WHERE c.merged_into_id IS NULL
+            FROM contacts.customer_profiles p WHERE p.id = (SELECT c.id FROM chain c WHERE c.merged_into_id IS NULL)
             """;
 
+        // Not a join, for the same reason.
         internal const string FindByAddress =
             """
             SELECT p.id, p.external_id, p.phone_number, p.email, p.display_name, p.first_name, p.last_name, p.company, p.title, p.linkedin_url, p.verified,
                    p.innovator, p.expert_connector, p.expertise, p.poc_agent_id, p.poc_instance_id, p.poc_agent_type, p.quiet_hours_start, p.quiet_hours_end, p.timezone,
                    p.response_pattern, p.credit_balance, p.status_level, p.phone_number_history, p.merged_into_id, p.changed_at, p.created_at, p.updated_at,
                    p.last_active_at
-            FROM contacts.customer_profiles p JOIN contacts.channel_identities i ON i.tenant_id = p.tenant_id AND i.profile_id = p.id
-            WHERE i.channel = $1 AND i.channel_user_id = $2
+            FROM contacts.customer_profiles p
+            WHERE p.id = (SELECT i.profile_id FROM contacts.channel_identities i WHERE i.channel = $1 AND i.channel_user_id = $2)
             """;
 
         internal const string Assign = "UPDATE contacts.customer_profiles SET poc_instance_id = $2 WHERE tenant_id = kernel.current_tenant_id() AND id = $1";
@@ -148,9 +152,8 @@ public sealed class ContactDirectory
         internal const string Create =
             """
             WITH known AS (
-                SELECT p.*
-                FROM contacts.customer_profiles p JOIN contacts.channel_identities i ON i.tenant_id = p.tenant_id AND i.profile_id = p.id
-                WHERE i.channel = $1 AND i.channel_user_id = $2
+                SELECT p.* FROM contacts.customer_profiles p
+                WHERE p.id = (SELECT i.profile_id FROM contacts.channel_identities i WHERE i.channel = $1 AND i.channel_user_id = $2)
             ), made AS (
                 INSERT INTO contacts.customer_profiles (tenant_id, id, phone_number, email, display_name)
                 SELECT kernel.current_tenant_id(), $3::uuid, $5, $6, $7 WHERE NOT EXISTS (SELECT FROM known)

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
+using AgentPlatform.Channels;
 using AgentPlatform.Channels.Manage;
 using AgentPlatform.Channels.Twilio;
 using AgentPlatform.Tests.Sandbox;
@@ -138,6 +139,29 @@ public sealed class IntakeTests : IAsyncLifetime
         Assert.Contains("hello", log);
         Assert.Contains("\"X-Twilio-Signature\": \"***\"", log.Replace("\"\"", "\"", StringComparison.Ordinal));
         Assert.DoesNotContain(_channel.WebhookToken.ToString(), log);
+    }
+
+    [Fact]
+    public async Task Deliveries_are_forgotten_after_a_month_unless_they_still_wait_for_an_attempt()
+    {
+        foreach (var text in new[] { "young", "old", "waiting" })
+        {
+            using var answer = await _stage.TextAsync(_channel, Sender, text);
+        }
+
+        await _stage.Platform.Postgres.ScalarAsync<long>(
+            """
+            WITH aged AS (
+                UPDATE channels.webhook_logs SET created_at = now() - interval '31 days',
+                    status = CASE WHEN request_body ->> 'Body' = 'waiting' THEN 'pending' ELSE status END,
+                    completed_at = CASE WHEN request_body ->> 'Body' = 'waiting' THEN NULL ELSE completed_at END
+                WHERE request_body ->> 'Body' <> 'young' RETURNING 1)
+            SELECT count(*) FROM aged
+            """);
+
+        Assert.Equal(1, await _stage.Platform.Get<WebhookLogRetention>().PruneAsync(default));
+        Assert.Equal("waiting young", await _stage.ValueAsync<string>("SELECT string_agg(request_body ->> 'Body', ' ' ORDER BY request_body ->> 'Body') FROM channels.webhook_logs"));
+        Assert.Equal(3, await _stage.CountAsync("SELECT count(*) FROM conversations.messages WHERE direction = 'inbound'"));
     }
 
     [Theory]

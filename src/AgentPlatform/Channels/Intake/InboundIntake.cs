@@ -132,7 +132,7 @@ public sealed class InboundIntake(
             EnqueueTurn(tx, channel, placed);
         }
 
-        tx.Post(Sql.CountReceived, channel.TenantId, channel.Id, (short)(placed.Id.GetHashCode() & 15), clock.GetUtcNow());
+        ChannelTraffic.Received(tx, channel.Id, placed.Id, clock.GetUtcNow());
     }
 
     private void EnqueueTurn(Transaction tx, InboundChannel channel, Placed placed) =>
@@ -233,14 +233,6 @@ public sealed class InboundIntake(
             """
             INSERT INTO channels.inbound_attachments (tenant_id, id, inbound_message_id, file_name, content_type, content_id, content)
             VALUES ($1, $2, $3, $4, $5, $6, $7)
-            """;
-
-        internal const string CountReceived =
-            """
-            INSERT INTO channels.webhook_traffic AS t (tenant_id, webhook_id, slot, total_messages_received, last_message_at)
-            VALUES ($1, $2, $3, 1, $4)
-            ON CONFLICT (tenant_id, webhook_id, slot) DO UPDATE SET
-                total_messages_received = t.total_messages_received + 1, last_message_at = greatest(t.last_message_at, excluded.last_message_at)
             """;
 
         internal const string FindFirst =
