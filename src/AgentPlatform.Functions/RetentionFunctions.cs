@@ -1,5 +1,6 @@
 using AgentPlatform.Actions.Checkpoints;
 using AgentPlatform.Conversations;
+using AgentPlatform.Conversations.Drafts;
 using AgentPlatform.Costs;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
@@ -8,8 +9,8 @@ using AgentPlatform.Schedules;
 
 namespace AgentPlatform.Functions;
 
-/// <summary>Old events and tasks go to the archive; old request logs, answers, rate windows, calls of models, reservations and expired checkpoints go; the coming months get their partitions.</summary>
-public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, CallRetention calls, ReservationRetention reservations)
+/// <summary>Old events and tasks go to the archive; old request logs, answers, rate windows, calls of models, reservations, followers and expired checkpoints go; the coming months get their partitions.</summary>
+public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, CallRetention calls, ReservationRetention reservations, ConversationFollowers followers)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
@@ -31,4 +32,7 @@ public sealed class RetentionFunctions(EventArchive archive, IdentityRetention i
 
     [Function("ReservationRetention")]
     public Task PruneReservations([TimerTrigger("0 50 3 * * *")] TimerInfo timer, CancellationToken ct) => reservations.PruneAsync(ct);
+
+    [Function("FollowerRetention")]
+    public Task PruneFollowers([TimerTrigger("0 0 4 * * *")] TimerInfo timer, CancellationToken ct) => followers.PruneAsync(ct);
 }

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using AgentPlatform.Api;
 using AgentPlatform.Contacts;
+using AgentPlatform.Conversations.Drafts;
+using AgentPlatform.Events.Live;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Builder;
@@ -47,6 +49,11 @@ internal static class ConversationEndpoints
             (await read.TimelineAsync(http.Actor(), id, limit, cursor, ct)).ToHttp())
             .RequireScope("conversations:read").Describe("readConversationTimeline", "Messages and events together, newest first.")
             .Produces<Page<TimelineEntry>>();
+
+        conversations.MapGet("/{id:guid}/stream", (HttpContext http, StreamEvents streams, ConversationFollowers followers, Guid id, CancellationToken ct) =>
+            streams.AggregateAsync(http, "conversation", id, followers.Begin(http.Actor(), id).StayAsync, ct))
+            .RequireScope("conversations:read").Describe("streamConversation", "Follow a conversation live: its events, and drafts of the reply that is being written.")
+            .Produces<string>(StatusCodes.Status200OK, "text/event-stream");
 
         conversations.MapGet("/{id:guid}/turns", async (
             HttpContext http, Database database, TurnLog turns, Guid id, int? limit, string? cursor, CancellationToken ct) =>

@@ -1,3 +1,4 @@
+using AgentPlatform.Events.Live;
 using AgentPlatform.Operations;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
@@ -32,6 +33,7 @@ public static class EventsModule
             p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventConsumers>(), p.GetRequiredService<EventAnnouncer>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<EventArchive>();
         services.AddSingleton<EventListener>();
+        services.AddSingleton<LiveNotes>();
         services.AddSingleton(p => new EventSignals(p.GetRequiredService<EventListener>(), p.GetRequiredService<IOptions<EventsOptions>>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ReadEvents>();
         services.AddSingleton<ManageConsumers>();

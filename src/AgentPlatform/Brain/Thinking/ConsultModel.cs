@@ -108,6 +108,7 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
             var status = call.Status == "started" ? "interrupted" : call.Status;
             Event(tx, scene, "model.called", new
             {
+                call.TurnId,
                 model = call.ModelName,
                 purpose = call.ActionType,
                 status,
