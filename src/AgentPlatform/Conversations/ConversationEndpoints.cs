@@ -22,7 +22,27 @@ internal static class ConversationEndpoints
         MapMessages(v1.MapGroup("/messages").WithTags("Messages"));
         MapSessions(v1.MapGroup("/sessions").WithTags("Sessions"));
         MapAudit(v1);
+        v1.MapGet("/turn-usage", UsageAsync).WithTags("Conversations").RequireScope("conversations:read")
+            .Describe("reportTurnUsage", "Tokens, cost and latency of the tenant's turns, by day, week or month.").Produces<IReadOnlyList<TurnUsage>>();
         return v1;
+    }
+
+    /// <summary>The last thirty days, unless told. <c>to</c> is not among them.</summary>
+    private static async Task<IResult> UsageAsync(
+        HttpContext http, Database database, TimeProvider clock, CancellationToken ct, string by = "day", DateOnly? from = null, DateOnly? to = null, Guid? agent_instance_id = null)
+    {
+        var until = to ?? DateOnly.FromDateTime(clock.GetUtcNow().UtcDateTime).AddDays(1);
+        var since = from ?? until.AddDays(-30);
+        var invalid = new Validation().OneOf("by", by, required: true, "day", "week", "month")
+            .Check("to", since < until, "Must be after from.")
+            .Check("from", until.DayNumber - since.DayNumber <= 366, "Must be at most 366 days before to.").Problem;
+        if (invalid is not null)
+        {
+            return invalid.ToHttp();
+        }
+
+        await using var tx = database.Begin(http.Actor());
+        return TypedResults.Json(await TurnLog.UsageAsync(tx, by, since, until, agent_instance_id, ct), Json.Options);
     }
 
     private static void MapReads(RouteGroupBuilder conversations)

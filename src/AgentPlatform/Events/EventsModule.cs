@@ -27,6 +27,7 @@ public static class EventsModule
             .Validate(o => o.Heartbeat > TimeSpan.Zero && o.Poll > TimeSpan.Zero && o.MaxStreamAge > TimeSpan.Zero, "Durations of Events must be positive.")
             .ValidateOnStart();
         services.AddSingleton<IHealthSource, EventHealth>();
+        services.AddSingleton<IActionsLogSource, EventsInLog>();
         services.AddSingleton<EventConsumers>();
         services.AddSingleton<EventAnnouncer>();
         services.AddSingleton(p => new EventStore(
