@@ -6,6 +6,7 @@ using AgentPlatform.Brain.Approvals;
 using AgentPlatform.Brain.Feedback;
 using AgentPlatform.Brain.Instances;
 using AgentPlatform.Brain.Nlu.Models;
+using AgentPlatform.Brain.Notices;
 using AgentPlatform.Brain.Resolving;
 using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
@@ -14,6 +15,7 @@ using AgentPlatform.Brain.Verification;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
+using AgentPlatform.Costs;
 using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schemas;
@@ -89,7 +91,7 @@ public static class BrainModule
         services.AddSingleton(p => new VerifyEmail(
             p.GetRequiredService<Database>(), p.GetRequiredService<EmailProofs>(), p.GetRequiredService<ChannelDirectory>(), p.GetRequiredService<ConversationLog>(),
             p.GetRequiredService<Outbox>(), p.GetRequiredService<PublicAddress>(), p.GetRequiredService<TimeProvider>()));
-        services.AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind);
+        services.AddSingleton<Letters>().AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind).AddWorkHandler<TellBudgetAlert>(BudgetAlerts.NoticeKind);
         services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<ISchemaListener, SchemaFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
             .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>());
         services.AddWorkHandler<TrainModel>(TrainModel.Kind, kind =>
