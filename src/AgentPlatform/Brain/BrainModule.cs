@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Agents.Prompts;
 using AgentPlatform.Brain.Approvals;
 using AgentPlatform.Brain.Feedback;
 using AgentPlatform.Brain.Instances;
@@ -17,8 +18,11 @@ using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Costs;
 using AgentPlatform.Messaging;
+using AgentPlatform.Models;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schemas;
+using AgentPlatform.Tenancy;
+using AgentPlatform.Tenancy.Instances;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -91,6 +95,9 @@ public static class BrainModule
         services.AddSingleton(p => new VerifyEmail(
             p.GetRequiredService<Database>(), p.GetRequiredService<EmailProofs>(), p.GetRequiredService<ChannelDirectory>(), p.GetRequiredService<ConversationLog>(),
             p.GetRequiredService<Outbox>(), p.GetRequiredService<PublicAddress>(), p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(p => new AgentDesk(
+            p.GetRequiredService<Database>(), p.GetRequiredService<AgentDirectory>(), p.GetRequiredService<InstanceDirectory>(), p.GetRequiredService<TemplateSetStore>(),
+            p.GetRequiredService<ModelCatalog>(), p.GetRequiredService<CompareInstances>(), p.GetRequiredService<ManageTemplateSets>(), p.GetRequiredService<ManageInstances>()));
         services.AddSingleton<Letters>().AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind).AddWorkHandler<TellBudgetAlert>(BudgetAlerts.NoticeKind);
         services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<ISchemaListener, SchemaFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
             .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>());
