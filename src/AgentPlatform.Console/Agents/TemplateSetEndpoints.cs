@@ -101,7 +101,9 @@ public sealed record WordingForm(string Name, string Description, bool InUse, IR
     /// <summary>What is no time was never an update: the change is refused.</summary>
     internal DateTimeOffset Seen => DateTimeOffset.TryParse(SeenAt, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var at) ? at : DateTimeOffset.UnixEpoch;
 
-    internal bool IsOwn(PromptPart part) => Parts[part.Name] != part.Template.ReplaceLineEndings("\n");
+    /// <summary>How a part is worded, in words and as a mark.</summary>
+    internal (string Words, string Mark) State(PromptPart part) =>
+        Parts[part.Name] == part.Template.ReplaceLineEndings("\n") ? ("built in", "plain") : Parts[part.Name].Length == 0 ? ("left out", "waiting") : ("own wording", "good");
 
     /// <summary>The set as it is, with the parts of one of its versions.</summary>
     internal static WordingForm Of(TemplateSet set, TemplateSetVersion version) => new(

@@ -10,7 +10,7 @@ internal sealed class EventsInLog : IActionsLogSource
     public string ActionType => "event_published";
 
     public async Task<IReadOnlyList<ActionsLogEntry>> ReadAsync(Transaction tx, ActionsLogFilter filter, PageRequest page, CancellationToken ct) =>
-        filter is { AgentId: null, Failed: not true } ? await tx.QueryAsync<ActionsLogEntry>(Sql.Entries, [filter.ContextId, page.Before, page.Fetch], ct) : [];
+        filter is { AgentId: null, Failed: not true } ? await tx.QueryAsync<ActionsLogEntry>(Sql.Entries, [filter.ContextId, page.Before, page.Fetch, filter.ContextId is null ? null : filter.ContextType], ct) : [];
 
     private static class Sql
     {
@@ -19,10 +19,12 @@ internal sealed class EventsInLog : IActionsLogSource
             """
             WITH entries AS (
                 (SELECT id, event_type, aggregate_type, aggregate_id, payload, created_at FROM events.events
-                 WHERE tenant_id = kernel.current_tenant_id() AND ($1::uuid IS NULL OR aggregate_id = $1) AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)
+                 WHERE tenant_id = kernel.current_tenant_id() AND ($4::text IS NULL OR aggregate_type = $4) AND ($1::uuid IS NULL OR aggregate_id = $1)
+                   AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)
                 UNION ALL
                 (SELECT id, event_type, aggregate_type, aggregate_id, payload, created_at FROM events.archived_events
-                 WHERE tenant_id = kernel.current_tenant_id() AND ($1::uuid IS NULL OR aggregate_id = $1) AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)
+                 WHERE tenant_id = kernel.current_tenant_id() AND ($4::text IS NULL OR aggregate_type = $4) AND ($1::uuid IS NULL OR aggregate_id = $1)
+                   AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)
             )
             SELECT id, 'event_published' AS action_type, event_type AS name, 'published' AS status, NULL::uuid AS agent_id, NULL::text AS agent_type,
                    NULL::uuid AS agent_instance_id, CASE WHEN aggregate_type = 'contact' THEN aggregate_id END AS contact_id, aggregate_id AS context_id,

@@ -12,8 +12,8 @@ public sealed record ActionsLogEntry(
     Guid Id, string ActionType, string Name, string Status, Guid? AgentId, string? AgentType, Guid? AgentInstanceId, Guid? ContactId, Guid? ContextId, string? ContextType,
     string? ModelUsed, int? InputTokens, int? OutputTokens, decimal? CostUsd, int? LatencyMs, JsonElement? InputData, JsonElement? OutputData, string? Error, DateTimeOffset CreatedAt);
 
-/// <summary>Which entries; null: any.</summary>
-public sealed record ActionsLogFilter(string? ActionType, Guid? ContextId, Guid? AgentId, bool? Failed);
+/// <summary>Which entries; null: any. ContextType: what kind of thing ContextId names.</summary>
+public sealed record ActionsLogFilter(string? ActionType, Guid? ContextId, Guid? AgentId, bool? Failed, string ContextType = "conversation");
 
 /// <summary>A module's part of the log: rows that it has anyway, told in the log's terms. Their ids grow with time.</summary>
 public interface IActionsLogSource

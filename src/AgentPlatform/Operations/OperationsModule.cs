@@ -40,8 +40,8 @@ public static class OperationsModule
 
     private static Task<IResult> LogAsync(
         HttpContext http, Database database, ActionsLog log, CancellationToken ct, int? limit = null, string? cursor = null, string? action_type = null,
-        Guid? context_id = null, Guid? agent_id = null, bool? failed = null) =>
+        Guid? context_id = null, string context_type = "conversation", Guid? agent_id = null, bool? failed = null) =>
         http.PageAsync(
-            database, limit, cursor, (tx, page) => log.ListAsync(tx, new ActionsLogFilter(action_type, context_id, agent_id, failed), page, ct),
-            new Validation().OneOf("action_type", action_type, required: false, ActionsLog.ActionTypes).Problem);
+            database, limit, cursor, (tx, page) => log.ListAsync(tx, new ActionsLogFilter(action_type, context_id, agent_id, failed, context_type), page, ct),
+            new Validation().OneOf("action_type", action_type, required: false, ActionsLog.ActionTypes).Text("context_type", context_type, 100).Problem);
 }

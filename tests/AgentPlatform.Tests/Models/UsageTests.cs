@@ -205,6 +205,7 @@ public sealed class UsageTests : IAsyncLifetime
         Assert.Equal(400, (await api.GetAsync("/api/v1/turn-usage?by=hour")).Status);
         Assert.Equal(400, (await api.GetAsync("/api/v1/turn-usage?from=2026-03-02&to=2026-03-02")).Status);
         Assert.Equal(0, (await api.GetAsync("/api/v1/token-usage")).Json.GetProperty("items").GetArrayLength());
+        Assert.Equal(0, (await api.GetAsync($"/api/v1/budget-alerts?budget_id={tenant.Json.GetProperty("id").GetString()}")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(0, (await api.GetAsync("/api/v1/budget-reservations?status=open")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(0, (await api.GetAsync("/api/v1/model-calls?status=failed")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(204, (await api.SendAsync(HttpMethod.Delete, $"/api/v1/budgets/{tenant.Json.GetProperty("id").GetString()}")).Status);

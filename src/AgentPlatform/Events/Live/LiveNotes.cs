@@ -12,7 +12,8 @@ public sealed record LiveNote(string Type, Guid TurnId, JsonElement Data)
     public static Guid? TurnEndedBy(StoredEvent e)
     {
         var name = e.EventType switch { "model.called" => "turn_id", "turn.failed" => "message_id", _ => null };
-        return name is not null && e.Payload.TryGetProperty(name, out var id) && id.TryGetGuid(out var turn) ? turn : null;
+        return name is not null && e.Payload.ValueKind == JsonValueKind.Object && e.Payload.TryGetProperty(name, out var id)
+            && id.ValueKind == JsonValueKind.String && id.TryGetGuid(out var turn) ? turn : null;
     }
 }
 
