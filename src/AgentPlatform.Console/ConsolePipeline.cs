@@ -1,3 +1,4 @@
+using AgentPlatform.Console.Agents;
 using AgentPlatform.Console.Sessions;
 using AgentPlatform.Console.Shell;
 using AgentPlatform.Console.Simulator;
@@ -35,6 +36,7 @@ public static class ConsolePipeline
         endpoints.MapSimulator();
         endpoints.MapWorkflows();
         endpoints.MapSops();
+        endpoints.MapAgents();
         endpoints.MapVerification();
     }
 }

@@ -1,6 +1,7 @@
 using AgentPlatform.Actions.Checkpoints;
 using AgentPlatform.Channels;
 using AgentPlatform.Conversations;
+using AgentPlatform.Conversations.Drafts;
 using AgentPlatform.Costs;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
@@ -9,10 +10,13 @@ using AgentPlatform.Schedules;
 
 namespace AgentPlatform.Functions;
 
-/// <summary>Old events and tasks go to the archive; old request logs, answers, rate windows, deliveries of webhooks, calls of models, reservations and expired checkpoints go; the coming months get their partitions.</summary>
+/// <summary>
+/// Old events and tasks go to the archive; old request logs, answers, rate windows, deliveries of webhooks, calls of models, reservations, followers and
+/// expired checkpoints go; the coming months get their partitions.
+/// </summary>
 public sealed class RetentionFunctions(
     EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, WebhookLogRetention webhooks,
-    CallRetention calls, ReservationRetention reservations)
+    CallRetention calls, ReservationRetention reservations, ConversationFollowers followers)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
@@ -37,4 +41,7 @@ public sealed class RetentionFunctions(
 
     [Function("ReservationRetention")]
     public Task PruneReservations([TimerTrigger("0 50 3 * * *")] TimerInfo timer, CancellationToken ct) => reservations.PruneAsync(ct);
+
+    [Function("FollowerRetention")]
+    public Task PruneFollowers([TimerTrigger("0 0 4 * * *")] TimerInfo timer, CancellationToken ct) => followers.PruneAsync(ct);
 }

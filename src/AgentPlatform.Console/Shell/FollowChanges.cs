@@ -1,6 +1,6 @@
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
-using AgentPlatform.Events;
+using AgentPlatform.Events.Live;
 using AgentPlatform.Postgres;
 using Microsoft.Extensions.Hosting;
 

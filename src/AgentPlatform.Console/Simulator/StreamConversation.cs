@@ -1,6 +1,8 @@
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
-using AgentPlatform.Events;
+using AgentPlatform.Conversations.Drafts;
+using AgentPlatform.Events.Live;
+using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Web;
@@ -15,7 +17,7 @@ public sealed record Patch(string Id, string? List, string Html);
 
 /// <summary>Follows a conversation: whenever something happens in it, the pieces of the page that it changes, rendered by the page's own components.</summary>
 internal sealed class StreamConversation(
-    ReadConversation conversations, EventSignals signals, IServiceScopeFactory scopes, ILoggerFactory loggers, IHostApplicationLifetime host, TimeProvider clock)
+    ReadConversation conversations, EventSignals signals, ConversationFollowers followers, IServiceScopeFactory scopes, ILoggerFactory loggers, IHostApplicationLifetime host, TimeProvider clock)
 {
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(15);
 
@@ -28,13 +30,14 @@ internal sealed class StreamConversation(
     {
         using var open = CancellationTokenSource.CreateLinkedTokenSource(ct, host.ApplicationStopping);
         using var signal = signals.Of(actor.TenantId, view.Conversation.Id);
+        var follower = followers.Begin(actor, view.Conversation.Id);
         view = await conversations.FindAsync(actor, view.Conversation.Id, ct) ?? view;
-        var shown = seenVersion == view.Timeline.Version ? Pieces(view).ToDictionary(p => p.Id, p => p.Revision, StringComparer.Ordinal) : [];
-        var (ends, beat) = (clock.GetUtcNow() + Longest, clock.GetUtcNow());
+        var shown = seenVersion == view.Timeline.Version ? Pieces(view, draft: null).ToDictionary(p => p.Id, p => p.Revision, StringComparer.Ordinal) : [];
+        var (ends, beat, draft) = (clock.GetUtcNow() + Longest, clock.GetUtcNow(), (ReplyDraft?)null);
         yield return Alive(view);
         while (clock.GetUtcNow() < ends && !open.IsCancellationRequested)
         {
-            foreach (var piece in Pieces(view).Where(p => shown.GetValueOrDefault(p.Id) != p.Revision))
+            foreach (var piece in Pieces(view, draft).Where(p => shown.GetValueOrDefault(p.Id) != p.Revision))
             {
                 shown[piece.Id] = piece.Revision;
                 beat = clock.GetUtcNow();
@@ -47,11 +50,12 @@ internal sealed class StreamConversation(
                 yield return Alive(view);
             }
 
-            if (!await WaitAsync(signal, open.Token))
+            if (!await WaitAsync(follower, signal, open.Token))
             {
                 yield break;
             }
 
+            draft = signal.TakeNotes().Aggregate(draft, Heard);
             view = await conversations.HasNewsAsync(actor, view.Conversation.Id, view.Timeline.Version, ct)
                 ? await conversations.FindAsync(actor, view.Conversation.Id, ct) ?? view
                 : view;
@@ -60,8 +64,14 @@ internal sealed class StreamConversation(
 
     private static SseItem<Patch?> Alive(ConversationView view) => new(null, "alive") { EventId = $"{view.Timeline.Version}", ReconnectionInterval = TimeSpan.FromSeconds(1) };
 
-    private static IEnumerable<Piece> Pieces(ConversationView view)
+    /// <summary>A draft replaces the one before; one that is withdrawn leaves nothing.</summary>
+    private static ReplyDraft? Heard(ReplyDraft? draft, LiveNote note) => note.Type == ReplyDrafts.Draft ? Json.Read<ReplyDraft>(note.Data) : null;
+
+    private static IEnumerable<Piece> Pieces(ConversationView view, ReplyDraft? draft)
     {
+        // Before the messages: the reply takes its place.
+        var written = draft is not null && view.IsTyping && !view.Timeline.HasEnded(draft.TurnId) ? draft : null;
+        yield return new("draft", null, $"{written?.Attempt}-{written?.Text.Length}", typeof(DraftItem), nameof(DraftItem.Draft), written);
         foreach (var message in view.Messages)
         {
             yield return new($"m-{message.Id}", "messages", message.Status ?? "in", typeof(MessageItem), nameof(MessageItem.Message), message);
@@ -80,10 +90,11 @@ internal sealed class StreamConversation(
         }
     }
 
-    private static async Task<bool> WaitAsync(EventSignals.Signal signal, CancellationToken ct)
+    private static async Task<bool> WaitAsync(ConversationFollowers.Follower follower, EventSignals.Signal signal, CancellationToken ct)
     {
         try
         {
+            await follower.StayAsync(ct);
             await signal.WaitAsync(ct);
             return true;
         }
@@ -101,5 +112,5 @@ internal sealed class StreamConversation(
         return await renderer.Dispatcher.InvokeAsync(async () => (await renderer.RenderComponentAsync(piece.Component, parameters)).ToHtmlString());
     }
 
-    private sealed record Piece(string Id, string? List, string Revision, Type Component, string Parameter, object Value);
+    private sealed record Piece(string Id, string? List, string Revision, Type Component, string Parameter, object? Value);
 }

@@ -1,4 +1,5 @@
 using AgentPlatform.Events;
+using AgentPlatform.Events.Live;
 
 namespace AgentPlatform.Console.Simulator;
 
@@ -10,6 +11,7 @@ public sealed partial class Timeline
     private readonly Dictionary<string, (Turn Turn, Step Step)> _replies = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _queueOfMessage = new(StringComparer.Ordinal);
     private readonly List<StoredEvent> _unread = [];
+    private readonly HashSet<Guid> _endedTurns = [];
     private Turn? _current;
     private Turn? _waiting;
     private DateTimeOffset _currentAt;
@@ -22,6 +24,9 @@ public sealed partial class Timeline
 
     /// <summary>The agent owes an answer: a message is unread, or the last thing said has not left yet.</summary>
     public bool IsThinking => _waiting is not null;
+
+    /// <summary>Turns whose reply is there: what was shown of it before is void.</summary>
+    public bool HasEnded(Guid turnId) => _endedTurns.Contains(turnId);
 
     public static Timeline Of(IEnumerable<StoredEvent> events)
     {
@@ -37,6 +42,11 @@ public sealed partial class Timeline
     public void Read(StoredEvent e)
     {
         Version = Math.Max(Version, e.Version);
+        if (LiveNote.TurnEndedBy(e) is { } ended)
+        {
+            _endedTurns.Add(ended);
+        }
+
         switch (e.EventType)
         {
             case "message.received":

@@ -8,6 +8,7 @@ using AgentPlatform.Actions.Registry;
 using AgentPlatform.Channels.Custom;
 using AgentPlatform.Contacts;
 using AgentPlatform.Events;
+using AgentPlatform.Operations;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
@@ -74,7 +75,7 @@ public static class ActionsModule
     {
         services.AddOptions<ActionsOptions>().BindConfiguration("Actions").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton(p => new ReadAction(p.GetRequiredService<HttpAction>()));
-        services.AddSingleton<ActionRegistry>().AddSingleton<RequestStates>().AddSingleton<ManageTools>().AddSingleton<ActionListeners>().AddSingleton<LocalActions>().AddSingleton<IContactMergeParticipant, MergedRequests>()
+        services.AddSingleton<IActionsLogSource, ExecutionsInLog>().AddSingleton<ActionRegistry>().AddSingleton<RequestStates>().AddSingleton<ManageTools>().AddSingleton<ActionListeners>().AddSingleton<LocalActions>().AddSingleton<IContactMergeParticipant, MergedRequests>()
             .AddSingleton(p => new ActionQueue(
                 p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventStore>(), p.GetRequiredService<ActionRegistry>(),
                 p.GetRequiredService<ActionListeners>(), p.GetRequiredService<RequestApproval>(), p.GetRequiredService<ExecutionControls>(),

@@ -2,10 +2,12 @@ using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Agents.Prompts;
 using AgentPlatform.Brain.Approvals;
 using AgentPlatform.Brain.Feedback;
 using AgentPlatform.Brain.Instances;
 using AgentPlatform.Brain.Nlu.Models;
+using AgentPlatform.Brain.Notices;
 using AgentPlatform.Brain.Resolving;
 using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
@@ -14,9 +16,13 @@ using AgentPlatform.Brain.Verification;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
+using AgentPlatform.Costs;
 using AgentPlatform.Messaging;
+using AgentPlatform.Models;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schemas;
+using AgentPlatform.Tenancy;
+using AgentPlatform.Tenancy.Instances;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -85,11 +91,14 @@ public static class BrainModule
     public static IServiceCollection AddBrain(this IServiceCollection services)
     {
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>().AddSingleton<AgentBooks>().AddSingleton<ConsultModel>().AddSingleton<ServingInstance>().AddSingleton<CompareInstances>().AddSingleton<ResolveVariables>();
+        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>().AddSingleton<AgentBooks>().AddSingleton<ConsultModel>().AddSingleton<DraftReply>().AddSingleton<ServingInstance>().AddSingleton<CompareInstances>().AddSingleton<ResolveVariables>();
         services.AddSingleton(p => new VerifyEmail(
             p.GetRequiredService<Database>(), p.GetRequiredService<EmailProofs>(), p.GetRequiredService<ChannelDirectory>(), p.GetRequiredService<ConversationLog>(),
             p.GetRequiredService<Outbox>(), p.GetRequiredService<PublicAddress>(), p.GetRequiredService<TimeProvider>()));
-        services.AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind);
+        services.AddSingleton(p => new AgentDesk(
+            p.GetRequiredService<Database>(), p.GetRequiredService<AgentDirectory>(), p.GetRequiredService<InstanceDirectory>(), p.GetRequiredService<TemplateSetStore>(),
+            p.GetRequiredService<ModelCatalog>(), p.GetRequiredService<CompareInstances>(), p.GetRequiredService<ManageTemplateSets>(), p.GetRequiredService<ManageInstances>()));
+        services.AddSingleton<Letters>().AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind).AddWorkHandler<TellBudgetAlert>(BudgetAlerts.NoticeKind);
         services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<ISchemaListener, SchemaFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
             .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>());
         services.AddWorkHandler<TrainModel>(TrainModel.Kind, kind =>

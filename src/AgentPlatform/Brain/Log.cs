@@ -9,4 +9,7 @@ internal static partial class Log
 
     [LoggerMessage(1301, LogLevel.Information, "The classifier of agent {AgentId} was trained from {Examples} examples in {Milliseconds} ms.")]
     internal static partial void ModelTrained(this ILogger log, Guid agentId, int examples, long milliseconds);
+
+    [LoggerMessage(1302, LogLevel.Warning, "Drafts of a reply in conversation {ConversationId} could not be shown.")]
+    internal static partial void DraftsLost(this ILogger log, Guid conversationId, Exception e);
 }

@@ -13,7 +13,6 @@ using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
-using AgentPlatform.Models;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
@@ -32,7 +31,7 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 /// </summary>
 internal sealed class TurnHandler(
     Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, IntentModels models,
-    ScenarioPlaces places, AgentBooks books, ServingInstance serving, ResolveVariables resolve, ConsultModel consult, ModelCalls calls, EmailProofs proofs,
+    ScenarioPlaces places, AgentBooks books, ServingInstance serving, ResolveVariables resolve, ConsultModel consult, DraftReply drafting, EmailProofs proofs,
     ApplyTurn apply, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
@@ -85,7 +84,7 @@ internal sealed class TurnHandler(
                     break;
                 case Thought.Call call:
                     await tx.CommitAsync(ct);
-                    await calls.MakeAsync(actor, call.Prepared, ct);
+                    await drafting.MakeAsync(actor, call.Prepared, ct);
                     return (null, scene.Messages[^1].Id, null);
                 case Thought.Reread reread:
                     return (null, reread.ThroughId, null);

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using AgentPlatform.Api;
 using AgentPlatform.Contacts;
+using AgentPlatform.Conversations.Drafts;
+using AgentPlatform.Events.Live;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Builder;
@@ -20,7 +22,27 @@ internal static class ConversationEndpoints
         MapMessages(v1.MapGroup("/messages").WithTags("Messages"));
         MapSessions(v1.MapGroup("/sessions").WithTags("Sessions"));
         MapAudit(v1);
+        v1.MapGet("/turn-usage", UsageAsync).WithTags("Conversations").RequireScope("conversations:read")
+            .Describe("reportTurnUsage", "Tokens, cost and latency of the tenant's turns, by day, week or month.").Produces<IReadOnlyList<TurnUsage>>();
         return v1;
+    }
+
+    /// <summary>The last thirty days, unless told. <c>to</c> is not among them.</summary>
+    private static async Task<IResult> UsageAsync(
+        HttpContext http, Database database, TimeProvider clock, CancellationToken ct, string by = "day", DateOnly? from = null, DateOnly? to = null, Guid? agent_instance_id = null)
+    {
+        var until = to ?? DateOnly.FromDateTime(clock.GetUtcNow().UtcDateTime).AddDays(1);
+        var since = from ?? until.AddDays(-30);
+        var invalid = new Validation().OneOf("by", by, required: true, "day", "week", "month")
+            .Check("to", since < until, "Must be after from.")
+            .Check("from", until.DayNumber - since.DayNumber <= 366, "Must be at most 366 days before to.").Problem;
+        if (invalid is not null)
+        {
+            return invalid.ToHttp();
+        }
+
+        await using var tx = database.Begin(http.Actor());
+        return TypedResults.Json(await TurnLog.UsageAsync(tx, by, since, until, agent_instance_id, ct), Json.Options);
     }
 
     private static void MapReads(RouteGroupBuilder conversations)
@@ -47,6 +69,11 @@ internal static class ConversationEndpoints
             (await read.TimelineAsync(http.Actor(), id, limit, cursor, ct)).ToHttp())
             .RequireScope("conversations:read").Describe("readConversationTimeline", "Messages and events together, newest first.")
             .Produces<Page<TimelineEntry>>();
+
+        conversations.MapGet("/{id:guid}/stream", (HttpContext http, StreamEvents streams, ConversationFollowers followers, Guid id, CancellationToken ct) =>
+            streams.AggregateAsync(http, "conversation", id, followers.Begin(http.Actor(), id).StayAsync, ct))
+            .RequireScope("conversations:read").Describe("streamConversation", "Follow a conversation live: its events, and drafts of the reply that is being written.")
+            .Produces<string>(StatusCodes.Status200OK, "text/event-stream");
 
         conversations.MapGet("/{id:guid}/turns", async (
             HttpContext http, Database database, TurnLog turns, Guid id, int? limit, string? cursor, CancellationToken ct) =>

@@ -1,6 +1,9 @@
 using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Contacts;
+using AgentPlatform.Conversations.Drafts;
+using AgentPlatform.Events.Live;
 using AgentPlatform.Operations;
+using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -32,6 +35,8 @@ public static class ConversationsModule
         services.AddSingleton<SessionStore>();
         services.AddSingleton<TurnLog>();
         services.AddSingleton<ConversationLog>();
+        services.AddSingleton(p => new ConversationFollowers(p.GetRequiredService<Database>(), p.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(p => new ReplyDrafts(p.GetRequiredService<LiveNotes>(), p.GetRequiredService<ConversationFollowers>()));
         services.AddSingleton<MessagePartitions>();
         services.AddSingleton<ReadConversations>();
         services.AddSingleton<ChangeConversation>();

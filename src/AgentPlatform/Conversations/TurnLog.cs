@@ -40,6 +40,14 @@ public sealed record StoredTurn(
 /// <summary>The turns that an instance of an agent took: in how many conversations, and how many ended with a person.</summary>
 public sealed record InstanceTurns(Guid AgentInstanceId, long Conversations, long Turns, long Handoffs);
 
+/// <summary>
+/// The turns of a period: how many asked a model, with how many calls and what those cost, and how long turns took in milliseconds: half of them at most
+/// the median, one in twenty longer than the 95th percentile. Period: its first day (UTC).
+/// </summary>
+public sealed record TurnUsage(
+    string Period, long Turns, long TurnsWithModel, long Calls, long InputTokens, long OutputTokens, decimal CostUsd, int? AverageLatencyMs, int? MedianLatencyMs,
+    int? P95LatencyMs, int? MaxLatencyMs);
+
 /// <summary>The record of turns, append-only.</summary>
 public sealed class TurnLog(TimeProvider clock)
 {
@@ -61,8 +69,25 @@ public sealed class TurnLog(TimeProvider clock)
     public Task<IReadOnlyList<InstanceTurns>> OfInstancesAsync(Transaction tx, Guid[] instanceIds, DateTimeOffset since, CancellationToken ct) =>
         tx.QueryAsync<InstanceTurns>(Sql.OfInstances, [instanceIds, since.ToUniversalTime()], ct);
 
+    /// <summary>By <c>day</c>, <c>week</c> or <c>month</c>, from the beginning of one day (UTC) to the beginning of another; periods without turns are left out.</summary>
+    internal static Task<IReadOnlyList<TurnUsage>> UsageAsync(Transaction tx, string by, DateOnly from, DateOnly to, Guid? agentInstanceId, CancellationToken ct) =>
+        tx.QueryAsync<TurnUsage>(Sql.Usage, [by, from, to, agentInstanceId], ct);
+
     private static class Sql
     {
+        internal const string Usage =
+            """
+            SELECT to_char(date_trunc($1, created_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS period, count(*) AS turns, count(token_usage) AS turns_with_model,
+                   coalesce(sum((token_usage->>'calls')::bigint), 0)::bigint AS calls, coalesce(sum((token_usage->>'input_tokens')::bigint), 0)::bigint AS input_tokens,
+                   coalesce(sum((token_usage->>'output_tokens')::bigint), 0)::bigint AS output_tokens, coalesce(sum((token_usage->>'cost_usd')::numeric), 0) AS cost_usd,
+                   avg(latency_ms)::int AS average_latency_ms, (percentile_disc(0.5) WITHIN GROUP (ORDER BY latency_ms))::int AS median_latency_ms,
+                   (percentile_disc(0.95) WITHIN GROUP (ORDER BY latency_ms))::int AS p95_latency_ms, max(latency_ms) AS max_latency_ms
+            FROM conversations.turn_records
+            WHERE tenant_id = kernel.current_tenant_id() AND created_at >= $2::date::timestamp AT TIME ZONE 'UTC' AND created_at < $3::date::timestamp AT TIME ZONE 'UTC'
+              AND ($4::uuid IS NULL OR agent_instance_id = $4)
+            GROUP BY 1 ORDER BY 1
+            """;
+
         internal const string OfInstances =
             """
             SELECT agent_instance_id, count(DISTINCT conversation_id) AS conversations, count(*) AS turns, count(handoff_reason) AS handoffs

@@ -10,24 +10,32 @@ public sealed record Budget(
     DateTimeOffset? LastAlertSent, int AlertsSentToday, DateOnly DailyPeriodStart, DateOnly WeeklyPeriodStart, DateOnly MonthlyPeriodStart,
     DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt)
 {
-    /// <summary>The periods, whose spend the last <paramref name="cost"/> has taken to a share of the budget that it was below before.</summary>
-    internal IEnumerable<Crossing> Crossed(decimal cost)
+    /// <summary>The shares of the budget that are reached: the threshold and the whole, of each period that has a limit.</summary>
+    internal IEnumerable<Crossing> Reached()
     {
-        foreach (var (period, budget, spent) in new[] { ("daily", DailyBudget, CurrentDailySpend), ("weekly", WeeklyBudget, CurrentWeeklySpend), ("monthly", MonthlyBudget, CurrentMonthlySpend) })
+        var periods = new[]
+        {
+            ("daily", DailyPeriodStart, DailyBudget, CurrentDailySpend), ("weekly", WeeklyPeriodStart, WeeklyBudget, CurrentWeeklySpend),
+            ("monthly", MonthlyPeriodStart, MonthlyBudget, CurrentMonthlySpend),
+        };
+        foreach (var (period, start, budget, spent) in periods)
         {
             foreach (var percent in new[] { AlertThreshold, 100 }.Distinct())
             {
-                if (IsActive && budget is { } limit && spent - cost < limit * percent / 100 && spent >= limit * percent / 100)
+                if (IsActive && budget is { } limit && spent >= limit * percent / 100)
                 {
-                    yield return new(period, percent, limit, spent);
+                    yield return new(period, start, percent, limit, spent);
                 }
             }
         }
     }
+
+    /// <summary>Those of them that the last <paramref name="cost"/> has reached, and that nothing had before.</summary>
+    internal IEnumerable<Crossing> Crossed(decimal cost) => Reached().Where(share => share.Spent - cost < share.Budget * share.Percent / 100);
 }
 
 /// <summary>A period's spend has reached a share of its budget.</summary>
-internal sealed record Crossing(string Period, int Percent, decimal Budget, decimal Spent);
+internal sealed record Crossing(string Period, DateOnly PeriodStart, int Percent, decimal Budget, decimal Spent);
 
 /// <summary>The days (UTC) on which the periods of a moment began.</summary>
 internal sealed record BudgetPeriods(DateOnly Day, DateOnly Week, DateOnly Month)

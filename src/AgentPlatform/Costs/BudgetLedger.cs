@@ -1,5 +1,3 @@
-using AgentPlatform.Events;
-using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 
@@ -12,7 +10,7 @@ internal sealed record ExpiryWork(Guid ReservationId);
 /// Holds the most that something can cost against the tenant's and the agent's budget before it happens, and replaces it by what it did cost.
 /// The hold is one statement under the locks of the budgets: calls at the same time cannot go past a budget together.
 /// </summary>
-public sealed class BudgetLedger(WorkQueue work, EventStore events, TimeProvider clock)
+public sealed class BudgetLedger(WorkQueue work, BudgetAlerts alerts, TimeProvider clock)
 {
     internal const string ExpiryKind = "costs.expire_reservation";
 
@@ -38,24 +36,7 @@ public sealed class BudgetLedger(WorkQueue work, EventStore events, TimeProvider
         var budgets = await tx.QueryAsync<Budget>(Sql.Settle, [reservationId, dollars, day, week, month], ct);
         foreach (var budget in budgets)
         {
-            var crossed = budget.Crossed(dollars).ToList();
-            foreach (var crossing in crossed)
-            {
-                events.Append(tx, new NewEvent(crossing.Percent == 100 ? "budget.limit_reached" : "budget.threshold_reached", "budget", budget.Id, new
-                {
-                    agent_id = budget.AgentId,
-                    period = crossing.Period,
-                    percent = crossing.Percent,
-                    budget = crossing.Budget,
-                    spent = crossing.Spent,
-                })
-                { CreatedBy = "costs" });
-            }
-
-            if (crossed.Count > 0)
-            {
-                tx.Post(Sql.Alerted, budget.Id, clock.GetUtcNow(), crossed.Count);
-            }
+            await alerts.RaiseAsync(tx, budget, [.. budget.Crossed(dollars)], ct);
         }
     }
 
@@ -123,12 +104,6 @@ public sealed class BudgetLedger(WorkQueue work, EventStore events, TimeProvider
             RETURNING b.id, b.agent_id, b.daily_budget, b.weekly_budget, b.monthly_budget, b.alert_threshold, b.current_daily_spend, b.current_weekly_spend,
                       b.current_monthly_spend, b.budget_reserved, b.is_active, b.auto_stop_on_limit, b.last_alert_sent, b.alerts_sent_today,
                       b.daily_period_start, b.weekly_period_start, b.monthly_period_start, b.created_at, b.updated_at
-            """;
-
-        internal const string Alerted =
-            """
-            UPDATE costs.cost_budgets SET last_alert_sent = $2, alerts_sent_today = alerts_sent_today + $3
-            WHERE tenant_id = kernel.current_tenant_id() AND id = $1
             """;
 
         internal const string Free =

@@ -29,6 +29,8 @@ internal static class CostsApi
         costs.MapDelete("/budgets/{id:guid}", async (HttpContext http, ManageBudgets budgets, Guid id, CancellationToken ct) =>
             (await budgets.LiftAsync(http.Actor(), id, ct)).ToNoContent())
             .RequireScope("costs:write").Describe("liftBudget", "Remove a budget: there is no limit any more.").Produces(StatusCodes.Status204NoContent);
+        costs.MapGet("/budget-alerts", AlertsAsync)
+            .RequireScope("costs:read").Describe("listBudgetAlerts", "Shares of budgets that were reached, newest first, with how many members were told.").Produces<Page<BudgetAlert>>();
         costs.MapGet("/budget-reservations", ReservationsAsync)
             .RequireScope("costs:read").Describe("listReservations", "What is or was held for calls, newest first.").Produces<Page<StoredReservation>>();
         costs.MapGet("/token-usage", UsageAsync)
@@ -36,6 +38,9 @@ internal static class CostsApi
         costs.MapGet("/costs", ReportAsync)
             .RequireScope("costs:read").Describe("reportCosts", "What was spent, by day, agent, contact, model or provider.").Produces<IReadOnlyList<CostLine>>();
     }
+
+    private static Task<IResult> AlertsAsync(HttpContext http, Database database, CancellationToken ct, int? limit = null, string? cursor = null, Guid? budget_id = null) =>
+        http.PageAsync(database, limit, cursor, (tx, page) => BudgetAlerts.ListAsync(tx, budget_id, page, ct));
 
     private static Task<IResult> ReservationsAsync(HttpContext http, Database database, CancellationToken ct, int? limit = null, string? cursor = null, string? status = null) =>
         http.PageAsync(

@@ -7,7 +7,7 @@ namespace AgentPlatform.Costs;
 public static class CostsModule
 {
     public static IServiceCollection AddCosts(this IServiceCollection services) =>
-        services.AddSingleton<BudgetLedger>().AddSingleton<ManageBudgets>().AddSingleton<UsageLedger>().AddSingleton<ReservationRetention>().AddWorkHandler<ExpireReservation>(BudgetLedger.ExpiryKind);
+        services.AddSingleton<BudgetAlerts>().AddSingleton<BudgetLedger>().AddSingleton<ManageBudgets>().AddSingleton<UsageLedger>().AddSingleton<ReservationRetention>().AddWorkHandler<ExpireReservation>(BudgetLedger.ExpiryKind);
 
     public static void MapCosts(this IEndpointRouteBuilder v1) => CostsApi.Map(v1);
 }

@@ -13,7 +13,7 @@ namespace AgentPlatform.Costs;
 public sealed record BudgetInput(decimal? DailyBudget, decimal? WeeklyBudget, decimal? MonthlyBudget, int? AlertThreshold = null, bool? IsActive = null, bool? AutoStopOnLimit = null);
 
 /// <summary>What operators do to budgets: set them, look at them, lift them.</summary>
-internal sealed class ManageBudgets(Database database, AgentDirectory agents, EventStore events, TimeProvider clock)
+internal sealed class ManageBudgets(Database database, AgentDirectory agents, BudgetAlerts alerts, EventStore events, TimeProvider clock)
 {
     private const decimal Most = 1_000_000;
 
@@ -37,6 +37,9 @@ internal sealed class ManageBudgets(Database database, AgentDirectory agents, Ev
             [clock.NewId(), agentId, input.DailyBudget, input.WeeklyBudget, input.MonthlyBudget, input.AlertThreshold ?? 80, input.IsActive ?? true, input.AutoStopOnLimit ?? true, day, week, month],
             ct);
         events.Append(tx, new NewEvent("budget.set", "budget", id, new { agent_id = agentId, input.DailyBudget, input.WeeklyBudget, input.MonthlyBudget }));
+        // A limit that is set below what is spent already is reached with that.
+        var set = (await FindAsync(tx, id, ct))!;
+        await alerts.RaiseAsync(tx, set, [.. set.Reached()], ct);
         var budget = await FindAsync(tx, id, ct);
         await tx.CommitAsync(ct);
         return budget!;

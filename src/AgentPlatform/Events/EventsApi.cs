@@ -1,4 +1,5 @@
 using AgentPlatform.Api;
+using AgentPlatform.Events.Live;
 using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -15,10 +16,6 @@ internal static class EventsApi
         MapConsumers(group);
         group.MapGet("/stream", (HttpContext http, StreamEvents streams, string[]? types, CancellationToken ct) => streams.TenantAsync(http, types ?? [], ct))
             .RequireScope("events:read").Describe("streamEvents", "Follow the tenant's events live; types= names prefixes of event types.")
-            .Produces<string>(StatusCodes.Status200OK, "text/event-stream");
-        v1.MapGet("/conversations/{id:guid}/stream", (HttpContext http, StreamEvents streams, Guid id, CancellationToken ct) =>
-                streams.AggregateAsync(http, "conversation", id, ct))
-            .WithTags("Conversations").RequireScope("conversations:read").Describe("streamConversation", "Follow a conversation live.")
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream");
     }
 

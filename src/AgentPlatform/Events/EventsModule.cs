@@ -1,3 +1,4 @@
+using AgentPlatform.Events.Live;
 using AgentPlatform.Operations;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
@@ -26,12 +27,14 @@ public static class EventsModule
             .Validate(o => o.Heartbeat > TimeSpan.Zero && o.Poll > TimeSpan.Zero && o.MaxStreamAge > TimeSpan.Zero, "Durations of Events must be positive.")
             .ValidateOnStart();
         services.AddSingleton<IHealthSource, EventHealth>();
+        services.AddSingleton<IActionsLogSource, EventsInLog>();
         services.AddSingleton<EventConsumers>();
         services.AddSingleton<EventAnnouncer>();
         services.AddSingleton(p => new EventStore(
             p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventConsumers>(), p.GetRequiredService<EventAnnouncer>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<EventArchive>();
         services.AddSingleton<EventListener>();
+        services.AddSingleton<LiveNotes>();
         services.AddSingleton(p => new EventSignals(p.GetRequiredService<EventListener>(), p.GetRequiredService<IOptions<EventsOptions>>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ReadEvents>();
         services.AddSingleton<ManageConsumers>();

@@ -6,7 +6,7 @@ using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Identity;
 
-/// <summary>What to change of one's own account; null leaves a field as it is.</summary>
+/// <summary>What to change of one's own account; null leaves a field as it is. <see cref="Preferences"/> says what constitution and notification settings hold.</summary>
 public sealed record ChangeAccount(
     string? FullName,
     string? AvatarUrl,
@@ -112,7 +112,9 @@ internal sealed partial class ManageAccount(Database database, UserDirectory use
             .Text("state", change.State, 100)
             .Check("preferred_language", change.PreferredLanguage is null || Language().IsMatch(change.PreferredLanguage), "Must be a language tag, like en or pt-BR.")
             .MustBeObject("constitution", change.Constitution)
+            .Check("constitution", Preferences.WrongConstitution(change.Constitution) is null, Preferences.WrongConstitution(change.Constitution) ?? "")
             .MustBeObject("notification_settings", change.NotificationSettings)
+            .Check("notification_settings", Preferences.WrongNotifications(change.NotificationSettings) is null, Preferences.WrongNotifications(change.NotificationSettings) ?? "")
             .Problem;
 
     private static Problem? Check(BusinessProfile profile) =>

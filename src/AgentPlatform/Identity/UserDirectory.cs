@@ -29,8 +29,8 @@ public sealed record User(
 /// <summary>What the members of a tenant see of each other.</summary>
 public sealed record Colleague(Guid Id, string Email, string? FullName, string? AvatarUrl);
 
-/// <summary>Where an account can be written to: its address, and its phone in E.164 if it gave one.</summary>
-public sealed record Reachable(Guid Id, string Email, string? FullName, string? Phone);
+/// <summary>Where an account can be written to: its address, and its phone in E.164 if it gave one; and what about.</summary>
+public sealed record Reachable(Guid Id, string Email, string? FullName, string? Phone, JsonElement NotificationSettings);
 
 /// <summary>Finds and makes operator accounts. A transaction sees its own user and those who share its tenant.</summary>
 public sealed class UserDirectory(TimeProvider clock)
@@ -66,7 +66,7 @@ public sealed class UserDirectory(TimeProvider clock)
             FROM identity.users WHERE id = $1
             """;
 
-        internal const string Reachable = "SELECT id, email, full_name, phone FROM identity.users WHERE id = ANY ($1) AND is_active";
+        internal const string Reachable = "SELECT id, email, full_name, phone, notification_settings FROM identity.users WHERE id = ANY ($1) AND is_active";
 
         internal const string Colleagues = "SELECT id, email, full_name, avatar_url FROM identity.users WHERE id = ANY ($1)";
     }

@@ -1,20 +1,16 @@
 using System.ClientModel;
 using System.Text.Json;
 using AgentPlatform.Channels.Custom;
-using AgentPlatform.Costs;
-using AgentPlatform.Kernel;
 using AgentPlatform.Resilience;
 using Anthropic.Exceptions;
 using Microsoft.Extensions.AI;
 
 namespace AgentPlatform.Models;
 
-/// <summary>Asks a model over its official client, within its time-out, and says how it went whatever happens.</summary>
+/// <summary>Asks a model over its official client, within its time-out, listens to the answer as it is written, and says how it went whatever happens.</summary>
 internal sealed class AskModel(ModelClients clients, TimeProvider clock)
 {
-    private const string CacheCreation = "CacheCreationInputTokens";
-
-    internal async Task<ModelReply> AskAsync(PreparedCall prepared, CancellationToken ct)
+    internal async Task<ModelReply> AskAsync(PreparedCall prepared, Action<string> hear, CancellationToken ct)
     {
         var (model, prompt) = (prepared.Call.Model, prepared.Call.Prompt);
         using var client = clients.Open(model);
@@ -25,17 +21,23 @@ internal sealed class AskModel(ModelClients clients, TimeProvider clock)
 
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(model.TimeoutSeconds), clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, ct);
+        var answer = new IncomingAnswer(prepared, hear);
         try
         {
-            return Read(prepared, await client.GetResponseAsync(Messages(prompt), Options(model, prompt), either.Token));
+            await foreach (var update in client.GetStreamingResponseAsync(Messages(prompt), Options(model, prompt), either.Token))
+            {
+                answer.Take(update);
+            }
+
+            return answer.Read();
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
-            return ModelReply.Failed(ServiceVerdict.Broken, $"No answer in {model.TimeoutSeconds} s.");
+            return ModelReply.Failed(ServiceVerdict.Broken, $"No answer in {model.TimeoutSeconds} s.") with { Tokens = answer.Paid };
         }
         catch (Exception e) when (!ct.IsCancellationRequested && Failure(e) is { } failure)
         {
-            return failure;
+            return failure with { Tokens = answer.Paid };
         }
     }
 
@@ -49,30 +51,6 @@ internal sealed class AskModel(ModelClients clients, TimeProvider clock)
         Tools = [AIFunctionFactory.CreateDeclaration(prompt.Form.Name, prompt.Form.Description, prompt.Form.Schema)],
         ToolMode = ChatToolMode.RequireSpecific(prompt.Form.Name),
     };
-
-    private static ModelReply Read(PreparedCall prepared, ChatResponse response)
-    {
-        var call = response.Messages.SelectMany(message => message.Contents).OfType<FunctionCallContent>().FirstOrDefault(c => c.Name == prepared.Call.Prompt.Form.Name);
-        return new(ServiceVerdict.Healthy)
-        {
-            Arguments = call?.Arguments is { } arguments ? Json.Of(arguments) : null,
-            Text = string.IsNullOrWhiteSpace(response.Text) ? null : response.Text,
-            FinishReason = response.FinishReason?.Value,
-            RequestId = response.ResponseId,
-            Tokens = response.Usage is { } usage ? Tokens(usage) : Guess(prepared, response),
-        };
-    }
-
-    /// <summary>Both clients count what was read from and written to the cache among the input.</summary>
-    private static TokenCounts Tokens(UsageDetails usage)
-    {
-        var (read, written) = ((int)(usage.CachedInputTokenCount ?? 0), (int)(usage.AdditionalCounts?.GetValueOrDefault(CacheCreation) ?? 0));
-        return new(Math.Max(0, (int)(usage.InputTokenCount ?? 0) - read - written), (int)(usage.OutputTokenCount ?? 0), written, read);
-    }
-
-    /// <summary>A server that does not count: four bytes are about a token.</summary>
-    private static TokenCounts Guess(PreparedCall prepared, ChatResponse response) =>
-        new(prepared.Bytes / 4, JsonSerializer.Serialize(response.Messages, AIJsonUtilities.DefaultOptions).Length / 4);
 
     /// <summary>Null for what is a bug of ours. The clients read whatever a server says, and stumble over nonsense in many ways.</summary>
     private static ModelReply? Failure(Exception e) => e switch

@@ -74,7 +74,7 @@ internal sealed record ModelReply(ServiceVerdict Verdict)
 
     internal string? RequestId { get; init; }
 
-    /// <summary>Null when nothing was paid for.</summary>
+    /// <summary>Null when nothing was paid for. A failed call may have been, as far as its answer came.</summary>
     internal TokenCounts? Tokens { get; init; }
 
     internal string? Error { get; init; }

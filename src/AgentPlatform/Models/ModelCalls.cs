@@ -62,10 +62,11 @@ public sealed class ModelCalls
         return new CallStart.Ready(new PreparedCall(id, call, bytes, passage));
     }
 
-    public async Task MakeAsync(Actor actor, PreparedCall prepared, CancellationToken ct)
+    /// <summary>Hear: gets the answer piece by piece while it is written. Returns whether there is an answer.</summary>
+    public async Task<bool> MakeAsync(Actor actor, PreparedCall prepared, Action<string> hear, CancellationToken ct)
     {
         var began = _clock.GetTimestamp();
-        var reply = await _ask.AskAsync(prepared, ct);
+        var reply = await _ask.AskAsync(prepared, hear, ct);
         var latency = (int)_clock.GetElapsedTime(began).TotalMilliseconds;
 
         await using var tx = _database.Begin(actor);
@@ -83,6 +84,7 @@ public sealed class ModelCalls
 
         await _circuits.LeaveAsync(tx, prepared.Passage, reply.Verdict, reply.Error, ct);
         await tx.CommitAsync(ct);
+        return reply.Error is null;
     }
 
     private static TokenUsage Usage(PreparedCall prepared, ModelReply reply, TokenCosts costs, int latency)

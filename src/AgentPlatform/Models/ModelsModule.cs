@@ -1,6 +1,7 @@
 using AgentPlatform.Channels.Custom;
 using AgentPlatform.Contacts;
 using AgentPlatform.Costs;
+using AgentPlatform.Operations;
 using AgentPlatform.Postgres;
 using AgentPlatform.Resilience;
 using Microsoft.AspNetCore.Routing;
@@ -20,7 +21,7 @@ public static class ModelsModule
     public static IServiceCollection AddModels(this IServiceCollection services)
     {
         services.AddOptions<ModelsOptions>().BindConfiguration("Models");
-        services.AddSingleton<ModelCatalog>().AddSingleton<ManageModels>().AddSingleton<ModelClients>().AddSingleton<AskModel>().AddSingleton<CallJournal>().AddSingleton<CallRetention>().AddSingleton<IContactMergeParticipant, MergedContacts>()
+        services.AddSingleton<ModelCatalog>().AddSingleton<ManageModels>().AddSingleton<ModelClients>().AddSingleton<AskModel>().AddSingleton<CallJournal>().AddSingleton<IActionsLogSource, CallsInLog>().AddSingleton<CallRetention>().AddSingleton<IContactMergeParticipant, MergedContacts>()
             .AddSingleton(p => new ModelCalls(
                 p.GetRequiredService<Database>(), p.GetRequiredService<CallJournal>(), p.GetRequiredService<AskModel>(), p.GetRequiredService<BudgetLedger>(),
                 p.GetRequiredService<UsageLedger>(), p.GetRequiredService<CircuitBreaker>(), p.GetRequiredService<TimeProvider>()));

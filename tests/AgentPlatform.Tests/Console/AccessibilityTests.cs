@@ -86,6 +86,23 @@ public sealed class AccessibilityTests(ConsoleSite site)
         await page.Context.CloseAsync();
     }
 
+    [Theory]
+    [InlineData(ColorScheme.Light, 1360, 860)]
+    [InlineData(ColorScheme.Dark, 390, 844)]
+    public async Task The_pages_of_agents_violate_none_either(ColorScheme scheme, int width, int height)
+    {
+        var (tenant, set) = await AgentPageTests.WordedAsync(site);
+        var page = await site.OpenAsync(tenant.ApiKey, "/console/agents", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
+        foreach (var path in new[] { "/console/agents", $"/console/agents/{tenant.AgentId}", $"/console/agents/{tenant.AgentId}/template-sets/new", $"/console/template-sets/{set}" })
+        {
+            await page.GotoAsync(new Uri(site.Address, path).ToString());
+            Assert.Empty(await ViolationsAsync(page));
+            Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), $"{path} is wider than the screen");
+        }
+
+        await page.Context.CloseAsync();
+    }
+
     [Fact]
     public async Task A_contact_confirms_an_address_without_signing_in_on_a_page_that_violates_no_rule()
     {

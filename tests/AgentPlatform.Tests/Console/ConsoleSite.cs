@@ -24,7 +24,7 @@ public sealed class ConsoleSite : IAsyncLifetime
     public async Task InitializeAsync()
     {
         Platform = await TestPlatform.StartAsync();
-        _host = await HostProcess.StartAsync(Platform.Postgres.ConnectionString);
+        _host = await HostProcess.StartAsync(Platform.Postgres.ConnectionString, ("Models__AllowPrivateTargets", "true"));
         _playwright = await Playwright.CreateAsync();
         Browser = await _playwright.Chromium.LaunchAsync(new()
         {

@@ -2,6 +2,7 @@ using System.Net;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Postgres;
+using AgentPlatform.Tests.Sandbox;
 using Microsoft.Playwright;
 
 namespace AgentPlatform.Tests.Console;
@@ -28,6 +29,36 @@ public sealed class SimulatorTests(ConsoleSite site)
         Assert.Equal("", await page.InputValueAsync("#text"));
         Assert.Contains("from nine to five", await page.TextContentAsync("#announcer"), StringComparison.Ordinal);
         await AssertTurnAsync(page);
+        await page.Context.CloseAsync();
+    }
+
+    [Fact]
+    public async Task A_reply_can_be_read_while_a_model_writes_it()
+    {
+        await using var model = await FakeModel.StartAsync();
+        var (begun, goOn) = (new TaskCompletionSource(), new TaskCompletionSource());
+        const string Reply = "We are open from nine to five on weekdays, and from ten to two on Saturdays.";
+        model.Fills(new { say = new[] { "Hello to you." }, because = "was greeted" }).Fills(new { say = new[] { Reply }, because = "was asked" }, halfway: async () =>
+        {
+            begun.SetResult();
+            await goOn.Task;
+        });
+        var tenant = await Talk.TenantThatThinksAsync(site, model);
+        var page = await site.OpenAsync(tenant.ApiKey, $"/simulator/{await Talk.BeginAsync(site, tenant, "hello")}");
+        await page.Locator(".theirs .text", new() { HasText = "Hello to you." }).WaitForAsync();
+        await page.Locator("#live[data-state=on]").WaitForAsync();
+
+        await page.FillAsync("#text", "when are you open");
+        await page.Keyboard.PressAsync("Enter");
+        await begun.Task.WaitAsync(TimeSpan.FromSeconds(15));
+        await page.Locator("#draft .text").WaitForAsync();
+        var draft = await page.TextContentAsync("#draft .text");
+        goOn.SetResult();
+        await page.Locator("#messages .theirs .text", new() { HasText = Reply }).WaitForAsync();
+
+        Assert.StartsWith(draft!, Reply, StringComparison.Ordinal);
+        Assert.InRange(draft!.Length, 1, Reply.Length - 1);
+        await Assertions.Expect(page.Locator("#draft .text")).ToHaveCountAsync(0);
         await page.Context.CloseAsync();
     }
 

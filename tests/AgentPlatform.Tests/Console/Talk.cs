@@ -1,10 +1,12 @@
 using System.Net;
+using System.Net.Http.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Brain;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
+using AgentPlatform.Tests.Sandbox;
 
 namespace AgentPlatform.Tests.Console;
 
@@ -29,6 +31,24 @@ internal static class Talk
         ExecutionType = "reply",
         ResponseTemplate = "We are open from nine to five.",
     });
+
+    /// <summary>Its agent asks a model about everything.</summary>
+    internal static async Task<ProvisionedTenant> TenantThatThinksAsync(ConsoleSite site, FakeModel model)
+    {
+        var tenant = await TenantThatAnswersAsync(site);
+        await SendAsync(HttpMethod.Post, "/api/v1/models", new { name = "main", provider = "anthropic", model = "main-1", base_url = model.Url, api_key = "key-of-the-test" });
+        await SendAsync(HttpMethod.Patch, $"/api/v1/agents/{tenant.AgentId}", new { default_model = "main" });
+        await SendAsync(HttpMethod.Put, $"/api/v1/agents/{tenant.AgentId}/config", new { model_use = "always" });
+        return tenant;
+
+        async Task SendAsync(HttpMethod method, string path, object body)
+        {
+            using var request = new HttpRequestMessage(method, new Uri(site.Address, path)) { Content = JsonContent.Create(body), Headers = { { "Authorization", $"Bearer {tenant.ApiKey}" } } };
+            using var http = new HttpClient();
+            using var answer = await http.SendAsync(request);
+            Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
+        }
+    }
 
     internal static Task<ProvisionedTenant> TenantThatOnboardsAsync(ConsoleSite site) => TenantWithAsync(site, Onboarding.Default);
 

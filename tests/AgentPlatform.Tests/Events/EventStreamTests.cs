@@ -1,5 +1,7 @@
 using System.Net.Http.Headers;
+using AgentPlatform.Conversations.Drafts;
 using AgentPlatform.Events;
+using AgentPlatform.Events.Live;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Api;
@@ -74,6 +76,44 @@ public sealed class EventStreamTests : IAsyncLifetime
             _api.Tenant.TenantId);
 
         Assert.Equal("e.1", (await stream.NextAsync()).Event);
+    }
+
+    [Fact]
+    public async Task Between_the_events_of_a_conversation_come_drafts_of_its_reply_without_an_id_until_their_turn_is_over()
+    {
+        await AppendAsync("before");
+        await using var stream = await OpenAsync($"/api/v1/conversations/{_conversation}/stream");
+        await Eventually.SeeAsync(() => Task.FromResult(_api.Platform.Get<EventListener>().IsListening), listening => listening);
+        var drafts = _api.Platform.Get<ReplyDrafts>();
+        Assert.True(await Eventually.SeeAsync(() => drafts.AreSeenAsync(Tenant, _conversation, default), seen => seen));
+        var (turn, next) = (TimeProvider.System.NewId(), TimeProvider.System.NewId());
+
+        await drafts.ShowAsync(Tenant, TimeProvider.System.NewId(), new ReplyDraft(turn, 1, "of another conversation"), default);
+        await drafts.ShowAsync(Tenant, _conversation, new ReplyDraft(turn, 1, "Half a"), default);
+        var draft = await stream.NextAsync();
+        await AppendAsync("model.called", new { turn_id = turn });
+        var called = await stream.NextAsync();
+        await drafts.ShowAsync(Tenant, _conversation, new ReplyDraft(turn, 1, "Half a sentence that comes late"), default);
+        await drafts.ShowAsync(Tenant, _conversation, new ReplyDraft(next, 1, new string('x', 9_000)), default);
+        await drafts.WithdrawAsync(Tenant, _conversation, next, 1, default);
+
+        Assert.Equal(("", "reply.draft", $"{{\"turn_id\":\"{turn}\",\"attempt\":1,\"text\":\"Half a\"}}"), (draft.Id, draft.Event, draft.Data));
+        Assert.Equal("model.called", called.Event);
+        Assert.Equal("reply.withdrawn", (await stream.NextAsync()).Event);
+        Assert.Equal(1, (await HealthAsync("conversations_followed")));
+    }
+
+    [Fact]
+    public async Task Who_has_gone_is_no_longer_counted_and_soon_forgotten()
+    {
+        var followers = _api.Platform.Get<ConversationFollowers>();
+        await followers.Begin(Tenant, _conversation).StayAsync(default);
+        Assert.Equal((1, 0), (await HealthAsync("conversations_followed"), await followers.PruneAsync(default)));
+
+        await _api.Platform.Postgres.ScalarAsync<long>("WITH gone AS (UPDATE conversations.conversation_followers SET followed_until = now() - interval '25 hours' RETURNING 1) SELECT count(*) FROM gone");
+
+        Assert.False(await _api.Platform.Get<ReplyDrafts>().AreSeenAsync(Tenant, _conversation, default));
+        Assert.Equal((0, 1), (await HealthAsync("conversations_followed"), await followers.PruneAsync(default)));
     }
 
     [Fact]
@@ -197,6 +237,9 @@ public sealed class EventStreamTests : IAsyncLifetime
     private async Task<int> CountAsync(string key) =>
         (await _api.GetAsync("/api/v1/events?event_type=e.*&aggregate_type=conversation", key)).Json.GetProperty("items").GetArrayLength();
 
+    private async Task<int> HealthAsync(string fact) => (await _api.GetAsync("/api/v1/operations/health")).Json.GetProperty("facts").EnumerateArray()
+        .Single(f => f.GetProperty("name").GetString() == fact).GetProperty("count").GetInt32();
+
     private Task AppendAsync(
         string name, object? payload = null, Guid? aggregate = null, Actor? actor = null, TestApi? api = null, string type = "conversation") =>
         (api ?? _api).Platform.AsAsync(actor ?? Actor.System((api ?? _api).Tenant.TenantId), tx =>
@@ -275,6 +318,6 @@ public sealed class EventStreamTests : IAsyncLifetime
             return ValueTask.CompletedTask;
         }
 
-        private static string Field(List<string> lines, string name) => lines.Single(l => l.StartsWith(name, StringComparison.Ordinal))[name.Length..];
+        private static string Field(List<string> lines, string name) => lines.SingleOrDefault(l => l.StartsWith(name, StringComparison.Ordinal))?[name.Length..] ?? "";
     }
 }

@@ -233,7 +233,7 @@ public sealed class ModelTurnTests : IAsyncLifetime
     {
         await _talk.AddModelAsync(_model);
         await _talk.UseAsync("unsure", "main");
-        _model.Fills(new { say = new[] { "First." }, because = "one" }, meanwhile: () => _talk.HearAsync("and also something entirely different please")).Fills(new { say = new[] { "Second." }, because = "two" });
+        _model.FillsAfter(() => _talk.HearAsync("and also something entirely different please"), new { say = new[] { "First." }, because = "one" }).Fills(new { say = new[] { "Second." }, because = "two" });
 
         Assert.Equal("First.\nSecond.", await _talk.SayAsync(Riddle));
 

@@ -1,6 +1,8 @@
 using System.Net;
+using AgentPlatform.Conversations;
 using AgentPlatform.Costs;
 using AgentPlatform.Models;
+using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Tests.Api;
 using AgentPlatform.Tests.Brain;
@@ -92,6 +94,35 @@ public sealed class UsageTests : IAsyncLifetime
     }
 
     [Fact]
+    [Behaviour("ps-token-usage-latency")]
+    public async Task Tokens_and_latency_of_turns_are_summed_by_period_and_tenant()
+    {
+        await _talk.AddModelAsync(_model);
+        await _talk.UseAsync("unsure", "main");
+        await _talk.SayAsync(Riddle);
+        await _talk.SayAsync($"{Riddle} again");
+        await _talk.SayAsync("thanks");
+        // What the record says is kept; only its day and its time are set here, by one who may.
+        await _talk.Platform.Postgres.ScalarAsync<long>(
+            """
+            ALTER TABLE conversations.turn_records DISABLE TRIGGER USER;
+            UPDATE conversations.turn_records SET latency_ms = turn_number * 100, created_at = CASE WHEN turn_number < 3 THEN timestamptz '2026-03-04 23:30Z' ELSE timestamptz '2026-03-05 00:30Z' END;
+            ALTER TABLE conversations.turn_records ENABLE TRIGGER USER;
+            SELECT 1::bigint
+            """);
+
+        Assert.Equal(
+            [new("2026-03-04", 2, 2, 2, 340, 40, 0.001450m, 150, 100, 200, 200), new("2026-03-05", 1, 0, 0, 0, 0, 0m, 300, 300, 300, 300)], await TurnsAsync("day", new(2026, 3, 1), new(2026, 4, 1)));
+        Assert.Equal([new("2026-03-02", 3, 2, 2, 340, 40, 0.001450m, 200, 200, 300, 300)], await TurnsAsync("week", new(2026, 3, 1), new(2026, 4, 1)));
+        Assert.Equal([("2026-03-01", 1L)], (await TurnsAsync("month", new(2026, 3, 5), new(2026, 3, 6))).Select(t => (t.Period, t.Turns)));
+        Assert.Empty(await TurnsAsync("day", new(2026, 3, 6), new(2026, 4, 1)));
+        Assert.Empty(await TurnsAsync("day", new(2026, 3, 1), new(2026, 4, 1), await _talk.Platform.NewTenantAsync("Somebody else")));
+
+        Task<IReadOnlyList<TurnUsage>> TurnsAsync(string by, DateOnly from, DateOnly to, Actor? actor = null) =>
+            _talk.Platform.AsAsync(actor ?? _talk.Actor, tx => TurnLog.UsageAsync(tx, by, from, to, agentInstanceId: null, default));
+    }
+
+    [Fact]
     public async Task What_was_told_and_held_is_forgotten_after_a_month_and_what_it_cost_is_not()
     {
         await _talk.AddModelAsync(_model);
@@ -170,7 +201,11 @@ public sealed class UsageTests : IAsyncLifetime
         Assert.Equal("agent_not_found", (await api.SendAsync(HttpMethod.Put, $"/api/v1/agents/{Guid.Empty}/budget", new { daily_budget = 1 })).Code);
         Assert.Equal(0, (await api.GetAsync("/api/v1/costs?by=model")).Json.GetArrayLength());
         Assert.Equal(400, (await api.GetAsync("/api/v1/costs?by=colour")).Status);
+        Assert.Equal(0, (await api.GetAsync("/api/v1/turn-usage?by=week&from=2026-03-01&to=2026-04-01")).Json.GetArrayLength());
+        Assert.Equal(400, (await api.GetAsync("/api/v1/turn-usage?by=hour")).Status);
+        Assert.Equal(400, (await api.GetAsync("/api/v1/turn-usage?from=2026-03-02&to=2026-03-02")).Status);
         Assert.Equal(0, (await api.GetAsync("/api/v1/token-usage")).Json.GetProperty("items").GetArrayLength());
+        Assert.Equal(0, (await api.GetAsync($"/api/v1/budget-alerts?budget_id={tenant.Json.GetProperty("id").GetString()}")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(0, (await api.GetAsync("/api/v1/budget-reservations?status=open")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(0, (await api.GetAsync("/api/v1/model-calls?status=failed")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(204, (await api.SendAsync(HttpMethod.Delete, $"/api/v1/budgets/{tenant.Json.GetProperty("id").GetString()}")).Status);

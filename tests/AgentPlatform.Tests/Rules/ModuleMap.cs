@@ -26,14 +26,14 @@ public sealed partial class ModuleMap
         ["Credits"] = ["Api", "Contacts", "Events", "Identity", "Kernel", "Postgres"],
         ["Channels"] = ["Api", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
         ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Operations", "Postgres", "Resilience", "Schedules", "Work"],
-        ["Actions"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Resilience", "Tenancy", "Work"],
+        ["Actions"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Operations", "Postgres", "Resilience", "Tenancy", "Work"],
         ["Schemas"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Resilience", "Work"],
         ["Agents"] = ["Actions", "Api", "Conversations", "Events", "Kernel", "Postgres", "Tenancy"],
         ["Costs"] = ["Api", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
-        ["Models"] = ["Api", "Channels", "Contacts", "Costs", "Events", "Kernel", "Postgres", "Resilience"],
+        ["Models"] = ["Api", "Channels", "Contacts", "Costs", "Events", "Kernel", "Operations", "Postgres", "Resilience"],
         ["Tasks"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Work"],
         ["Workflows"] = ["Actions", "Api", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tenancy", "Work"],
-        ["Brain"] = ["Actions", "Agents", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Models", "Postgres", "Schedules", "Schemas", "Tasks", "Tenancy", "Work"],
+        ["Brain"] = ["Actions", "Agents", "Api", "Channels", "Contacts", "Conversations", "Costs", "Events", "Identity", "Kernel", "Messaging", "Models", "Postgres", "Schedules", "Schemas", "Tasks", "Tenancy", "Work"],
         ["Demo"] = ["Actions", "Agents", "Api", "Brain", "Channels", "Identity", "Kernel", "Postgres", "Schemas", "Tenancy", "Workflows"],
     };
 

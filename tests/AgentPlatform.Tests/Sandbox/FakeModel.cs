@@ -16,13 +16,16 @@ public sealed record ModelRequest(string Path, string Authorization, JsonElement
 }
 
 /// <summary>
-/// A provider of language models on loopback that speaks Anthropic's and OpenAI's API: fills in forms as it is told, and refuses, hangs, breaks
-/// off and talks nonsense as the real ones do on bad days. The last answer repeats.
+/// A provider of language models on loopback that speaks Anthropic's and OpenAI's API, always as a stream: fills in forms as it is told, and refuses,
+/// hangs, breaks off and talks nonsense, before it begins or in mid-stream, as the real ones do on bad days. The last answer repeats.
 /// </summary>
 public sealed class FakeModel : IAsyncDisposable
 {
     /// <summary>What it counts for each answer.</summary>
     public const int Input = 100, Output = 20, CacheWritten = 30, CacheRead = 40;
+
+    /// <summary>Whether the caller asked to be told of the tokens.</summary>
+    internal const string CountsKey = "counts";
 
     private readonly WebApplication _server;
     private readonly ConcurrentQueue<Func<HttpContext, Task>> _answers = new();
@@ -44,11 +47,14 @@ public sealed class FakeModel : IAsyncDisposable
         return fake;
     }
 
-    /// <summary>Fills in the form.</summary>
-    public FakeModel Fills(object form) => Next(http => WriteAsync(http, Json.Of(form), text: null));
+    /// <summary>Fills in the form. Something may happen after a half of it.</summary>
+    public FakeModel Fills(object form, Func<Task>? halfway = null) => Next(http => ModelStream.Of(http).FillAsync(Json.Text(form), halfway));
 
     /// <summary>Writes words instead of filling in the form.</summary>
-    public FakeModel Says(string text) => Next(http => WriteAsync(http, form: null, text));
+    public FakeModel Says(string text) => Next(http => ModelStream.Of(http).SayAsync(text));
+
+    /// <summary>Half of the form, and then, once that was heard, something else.</summary>
+    public FakeModel Begins(object form, Midway then, Func<Task>? heard = null) => Next(http => ModelStream.Of(http).BeginAsync(Json.Text(form), then, heard));
 
     public FakeModel Refuses(int status, int? retryAfter = null, string message = "Not now.") => Next(async http =>
     {
@@ -69,12 +75,11 @@ public sealed class FakeModel : IAsyncDisposable
         await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, http.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
     });
 
-    /// <summary>Begins its answer, and the connection breaks.</summary>
+    /// <summary>Begins its answer, and the connection breaks before there is a word of it.</summary>
     public FakeModel BreaksOff() => Next(async http =>
     {
-        http.Response.ContentType = "application/json";
-        http.Response.ContentLength = 4000;
-        await http.Response.WriteAsync("""{"id":"msg_1","type":"mess""");
+        http.Response.ContentType = "text/event-stream";
+        await http.Response.WriteAsync("event: mess");
         await http.Response.Body.FlushAsync();
         http.Abort();
     });
@@ -82,15 +87,15 @@ public sealed class FakeModel : IAsyncDisposable
     /// <summary>Answers with what is no JSON.</summary>
     public FakeModel Babbles() => Next(async http =>
     {
-        http.Response.ContentType = "application/json";
-        await http.Response.WriteAsync("""{"id": "msg_1", "content": [{"type": "tool_""");
+        http.Response.ContentType = "text/event-stream";
+        await http.Response.WriteAsync("event: message_start\ndata: {\"type\": \"message_sta\n\n");
     });
 
     /// <summary>Something happens while the caller waits for this answer.</summary>
-    public FakeModel Fills(object form, Func<Task> meanwhile) => Next(async http =>
+    public FakeModel FillsAfter(Func<Task> meanwhile, object form) => Next(async http =>
     {
         await meanwhile();
-        await WriteAsync(http, Json.Of(form), text: null);
+        await ModelStream.Of(http).FillAsync(Json.Text(form), halfway: null);
     });
 
     public async ValueTask DisposeAsync() => await _server.DisposeAsync();
@@ -105,6 +110,7 @@ public sealed class FakeModel : IAsyncDisposable
     {
         using var body = await JsonDocument.ParseAsync(http.Request.Body);
         Requests.Enqueue(new(http.Request.Path, $"{http.Request.Headers.Authorization}{http.Request.Headers["x-api-key"]}", body.RootElement.Clone(), TimeProvider.System.GetUtcNow()));
+        http.Items[CountsKey] = body.RootElement.TryGetProperty("stream_options", out var options) && options.GetProperty("include_usage").GetBoolean();
         if (_answers.TryPeek(out var answer))
         {
             if (_answers.Count > 1)
@@ -115,42 +121,4 @@ public sealed class FakeModel : IAsyncDisposable
             await answer(http);
         }
     }
-
-    private static Task WriteAsync(HttpContext http, JsonElement? form, string? text)
-    {
-        http.Response.ContentType = "application/json";
-        return http.Response.WriteAsync(Json.Text(http.Request.Path.Value!.EndsWith("/messages", StringComparison.Ordinal) ? Anthropic(form, text) : OpenAI(form, text)));
-    }
-
-    private static object Anthropic(JsonElement? form, string? text) => new
-    {
-        id = "msg_1",
-        type = "message",
-        role = "assistant",
-        model = "fake",
-        content = new[] { form is { } input ? Json.Of(new { type = "tool_use", id = "tu_1", name = "reply", input }) : Json.Of(new { type = "text", text }) },
-        stop_reason = form is null ? "end_turn" : "tool_use",
-        usage = new { input_tokens = Input, output_tokens = Output, cache_creation_input_tokens = CacheWritten, cache_read_input_tokens = CacheRead },
-    };
-
-    private static object OpenAI(JsonElement? form, string? text) => new
-    {
-        id = "chatcmpl-1",
-        @object = "chat.completion",
-        created = 1,
-        model = "fake",
-        choices = new[]
-        {
-            new
-            {
-                index = 0,
-                finish_reason = form is null ? "stop" : "tool_calls",
-                message = form is { } arguments
-                    ? Json.Of(new { role = "assistant", content = (string?)null, tool_calls = new[] { new { id = "c1", type = "function", function = new { name = "reply", arguments = arguments.GetRawText() } } } })
-                    : Json.Of(new { role = "assistant", content = text }),
-            },
-        },
-        // OpenAI counts what it read from the cache among the prompt, and does not charge for writing to it.
-        usage = new { prompt_tokens = Input + CacheRead, completion_tokens = Output, total_tokens = Input + CacheRead + Output, prompt_tokens_details = new { cached_tokens = CacheRead } },
-    };
 }

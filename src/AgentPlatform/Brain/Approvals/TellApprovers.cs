@@ -1,10 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions.Approvals;
-using AgentPlatform.Channels;
-using AgentPlatform.Contacts;
-using AgentPlatform.Conversations;
-using AgentPlatform.Kernel;
-using AgentPlatform.Messaging;
+using AgentPlatform.Brain.Notices;
+using AgentPlatform.Identity;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
@@ -12,11 +9,10 @@ using AgentPlatform.Work;
 namespace AgentPlatform.Brain.Approvals;
 
 /// <summary>
-/// Asks the approvers of an action where they are: by text message, else by e-mail, over the agent's own channels and through the outbox like
-/// everything that leaves. Each gets a code of their own to reply with. Whoever can be reached by neither, or wants to hear from neither, finds the question in the console.
+/// Asks the approvers of an action where they are. Each gets a code of their own to reply with. Whoever cannot be reached, or does not want to be, finds
+/// the question in the console.
 /// </summary>
-internal sealed class TellApprovers(
-    Database database, ApprovalCodes codes, MemberDirectory members, ChannelDirectory channels, ContactDirectory contacts, ConversationLog conversations, Outbox outbox) : IWorkHandler
+internal sealed class TellApprovers(Database database, ApprovalCodes codes, MemberDirectory members, Letters letters) : IWorkHandler
 {
     private const int LongestParams = 300;
 
@@ -39,30 +35,15 @@ internal sealed class TellApprovers(
 
     private async Task TellAsync(Transaction tx, ApprovalNotice notice, ActionApproval approval, ReachableMember member, CancellationToken ct)
     {
-        foreach (var (channel, address) in new[] { (ChannelAddress.Sms, member.Phone), (ChannelAddress.Email, member.Email) })
+        await foreach (var place in letters.PlacesAsync(tx, notice.AgentId, member, Preferences.Approvals, ct))
         {
-            if (address is null || !ContactDirectory.TryNormalize(new ChannelAddress(channel, address), out var at)
-                || await channels.RouteAsync(tx, null, notice.AgentId, channel, ct) is not { Refusal: null } route
-                || await HasOptedOutAsync(tx, at, ct)
-                || await codes.IssueAsync(tx, approval.Id, member.UserId, at.Channel, at.Address, ct) is not { } code)
+            if (await codes.IssueAsync(tx, approval.Id, member.UserId, place.At.Channel, place.At.Address, ct) is { } code)
             {
-                continue;
+                await letters.WriteAsync(tx, place, new Letter($"Approval needed: {approval.ActionDescription}", Question(approval, code), $"approval:{approval.Id}:{member.UserId}"), ct);
+                return;
             }
-
-            var contact = await contacts.GetOrCreateAsync(tx, at, member.FullName, ct);
-            var conversation = await conversations.OpenAsync(tx, new OpenConversation(contact.Id, notice.AgentId, at.Channel, at.Address, route.Channel.Id), ct);
-            outbox.Queue(tx, new OutgoingMessage(contact.Id, conversation.Id, "system", Question(approval, code))
-            {
-                Subject = $"Approval needed: {approval.ActionDescription}",
-                Priority = "urgent",
-                IdempotencyKey = $"approval:{approval.Id}:{member.UserId}",
-            });
-            return;
         }
     }
-
-    private async Task<bool> HasOptedOutAsync(Transaction tx, ChannelAddress at, CancellationToken ct) =>
-        await contacts.FindByAddressAsync(tx, at, ct) is { } known && await contacts.IsOptedOutAsync(tx, known.Id, at.Channel, ct);
 
     /// <summary>Pure: what is asked, and how to answer.</summary>
     internal static string Question(ActionApproval approval, string code)

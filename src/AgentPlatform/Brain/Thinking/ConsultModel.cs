@@ -5,6 +5,7 @@ using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Models;
 using AgentPlatform.Postgres;
+using AgentPlatform.Tenancy;
 
 namespace AgentPlatform.Brain.Thinking;
 
@@ -28,7 +29,7 @@ internal abstract record Thought
 /// Asks the agent's model what the built-in brain is not sure of, or everything that is open where the agent says so. Each call is in the
 /// journal before it is made, so a turn that is taken again, on any host, goes on with the answers it has paid for.
 /// </summary>
-internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, ConversationLog conversations, EventStore events)
+internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, ConversationLog conversations, MemberDirectory members, EventStore events)
 {
     private const int History = 20;
 
@@ -41,7 +42,7 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
 
         tx.Gather();
         var (asking, making) = (catalog.ChainAsync(tx, scene.Input.Agent.Models, ct), calls.OfTurnAsync(tx, turnId, ct));
-        var told = conversations.LatestAsync(tx, scene.Conversation.Id, History, ct);
+        var (told, owner) = (conversations.LatestAsync(tx, scene.Conversation.Id, History, ct), members.OwnerAsync(tx, ct));
         await tx.AskAsync(ct);
         var (chain, made) = (await asking, await making);
         if (made is [.., { Status: "started" } begun])
@@ -54,7 +55,8 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
             return new Thought.Reread(through);
         }
 
-        var background = new Background(scene.Conversation.ConversationSummary, [.. (await told).Reverse().Where(m => m.Direction != "inbound" || m.TurnNumber is not null || scene.Messages.Any(own => own.Id == m.Id))]);
+        var history = (await told).Reverse().Where(m => m.Direction != "inbound" || m.TurnNumber is not null || scene.Messages.Any(own => own.Id == m.Id));
+        var background = new Background(scene.Conversation.ConversationSummary, [.. history], await members.ConstitutionAsync(tx, await owner, ct));
         return await NextAsync(tx, turnId, scene, own, new Consultation(chain, made, background), ct);
     }
 
@@ -108,6 +110,7 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
             var status = call.Status == "started" ? "interrupted" : call.Status;
             Event(tx, scene, "model.called", new
             {
+                call.TurnId,
                 model = call.ModelName,
                 purpose = call.ActionType,
                 status,

@@ -10,7 +10,7 @@ using AgentPlatform.Models;
 namespace AgentPlatform.Brain.Thinking;
 
 /// <summary>What a model gets to know besides the turn's own input.</summary>
-internal sealed record Background(string? Summary, IReadOnlyList<Message> History);
+internal sealed record Background(string? Summary, IReadOnlyList<Message> History, IReadOnlyList<string> Constitution);
 
 /// <summary>Pure: what a model is told of a turn, and the form it answers in.</summary>
 internal static class TurnPrompt
@@ -71,6 +71,7 @@ internal static class TurnPrompt
             ["contact"] = new { FirstName = Line(contact.FirstName), LastName = Line(contact.LastName), Company = Line(contact.Company), Title = Line(contact.Title), contact.Verified },
             ["contact_facts"] = Json.Text(new { contact.FirstName, contact.LastName, contact.Company, contact.Title, contact.Verified }),
             ["summary"] = background.Summary,
+            ["constitution"] = background.Constitution.Select(Line),
             ["scenario"] = input.Place?.Scenario.Name,
             ["suggestions"] = input.Suggestions,
             ["actions"] = actions.Select(action => new { Id = action.ActionId, action.Title, action.Description, Line = Line(action) }),

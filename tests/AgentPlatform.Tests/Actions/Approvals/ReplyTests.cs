@@ -147,6 +147,20 @@ public sealed class ReplyTests : IAsyncLifetime
     }
 
     [Fact]
+    [Behaviour("mk-user-constitution")]
+    public async Task Who_does_not_want_to_be_asked_is_not_written_to_and_may_answer_all_the_same()
+    {
+        await _stage.Platform.AsAsync(
+            new Actor(_stage.Tenant.TenantId, _stage.Tenant.OwnerId, "owner"),
+            tx => tx.ExecuteAsync("UPDATE identity.users SET notification_settings = '{\"approvals\": false}' WHERE id = $1", [_stage.Tenant.OwnerId], default));
+
+        var approval = await AskAsync(quorum: 1);
+
+        Assert.Equal([Bob], _stage.Twilio.Messages.Select(m => m.To).Distinct());
+        Assert.True((await InAsync(tx => _stage.Platform.Get<DecideApproval>().ApproveAsync(tx, approval.Id, new Approver(_stage.Tenant.OwnerId, "api"), null, default))).IsOk);
+    }
+
+    [Fact]
     public async Task A_delegate_is_asked_too_and_whoever_passed_it_on_is_refused()
     {
         var approval = await AskAsync(quorum: 1, approvers: [_stage.Tenant.OwnerId]);

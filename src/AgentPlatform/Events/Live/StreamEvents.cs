@@ -8,7 +8,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 
-namespace AgentPlatform.Events;
+namespace AgentPlatform.Events.Live;
 
 /// <summary>
 /// Live updates as server-sent events. A stream begins now, or after the event named by Last-Event-ID (a browser sends it when it
@@ -26,8 +26,11 @@ internal sealed class StreamEvents(
     /// <summary>Between looks when no notifications arrive.</summary>
     internal static readonly TimeSpan Unheard = TimeSpan.FromSeconds(1);
 
-    /// <summary>One aggregate in version order: its versions have no gaps, so the last one seen is all there is to remember.</summary>
-    internal async Task<IResult> AggregateAsync(HttpContext http, string aggregateType, Guid aggregateId, CancellationToken ct)
+    /// <summary>
+    /// One aggregate in version order: its versions have no gaps, so the last one seen is all there is to remember. Between its events come the notes
+    /// about it, without an id. Stay: said again and again, as long as somebody follows.
+    /// </summary>
+    internal async Task<IResult> AggregateAsync(HttpContext http, string aggregateType, Guid aggregateId, Func<CancellationToken, Task> stay, CancellationToken ct)
     {
         var actor = http.Actor();
         var version = await CurrentVersionAsync(actor, aggregateType, aggregateId, ct);
@@ -41,7 +44,7 @@ internal sealed class StreamEvents(
             : version.Value;
         return after < 0
             ? Problem.Invalid("after", "Is not an id this stream gave out.").ToHttp()
-            : new Stream(this, actor, aggregateId, after.ToString(CultureInfo.InvariantCulture), async (tx, cursor, token) =>
+            : new Stream(this, actor, aggregateId, after.ToString(CultureInfo.InvariantCulture), stay, async (tx, cursor, token) =>
                 new Look(await tx.QueryAsync<StreamedEvent>(
                     Sql.OfAggregate, [actor.TenantId, aggregateType, aggregateId, int.Parse(cursor, CultureInfo.InvariantCulture), BatchSize], token)));
     }
@@ -52,7 +55,7 @@ internal sealed class StreamEvents(
         var actor = http.Actor();
         var after = ResumePoint(http) ?? await NowAsync(actor, ct);
         return IsPosition(after)
-            ? new Stream(this, actor, null, after, async (tx, cursor, token) =>
+            ? new Stream(this, actor, null, after, _ => Task.CompletedTask, async (tx, cursor, token) =>
             {
                 // Asked first: an event that settles between the two statements is then found by the second, not overlooked by both.
                 var waitsLong = await tx.FindAsync<bool?>(Sql.Unsettled, [actor.TenantId, cursor, Soon], token);
@@ -81,7 +84,7 @@ internal sealed class StreamEvents(
         return await tx.SingleAsync<string>(Sql.Now, [], ct);
     }
 
-    private async Task RunAsync(HttpContext http, Actor actor, Guid? aggregateId, string cursor, Reader read)
+    private async Task RunAsync(HttpContext http, Actor actor, Guid? aggregateId, string cursor, Func<CancellationToken, Task> stay, Reader read)
     {
         var settings = options.Value;
         using var lifetime = new CancellationTokenSource(settings.MaxStreamAge, clock);
@@ -95,7 +98,7 @@ internal sealed class StreamEvents(
         try
         {
             await WriteAsync(http, $"retry: 2000\nid: {cursor}\n\n", ended.Token);
-            await FollowAsync(http, actor, cursor, read, subscription, ended.Token);
+            await FollowAsync(http, actor, cursor, stay, read, subscription, ended.Token);
         }
         catch (OperationCanceledException) when (ended.IsCancellationRequested)
         {
@@ -103,18 +106,22 @@ internal sealed class StreamEvents(
         }
     }
 
-    private async Task FollowAsync(HttpContext http, Actor actor, string cursor, Reader read, EventListener.Subscription subscription, CancellationToken ct)
+    private async Task FollowAsync(
+        HttpContext http, Actor actor, string cursor, Func<CancellationToken, Task> stay, Reader read, EventListener.Subscription subscription, CancellationToken ct)
     {
-        var silentSince = clock.GetTimestamp();
-        var wait = TimeSpan.Zero;
+        var (silentSince, wait, ended) = (clock.GetTimestamp(), TimeSpan.Zero, new HashSet<Guid>());
         while (true)
         {
+            await stay(ct);
             await subscription.WaitAsync(wait, clock, ct);
+            // Taken before the events are read: what is void by one of them is told before it.
+            var notes = subscription.TakeNotes().Where(note => !ended.Contains(note.TurnId)).ToList();
             var (batch, unsettled) = await ReadAsync(actor, cursor, read, ct);
-            if (batch.Count > 0)
+            ended.UnionWith(batch.Select(e => LiveNote.TurnEndedBy(e.Stored)).OfType<Guid>());
+            if (batch.Count + notes.Count > 0)
             {
-                await WriteAsync(http, string.Concat(batch.Select(Format)), ct);
-                (cursor, silentSince) = (batch[^1].Cursor, clock.GetTimestamp());
+                await WriteAsync(http, string.Concat(notes.Select(Format).Concat(batch.Select(Format))), ct);
+                (cursor, silentSince) = (batch.Count > 0 ? batch[^1].Cursor : cursor, clock.GetTimestamp());
             }
             else if (clock.GetElapsedTime(silentSince) >= options.Value.Heartbeat)
             {
@@ -138,6 +145,9 @@ internal sealed class StreamEvents(
     private static string Format(StreamedEvent e) =>
         $"id: {e.Cursor}\nevent: {e.EventType.ReplaceLineEndings(" ")}\ndata: {Json.Text(e.Stored)}\n\n";
 
+    /// <summary>Without an id: a client that comes back resumes after the last event.</summary>
+    private static string Format(LiveNote note) => $"event: {note.Type}\ndata: {Json.Text(note.Data)}\n\n";
+
     private static async Task WriteAsync(HttpContext http, string text, CancellationToken ct)
     {
         await http.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(text), ct);
@@ -148,9 +158,9 @@ internal sealed class StreamEvents(
 
     private sealed record Look(IReadOnlyList<StreamedEvent> Batch, bool Unsettled = false);
 
-    private sealed class Stream(StreamEvents streams, Actor actor, Guid? aggregateId, string cursor, Reader read) : IResult
+    private sealed class Stream(StreamEvents streams, Actor actor, Guid? aggregateId, string cursor, Func<CancellationToken, Task> stay, Reader read) : IResult
     {
-        public Task ExecuteAsync(HttpContext httpContext) => streams.RunAsync(httpContext, actor, aggregateId, cursor, read);
+        public Task ExecuteAsync(HttpContext httpContext) => streams.RunAsync(httpContext, actor, aggregateId, cursor, stay, read);
     }
 
     private sealed record StreamedEvent(

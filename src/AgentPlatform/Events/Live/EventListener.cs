@@ -1,13 +1,15 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using AgentPlatform.Kernel;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
-namespace AgentPlatform.Events;
+namespace AgentPlatform.Events.Live;
 
 /// <summary>
-/// One connection per process that listens on <c>agent_events</c> while anybody wants to know, and wakes those whose tenant an event
-/// was of. It is a hint and nothing more: behind a transaction pooler it never comes, and the readers' polling finds the events.
+/// One connection per process that listens on <c>agent_events</c> and <c>agent_notes</c> while anybody wants to know, and wakes those whose tenant
+/// an event was of. It is a hint and nothing more: behind a transaction pooler it never comes, and the readers' polling finds the events. Notes
+/// are handed over as they come.
 /// </summary>
 internal sealed class EventListener(NpgsqlDataSource source, TimeProvider clock, ILogger<EventListener> log) : IDisposable
 {
@@ -70,9 +72,10 @@ internal sealed class EventListener(NpgsqlDataSource source, TimeProvider clock,
     private async Task ListenOnceAsync(CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
-        connection.Notification += (_, e) => Wake(e.Payload);
-        await using (var listen = new NpgsqlCommand(Sql.Listen, connection))
+        connection.Notification += (_, e) => Heard(e.Channel, e.Payload);
+        foreach (var sql in new[] { Sql.ListenToNotes, Sql.Listen })
         {
+            await using var listen = new NpgsqlCommand(sql, connection);
             await listen.ExecuteNonQueryAsync(ct);
         }
 
@@ -116,12 +119,28 @@ internal sealed class EventListener(NpgsqlDataSource source, TimeProvider clock,
         }
     }
 
-    private void Wake(string payload)
+    private void Heard(string channel, string payload)
     {
         using var json = JsonDocument.Parse(payload);
         var tenantId = json.RootElement.GetProperty("tenant_id").GetGuid();
         var aggregateId = json.RootElement.GetProperty("aggregate_id").GetGuid();
-        Wake(_subscriptions.Where(s => s.Value.TenantId == tenantId && (s.Value.AggregateId is null || s.Value.AggregateId == aggregateId)).Select(s => s.Key));
+        if (channel == LiveNotes.Channel)
+        {
+            Note(tenantId, aggregateId, Json.Read<LiveNote>(json.RootElement.GetProperty("note")));
+        }
+        else
+        {
+            Wake(_subscriptions.Where(s => s.Value.TenantId == tenantId && (s.Value.AggregateId is null || s.Value.AggregateId == aggregateId)).Select(s => s.Key));
+        }
+    }
+
+    /// <summary>Notes are for those who follow one aggregate.</summary>
+    private void Note(Guid tenantId, Guid aggregateId, LiveNote note)
+    {
+        foreach (var subscription in _subscriptions.Where(s => s.Value.TenantId == tenantId && s.Value.AggregateId == aggregateId).Select(s => s.Key))
+        {
+            subscription.Note(note);
+        }
     }
 
     private static void Wake(IEnumerable<Subscription> subscriptions)
@@ -135,7 +154,11 @@ internal sealed class EventListener(NpgsqlDataSource source, TimeProvider clock,
     /// <summary>One reader's wake-up; several notifications before it looks are one.</summary>
     internal sealed class Subscription(EventListener listener) : IDisposable
     {
+        /// <summary>A reader that is slower than this misses the oldest.</summary>
+        private const int MostNotes = 16;
+
         private readonly SemaphoreSlim _woken = new(0, 1);
+        private readonly ConcurrentQueue<LiveNote> _notes = new();
 
         /// <summary>Until something was stored, or the time is up.</summary>
         internal async Task WaitAsync(TimeSpan atMost, TimeProvider clock, CancellationToken ct)
@@ -164,6 +187,29 @@ internal sealed class EventListener(NpgsqlDataSource source, TimeProvider clock,
             }
         }
 
+        internal void Note(LiveNote note)
+        {
+            _notes.Enqueue(note);
+            while (_notes.Count > MostNotes)
+            {
+                _notes.TryDequeue(out _);
+            }
+
+            Wake();
+        }
+
+        /// <summary>The notes since the last look, oldest first.</summary>
+        internal IReadOnlyList<LiveNote> TakeNotes()
+        {
+            var taken = new List<LiveNote>();
+            while (_notes.TryDequeue(out var note))
+            {
+                taken.Add(note);
+            }
+
+            return taken;
+        }
+
         public void Dispose() => listener._subscriptions.TryRemove(this, out _);
     }
 
@@ -171,6 +217,8 @@ internal sealed class EventListener(NpgsqlDataSource source, TimeProvider clock,
     {
         internal const string Listen = "LISTEN agent_events";
 
-        internal const string Unlisten = "UNLISTEN agent_events";
+        internal const string ListenToNotes = "LISTEN agent_notes";
+
+        internal const string Unlisten = "UNLISTEN *";
     }
 }

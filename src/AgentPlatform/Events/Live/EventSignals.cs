@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Options;
 
-namespace AgentPlatform.Events;
+namespace AgentPlatform.Events.Live;
 
 /// <summary>Tells who follows an aggregate when to look for its new events. A signal is a hint: the events themselves are read from the store.</summary>
 public sealed class EventSignals
@@ -25,6 +25,9 @@ public sealed class EventSignals
         /// <summary>Until something was stored, or it is time to look all the same.</summary>
         public Task WaitAsync(CancellationToken ct) =>
             _subscription.WaitAsync(_signals._listener.IsListening ? _signals._options.Value.Poll : StreamEvents.Unheard, _signals._clock, ct);
+
+        /// <summary>The notes that came since the last look, oldest first.</summary>
+        public IReadOnlyList<LiveNote> TakeNotes() => _subscription.TakeNotes();
 
         public void Dispose() => _subscription.Dispose();
     }
