@@ -29,3 +29,9 @@ internal sealed class Guidance
             """;
     }
 }
+
+/// <summary>Hears, in the transaction of the change, that sentences an agent is to be spoken to with have changed: entries of scenarios, examples of rules.</summary>
+public interface ISentenceListener
+{
+    void Changed(Transaction tx, Guid agentId);
+}

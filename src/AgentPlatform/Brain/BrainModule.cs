@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Agents;
 using AgentPlatform.Brain.Approvals;
 using AgentPlatform.Brain.Feedback;
 using AgentPlatform.Brain.Instances;
@@ -41,7 +42,7 @@ public sealed class BrainOptions
     [Range(0, 1)]
     public decimal BelieveModelFrom { get; set; } = 0.50m;
 
-    /// <summary>Seconds that an agent's registry is left unchanged before its classifier is trained anew. Default 2.</summary>
+    /// <summary>Seconds that an agent's registry, scenarios and rules are left unchanged before its classifier is trained anew. Default 2.</summary>
     [Range(0, 3600)]
     public int TrainAfterSeconds { get; set; } = 2;
 
@@ -91,7 +92,7 @@ public static class BrainModule
             p.GetRequiredService<Outbox>(), p.GetRequiredService<PublicAddress>(), p.GetRequiredService<TimeProvider>()));
         services.AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind);
         services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<ISchemaListener, SchemaFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
-            .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>());
+            .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>()).AddSingleton<ISentenceListener>(p => p.GetRequiredService<TrainRequests>());
         services.AddWorkHandler<TrainModel>(TrainModel.Kind, kind =>
         {
             kind.MaxAttempts = 5;

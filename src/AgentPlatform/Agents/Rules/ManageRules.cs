@@ -13,7 +13,8 @@ namespace AgentPlatform.Agents.Rules;
 /// holds when it is written.
 /// </summary>
 internal sealed class ManageRules(
-    Database database, RuleStore rules, Guidance guidance, ScenarioStore scenarios, ActionRegistry registry, AgentDirectory agents, EventStore events, TimeProvider clock)
+    Database database, RuleStore rules, Guidance guidance, ScenarioStore scenarios, ActionRegistry registry, AgentDirectory agents, IEnumerable<ISentenceListener> listeners,
+    EventStore events, TimeProvider clock)
 {
     internal const int MostAnAgent = 2000;
 
@@ -60,7 +61,7 @@ internal sealed class ManageRules(
             return Problem.NotFound("rule");
         }
 
-        return ifMatch.Check(before.UpdatedAt) ?? RuleRules.Check(rule, around) ?? await StoreAsync(tx, Sql.Change, rule, "rule.changed", ct);
+        return ifMatch.Check(before.UpdatedAt) ?? RuleRules.Check(rule, around) ?? await StoreAsync(tx, Sql.Change, rule, "rule.changed", ct, before);
     }
 
     /// <summary>Not while another rule requires it: without it that one would hold more often than its author meant.</summary>
@@ -90,6 +91,7 @@ internal sealed class ManageRules(
 
         tx.Post(Sql.Hide, id, clock.GetUtcNow());
         tx.Post(Sql.Forget, id);
+        Tell(tx, rule);
         events.Append(tx, new NewEvent("rule.deleted", "rule", id, new { agent_id = rule.AgentId }));
         await tx.CommitAsync(ct);
         return id;
@@ -105,12 +107,25 @@ internal sealed class ManageRules(
         return new(await others, await guided, await action);
     }
 
-    private async Task<Result<Rule>> StoreAsync(Transaction tx, string sql, Rule rule, string happened, CancellationToken ct)
+    /// <summary>Sentences matter only where a classifier learns from them.</summary>
+    private void Tell(Transaction tx, params Rule?[] concerned)
+    {
+        if (concerned.FirstOrDefault(rule => rule?.ConditionKind == Rule.Examples) is { } rule)
+        {
+            foreach (var listener in listeners)
+            {
+                listener.Changed(tx, rule.AgentId);
+            }
+        }
+    }
+
+    private async Task<Result<Rule>> StoreAsync(Transaction tx, string sql, Rule rule, string happened, CancellationToken ct, Rule? before = null)
     {
         tx.Post(
             sql, rule.Id, rule.AgentId, rule.Name, rule.Description, rule.ConditionKind, rule.ConditionText, rule.ActionType, Json.Param(rule.ActionConfig), rule.Scope,
             rule.ScopeId, rule.Priority, rule.Enabled);
         tx.Post(Sql.Relate, rule.Id, rule.Requires, rule.Excludes, rule.Overrides);
+        Tell(tx, rule, before);
         events.Append(tx, new NewEvent(happened, "rule", rule.Id, new { agent_id = rule.AgentId, name = rule.Name, action_type = rule.ActionType, enabled = rule.Enabled }));
         var stored = (await rules.FindAsync(tx, rule.Id, ct))!;
         await tx.CommitAsync(ct);

@@ -6,7 +6,8 @@ namespace AgentPlatform.Agents.Rules;
 
 /// <summary>
 /// When its condition holds for what was said, and the talk is inside its scope, the agent does what it says. <see cref="ConditionText"/>: phrases, one
-/// a line, a regular expression, or a condition in JSON, by <see cref="ConditionKind"/>. <see cref="ScopeId"/>: a scenario or a step.
+/// a line, a regular expression, a condition in JSON, or sentences, one a line, that the agent's classifier learns from, by <see cref="ConditionKind"/>.
+/// <see cref="ScopeId"/>: a scenario or a step.
 /// </summary>
 public sealed record Rule(
     Guid Id, Guid AgentId, string Name, string? Description, string ConditionKind, string ConditionText, string ActionType, JsonElement ActionConfig,
@@ -15,8 +16,9 @@ public sealed record Rule(
     internal const string Phrases = "phrases";
     internal const string Pattern = "pattern";
     internal const string Expression = "expression";
+    internal const string Examples = "examples";
 
-    internal static readonly string[] Kinds = [Phrases, Pattern, Expression];
+    internal static readonly string[] Kinds = [Phrases, Pattern, Expression, Examples];
 
     internal static string[] Lines(string conditionText) => conditionText.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
