@@ -123,7 +123,7 @@ internal sealed class ManageRules(
     {
         tx.Post(
             sql, rule.Id, rule.AgentId, rule.Name, rule.Description, rule.ConditionKind, rule.ConditionText, rule.ActionType, Json.Param(rule.ActionConfig), rule.Scope,
-            rule.ScopeId, rule.Priority, rule.Enabled);
+            rule.ScopeId, rule.Priority, rule.Enabled, rule.Threshold);
         tx.Post(Sql.Relate, rule.Id, rule.Requires, rule.Excludes, rule.Overrides);
         Tell(tx, rule, before);
         events.Append(tx, new NewEvent(happened, "rule", rule.Id, new { agent_id = rule.AgentId, name = rule.Name, action_type = rule.ActionType, enabled = rule.Enabled }));
@@ -134,7 +134,8 @@ internal sealed class ManageRules(
 
     private static Rule Written(RuleInput input, Guid id, Guid agentId) => new(
         id, agentId, input.Name!.Trim(), input.Description, input.ConditionKind ?? Rule.Phrases, input.ConditionText!, input.ActionType!, input.ActionConfig ?? Parameters.None,
-        input.Scope ?? Scope.Global, input.ScopeId, input.Priority ?? 0, input.Enabled ?? true, Once(input.Requires), Once(input.Excludes), Once(input.Overrides), default, default);
+        input.Scope ?? Scope.Global, input.ScopeId, input.Priority ?? 0, input.Enabled ?? true, Once(input.Requires), Once(input.Excludes), Once(input.Overrides), default, default,
+        input.ConditionKind == Rule.Embedding ? Math.Round(input.Threshold ?? Rule.DefaultThreshold, 2) : null);
 
     private static Guid[] Once(Guid[]? ids) => [.. (ids ?? []).Distinct()];
 
@@ -142,14 +143,16 @@ internal sealed class ManageRules(
     {
         internal const string Create =
             """
-            INSERT INTO agents.rules (tenant_id, id, agent_id, name, description, condition_kind, condition_text, action_type, action_config, scope, scope_id, priority, enabled)
-            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            INSERT INTO agents.rules (tenant_id, id, agent_id, name, description, condition_kind, condition_text, action_type, action_config, scope, scope_id, priority, enabled,
+                threshold)
+            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
             """;
 
         internal const string Change =
             """
             UPDATE agents.rules
-            SET name = $3, description = $4, condition_kind = $5, condition_text = $6, action_type = $7, action_config = $8, scope = $9, scope_id = $10, priority = $11, enabled = $12
+            SET name = $3, description = $4, condition_kind = $5, condition_text = $6, action_type = $7, action_config = $8, scope = $9, scope_id = $10, priority = $11, enabled = $12,
+                threshold = $13
             WHERE tenant_id = kernel.current_tenant_id() AND id = $1 AND agent_id = $2
             """;
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using AgentPlatform.Agents.ReplyTemplates;
 using AgentPlatform.Agents.Rules;
+using AgentPlatform.Brain.Nlu;
 using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Kernel;
@@ -30,8 +31,8 @@ internal sealed class RuleBook
     internal IReadOnlyDictionary<Guid, string> Names { get; }
 }
 
-/// <summary>How near a text came to what a condition is about, and from where on it holds.</summary>
-internal sealed record Nearness(decimal Similarity, decimal Threshold);
+/// <summary>How near a text came to what a condition is about, from where on it holds, and by what that was measured.</summary>
+internal sealed record Nearness(decimal Similarity, decimal Threshold, string MeasuredBy);
 
 /// <summary>What a condition says of a text. Holds: null when that cannot be told. Near: null where it is no matter of degree, or the text is far away.</summary>
 internal readonly record struct Finding(bool? Holds, Nearness? Near = null)
@@ -50,6 +51,7 @@ internal sealed class RuleText(string text, Func<JsonElement> scope, Func<Taught
 
     private readonly Lazy<JsonElement> _scope = new(scope);
     private readonly Lazy<Taught?> _taught = new(taught);
+    private readonly Lazy<float[][]> _sentences = new(() => [.. Phrases.Sentences(text).Select(sentence => Embedding.Spread(Embedding.Of(sentence)))]);
 
     internal string Raw { get; } = text.Length <= Longest ? text : text[..Longest];
 
@@ -59,7 +61,22 @@ internal sealed class RuleText(string text, Func<JsonElement> scope, Func<Taught
     internal JsonElement Scope => _scope.Value;
 
     /// <summary>A rule does not ask whether it was meant: it holds where nobody would be asked.</summary>
-    internal Nearness? NearnessOf(string ruleClass) => _taught.Value is { } taught && taught.Class == ruleClass ? new(taught.Confidence, believeFrom) : null;
+    internal Nearness? NearnessOf(string ruleClass) => _taught.Value is { } taught && taught.Class == ruleClass ? new(taught.Confidence, believeFrom, $"model {taught.ModelVersion}") : null;
+
+    /// <summary>Of the sentence of the message that comes nearest to one of these.</summary>
+    internal float SimilarityTo(SparseVector[] others)
+    {
+        var most = 0f;
+        foreach (var sentence in _sentences.Value)
+        {
+            foreach (var other in others)
+            {
+                most = MathF.Max(most, Embedding.Similarity(sentence, other));
+            }
+        }
+
+        return most;
+    }
 
     /// <summary>Patterns that took too long.</summary>
     internal int TimedOut { get; set; }
@@ -70,6 +87,9 @@ internal sealed class RuleText(string text, Func<JsonElement> scope, Func<Taught
 /// <summary>A rule whose condition and action have been read.</summary>
 internal sealed class ReadyRule
 {
+    /// <summary>What has less in common with a message was no candidate.</summary>
+    private const float Far = 0.30f;
+
     private readonly Func<RuleText, Finding> _find;
 
     internal ReadyRule(Rule rule)
@@ -80,6 +100,7 @@ internal sealed class ReadyRule
             Rule.Phrases => Says([.. Rule.Lines(rule.ConditionText).Select(line => $" {Phrases.Normalize(line)} ")]),
             Rule.Pattern => Matches(Rule.Compile(rule.ConditionText)),
             Rule.Examples => Resembles(ClassNames.OfRule(rule.Id)),
+            Rule.Embedding => IsNear([.. Rule.Lines(rule.ConditionText).Select(Embedding.Of)], rule.Threshold!.Value),
             _ => Fulfils(JsonSerializer.Deserialize<JsonElement>(rule.ConditionText)),
         };
     }
@@ -107,6 +128,9 @@ internal sealed class ReadyRule
     private static Func<RuleText, Finding> Matches(Regex pattern) => text => new(pattern.IsMatch(text.Raw));
 
     private static Func<RuleText, Finding> Fulfils(JsonElement condition) => text => new(Condition.Holds(condition, text.Scope));
+
+    private static Func<RuleText, Finding> IsNear(SparseVector[] sentences, decimal threshold) => text =>
+        text.SimilarityTo(sentences) is >= Far and var similarity ? Finding.Of(new(Math.Round((decimal)similarity, 2), threshold, Embedding.Name)) : new(false);
 
     private static Func<RuleText, Finding> Resembles(string ruleClass) => text => text.NearnessOf(ruleClass) is { } near ? Finding.Of(near) : new(false);
 }

@@ -36,12 +36,16 @@ internal sealed record RuleVerdict(ReadyRule Rule, string Outcome, string? Reaso
         other_rule = Other,
         similarity = Near?.Similarity,
         threshold = Near?.Threshold,
+        measured_by = Near?.MeasuredBy,
     };
 }
 
 /// <summary>Pure: which rules fire, and why the others that could have do not.</summary>
 internal static class RuleDecision
 {
+    /// <summary>Of a thousand rules that are a little like what was said nobody reads all.</summary>
+    private const int MostBelow = 5;
+
     /// <summary>Highest priority first. Rules whose condition is far from holding, or that are disabled or out of scope, are not among them.</summary>
     internal static IReadOnlyList<RuleVerdict> Decide(TurnInput input)
     {
@@ -71,8 +75,12 @@ internal static class RuleDecision
             }
         }
 
-        return OneWay([.. verdicts.OrderByDescending(v => v.Rule.Rule.Priority).ThenBy(v => v.Rule.Rule.Id)]);
+        return OneWay([.. Candidates(verdicts).OrderByDescending(v => v.Rule.Rule.Priority).ThenBy(v => v.Rule.Rule.Id)]);
     }
+
+    /// <summary>Of those that did not come near enough, the nearest.</summary>
+    private static IEnumerable<RuleVerdict> Candidates(List<RuleVerdict> verdicts) => verdicts.Where(v => v.Outcome != RuleVerdict.BelowThreshold)
+        .Concat(verdicts.Where(v => v.Outcome == RuleVerdict.BelowThreshold).OrderBy(v => v.Near!.Threshold - v.Near.Similarity).ThenBy(v => v.Rule.Rule.Id).Take(MostBelow));
 
     /// <summary>What the conditions of rules look at.</summary>
     internal static object Scope(TurnInput input) => new
