@@ -1,4 +1,5 @@
 using AgentPlatform.Actions.Checkpoints;
+using AgentPlatform.Brain.Shadows;
 using AgentPlatform.Conversations;
 using AgentPlatform.Costs;
 using AgentPlatform.Events;
@@ -8,8 +9,8 @@ using AgentPlatform.Schedules;
 
 namespace AgentPlatform.Functions;
 
-/// <summary>Old events and tasks go to the archive; old request logs, answers, rate windows, calls of models, reservations and expired checkpoints go; the coming months get their partitions.</summary>
-public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, CallRetention calls, ReservationRetention reservations)
+/// <summary>Old events and tasks go to the archive; old request logs, answers, rate windows, calls of models, turns of shadows, reservations and expired checkpoints go; the coming months get their partitions.</summary>
+public sealed class RetentionFunctions(EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, CallRetention calls, ShadowRetention shadows, ReservationRetention reservations)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
@@ -28,6 +29,9 @@ public sealed class RetentionFunctions(EventArchive archive, IdentityRetention i
 
     [Function("ModelCallRetention")]
     public Task PruneModelCalls([TimerTrigger("0 40 3 * * *")] TimerInfo timer, CancellationToken ct) => calls.PruneAsync(ct);
+
+    [Function("ShadowRetention")]
+    public Task PruneShadows([TimerTrigger("0 45 3 * * *")] TimerInfo timer, CancellationToken ct) => shadows.PruneAsync(ct);
 
     [Function("ReservationRetention")]
     public Task PruneReservations([TimerTrigger("0 50 3 * * *")] TimerInfo timer, CancellationToken ct) => reservations.PruneAsync(ct);

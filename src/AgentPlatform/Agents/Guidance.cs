@@ -3,8 +3,8 @@ using AgentPlatform.Postgres;
 namespace AgentPlatform.Agents;
 
 /// <summary>
-/// One number an agent, raised by every change of its registry, tool activations, scenarios, variables, rules, templates, template sets and instances: what a host has read at a
-/// version is true while that lasts.
+/// One number an agent, raised by every change of its registry, tool activations, scenarios, variables, rules, templates, template sets, instances and
+/// shadows: what a host has read at a version is true while that lasts.
 /// </summary>
 internal sealed class Guidance
 {

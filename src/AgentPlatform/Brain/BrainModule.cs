@@ -10,6 +10,7 @@ using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Resolving;
 using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
+using AgentPlatform.Brain.Shadows;
 using AgentPlatform.Brain.Thinking;
 using AgentPlatform.Brain.Verification;
 using AgentPlatform.Channels;
@@ -77,6 +78,8 @@ public sealed class BrainOptions
     /// <summary>Items of a list result that are shown and can be picked. Default 5.</summary>
     [Range(1, 10)]
     public int ListItems { get; set; } = 5;
+
+    internal BrainOptions Copy() => (BrainOptions)MemberwiseClone();
 }
 
 public static class BrainModule
@@ -87,6 +90,7 @@ public static class BrainModule
     {
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>().AddSingleton<AgentBooks>().AddSingleton<ConsultModel>().AddSingleton<ServingInstance>().AddSingleton<CompareInstances>().AddSingleton<ResolveVariables>();
+        services.AddSingleton<ShadowStore>().AddSingleton<CandidateNames>().AddSingleton<CandidateBooks>().AddSingleton<ManageShadows>().AddSingleton<SampleTurn>().AddSingleton<ShadowRetention>();
         services.AddSingleton(p => new VerifyEmail(
             p.GetRequiredService<Database>(), p.GetRequiredService<EmailProofs>(), p.GetRequiredService<ChannelDirectory>(), p.GetRequiredService<ConversationLog>(),
             p.GetRequiredService<Outbox>(), p.GetRequiredService<PublicAddress>(), p.GetRequiredService<TimeProvider>()));
@@ -97,6 +101,11 @@ public static class BrainModule
         {
             kind.MaxAttempts = 5;
             kind.Timeout = TimeSpan.FromMinutes(10);
+        });
+        services.AddWorkHandler<DecideShadow>(DecideShadow.Kind, kind =>
+        {
+            kind.MaxAttempts = 3;
+            kind.Timeout = TimeSpan.FromMinutes(15);
         });
         return services.AddWorkHandler<TurnHandler>(TurnWork, kind =>
         {
@@ -109,6 +118,7 @@ public static class BrainModule
     public static IEndpointRouteBuilder MapBrain(this IEndpointRouteBuilder routes)
     {
         CompareInstances.Map(routes);
+        ShadowsApi.Map(routes);
         return NluApi.Map(BrainApi.Map(routes));
     }
 }

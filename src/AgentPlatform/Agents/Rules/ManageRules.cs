@@ -31,7 +31,7 @@ internal sealed class ManageRules(
             return Problem.NotFound("agent");
         }
 
-        var rule = Written(input, clock.NewId(), agentId);
+        var rule = input.As(clock.NewId(), agentId);
         var around = await AroundAsync(tx, rule, ct);
         if (around.Rules.Count >= MostAnAgent)
         {
@@ -54,7 +54,7 @@ internal sealed class ManageRules(
             return Problem.NotFound("rule");
         }
 
-        var rule = Written(input, id, found.AgentId);
+        var rule = input.As(id, found.AgentId);
         var around = await AroundAsync(tx, rule, ct);
         if (around.Rules.FirstOrDefault(other => other.Id == id) is not { } before)
         {
@@ -131,13 +131,6 @@ internal sealed class ManageRules(
         await tx.CommitAsync(ct);
         return stored;
     }
-
-    private static Rule Written(RuleInput input, Guid id, Guid agentId) => new(
-        id, agentId, input.Name!.Trim(), input.Description, input.ConditionKind ?? Rule.Phrases, input.ConditionText!, input.ActionType!, input.ActionConfig ?? Parameters.None,
-        input.Scope ?? Scope.Global, input.ScopeId, input.Priority ?? 0, input.Enabled ?? true, Once(input.Requires), Once(input.Excludes), Once(input.Overrides), default, default,
-        input.ConditionKind == Rule.Embedding ? Math.Round(input.Threshold ?? Rule.DefaultThreshold, 2) : null);
-
-    private static Guid[] Once(Guid[]? ids) => [.. (ids ?? []).Distinct()];
 
     private static class Sql
     {

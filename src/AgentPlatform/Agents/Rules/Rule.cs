@@ -37,7 +37,16 @@ public sealed record Rule(
 /// <summary>A rule as its author writes it: all of it, every time.</summary>
 public sealed record RuleInput(
     string? Name, string? Description, string? ConditionKind, string? ConditionText, string? ActionType, JsonElement? ActionConfig, string? Scope, Guid? ScopeId,
-    int? Priority, bool? Enabled, Guid[]? Requires, Guid[]? Excludes, Guid[]? Overrides, decimal? Threshold = null);
+    int? Priority, bool? Enabled, Guid[]? Requires, Guid[]? Excludes, Guid[]? Overrides, decimal? Threshold = null)
+{
+    /// <summary>The rule that this is, once it was checked.</summary>
+    internal Rule As(Guid id, Guid agentId) => new(
+        id, agentId, Name!.Trim(), Description, ConditionKind ?? Rule.Phrases, ConditionText!, ActionType!, ActionConfig ?? Actions.Registry.Parameters.None,
+        Scope ?? Agents.Scope.Global, ScopeId, Priority ?? 0, Enabled ?? true, Once(Requires), Once(Excludes), Once(Overrides), default, default,
+        ConditionKind == Rule.Embedding ? Math.Round(Threshold ?? Rule.DefaultThreshold, 2) : null);
+
+    private static Guid[] Once(Guid[]? ids) => [.. (ids ?? []).Distinct()];
+}
 
 /// <summary>What a rule does. Texts, and the strings in parameters and values, are templates.</summary>
 internal abstract record RuleAction

@@ -16,7 +16,7 @@ internal sealed class RuleBook
 
     internal RuleBook(IReadOnlyList<Rule> rules, IReadOnlyList<ReplyTemplate> templates)
     {
-        Templates = templates;
+        (Written, Templates) = (rules, templates);
         Names = rules.ToDictionary(rule => rule.Id, rule => rule.Name);
         var order = RuleOrder.Of(rules) ?? throw new InvalidOperationException("Rules that wait for themselves were stored.");
         Rules = [.. order.Where(rule => rule.Enabled).Select(rule => new ReadyRule(rule))];
@@ -24,6 +24,9 @@ internal sealed class RuleBook
 
     /// <summary>The enabled ones.</summary>
     internal IReadOnlyList<ReadyRule> Rules { get; }
+
+    /// <summary>All, as they are stored.</summary>
+    internal IReadOnlyList<Rule> Written { get; }
 
     internal IReadOnlyList<ReplyTemplate> Templates { get; }
 
