@@ -90,7 +90,7 @@ public static class BrainModule
     {
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>().AddSingleton<AgentBooks>().AddSingleton<ConsultModel>().AddSingleton<ServingInstance>().AddSingleton<CompareInstances>().AddSingleton<ResolveVariables>();
-        services.AddSingleton<ShadowStore>().AddSingleton<CandidateNames>().AddSingleton<CandidateBooks>().AddSingleton<ManageShadows>().AddSingleton<SampleTurn>().AddSingleton<ShadowRetention>();
+        services.AddSingleton<ShadowStore>().AddSingleton<CandidateNames>().AddSingleton<CandidateBooks>().AddSingleton<CandidateClassifiers>().AddSingleton<ManageShadows>().AddSingleton<SampleTurn>().AddSingleton<ShadowRetention>();
         services.AddSingleton(p => new VerifyEmail(
             p.GetRequiredService<Database>(), p.GetRequiredService<EmailProofs>(), p.GetRequiredService<ChannelDirectory>(), p.GetRequiredService<ConversationLog>(),
             p.GetRequiredService<Outbox>(), p.GetRequiredService<PublicAddress>(), p.GetRequiredService<TimeProvider>()));

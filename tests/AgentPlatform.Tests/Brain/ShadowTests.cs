@@ -82,6 +82,30 @@ public sealed class ShadowTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task More_examples_and_rules_by_examples_are_learned_by_a_classifier_of_the_shadows_own()
+    {
+        const string broken = "my parcel arrived damaged\nthe thing you sent me is broken\nwhat i received does not work\nthe package was crushed\nit came in pieces\nthe item i got has a crack";
+        string[] withdrawals =
+        [
+            "i changed my mind about the position", "i am no longer interested in the position", "please take my candidacy back", "i do not want to be considered any more",
+            "tell them i have found something else", "i would like to step back from the process",
+        ];
+        var shadow = await StartAsync(new Candidate(
+            new([Says(broken, "I am sorry.", "broken") with { ConditionKind = "examples" }], null, null),
+            new(null, null, null, null, new Dictionary<string, string[]>(StringComparer.Ordinal) { ["cancel_application"] = withdrawals }), null));
+
+        await _talk.SayAsync("sorry, i am not interested in that position any more, i changed my mind");
+        await _talk.SayAsync("hi, the parcel you sent me has arrived broken");
+
+        var turns = await TurnsAsync(shadow);
+        Assert.Equal(["different", "different"], turns.Select(turn => turn.Status));
+        Assert.Equal("unknown", turns[1].Live.GetProperty("intents")[0].GetProperty("type").GetString());
+        Assert.Equal("cancel_application", turns[1].Candidate!.Value.GetProperty("intents")[0].GetProperty("canonical").GetString());
+        Assert.Equal("I am sorry.", Reply(turns[0].Candidate!.Value));
+        Assert.Equal(0L, await _talk.InAsync(tx => tx.SingleAsync<long>("SELECT count(*) FROM brain.nlu_models", [], default)));
+    }
+
+    [Fact]
     public async Task Another_model_is_asked_beside_and_its_cost_is_told_apart()
     {
         await using var live = await FakeModel.StartAsync();
@@ -276,6 +300,7 @@ public sealed class ShadowTests : IAsyncLifetime
         Assert.Equal("candidate.rules.action_config.action", await RefusedAsync(new(new([Rule("x", "do", new { action = "fly" })], null, null), null, null)));
         Assert.Equal("candidate.rules.requires", await RefusedAsync(new(new([Says("x", "y") with { Requires = [_talk.AgentId] }], null, null), null, null)));
         Assert.Equal("candidate.understanding.believe_model_from", await RefusedAsync(new(null, new(null, null, null, 1.5m), null)));
+        Assert.Equal("candidate.understanding.examples", await RefusedAsync(new(null, new(null, null, null, null, new Dictionary<string, string[]>(StringComparer.Ordinal) { ["fly"] = ["take me up"] }), null)));
         Assert.Equal("candidate.model.default_model", await RefusedAsync(new(null, null, new("none", null, null, null, null))));
         Assert.Equal("candidate.model.template_set_id", await RefusedAsync(new(null, null, new(null, null, null, rule.Id, 1))));
         for (var i = 0; i < ManageShadows.MostRunning; i++)

@@ -15,10 +15,11 @@ namespace AgentPlatform.Brain.Shadows;
 
 /// <summary>
 /// Takes a turn again as its shadow would have taken it, and writes down what came of it and where it differs. Nothing else is written: nothing is said, done
-/// or remembered. A language model is asked as live turns ask it, through the journal and within the budgets.
+/// or remembered. A language model is asked as live turns ask it, through the journal and within the budgets. No transaction is open while one is asked, or a
+/// classifier trained.
 /// </summary>
 internal sealed class DecideShadow(
-    Database database, ShadowStore shadows, CandidateBooks candidates, AgentBooks books, AgentDirectory agents, IntentModels models, ScenarioStore scenarios, TemplateSetStore prompts,
+    Database database, ShadowStore shadows, CandidateBooks candidates, CandidateClassifiers classifiers, AgentBooks books, AgentDirectory agents, IntentModels models, ScenarioStore scenarios, TemplateSetStore prompts,
     ConversationLog conversations, ConsultModel consult, ModelCalls calls, IOptions<BrainOptions> options, TimeProvider clock) : IWorkHandler
 {
     internal const string Kind = "brain.shadow";
@@ -32,15 +33,21 @@ internal sealed class DecideShadow(
         while (true)
         {
             await using var tx = database.Begin(actor);
-            if (await TakeAsync(tx, item.Read<ShadowWork>().ShadowTurnId, ct) is not { } call)
+            switch (await TakeAsync(tx, item.Read<ShadowWork>().ShadowTurnId, ct))
             {
-                item.Settle(tx, new WorkOutcome.Done());
-                await tx.CommitAsync(ct);
-                return WorkOutcome.Settled;
+                case Next.Call call:
+                    await tx.CommitAsync(ct);
+                    await calls.MakeAsync(actor, call.Prepared, ct);
+                    break;
+                case Next.Learn learn:
+                    await tx.CommitAsync(ct);
+                    await classifiers.TrainAsync(learn.Set, ct);
+                    break;
+                default:
+                    item.Settle(tx, new WorkOutcome.Done());
+                    await tx.CommitAsync(ct);
+                    return WorkOutcome.Settled;
             }
-
-            await tx.CommitAsync(ct);
-            await calls.MakeAsync(actor, call, ct);
         }
     }
 
@@ -50,8 +57,8 @@ internal sealed class DecideShadow(
         return Task.CompletedTask;
     }
 
-    /// <summary>A call to make before it is taken once more; null when it is over.</summary>
-    private async Task<PreparedCall?> TakeAsync(Transaction tx, Guid id, CancellationToken ct)
+    /// <summary>Null when it is over.</summary>
+    private async Task<Next?> TakeAsync(Transaction tx, Guid id, CancellationToken ct)
     {
         if (await shadows.WaitingAsync(tx, id, ct) is not { } turn)
         {
@@ -60,7 +67,13 @@ internal sealed class DecideShadow(
 
         var made = await calls.OfTurnAsync(tx, id, ct);
         var (snapshot, candidate) = (Json.Read<TurnSnapshot>(turn.Input), Json.Read<Candidate>(turn.OtherThan));
-        if (await InputAsync(tx, turn, snapshot, candidate, ct) is not { } input)
+        var (known, unlearned) = await InputAsync(tx, turn, snapshot, candidate, ct);
+        if (unlearned is not null)
+        {
+            return new Next.Learn(unlearned);
+        }
+
+        if (known is not { } input)
         {
             Skip(tx, id, turn.IsRunning ? "agent_changed" : "stopped", made);
             return null;
@@ -79,7 +92,7 @@ internal sealed class DecideShadow(
         switch (await consult.ConsiderAsync(tx, new(id, conversation, input, snapshot.MessageIds) { IsShadow = true }, own, ct))
         {
             case Thought.Call call:
-                return call.Prepared;
+                return new Next.Call(call.Prepared);
             case Thought.Decided { Refused: { } refused }:
                 Skip(tx, id, refused, made);
                 return null;
@@ -91,8 +104,11 @@ internal sealed class DecideShadow(
         }
     }
 
-    /// <summary>Null when the shadow was stopped, or the agent is not what it was: what differs then would not be the candidate's doing.</summary>
-    private async Task<TurnInput?> InputAsync(Transaction tx, WaitingTurn turn, TurnSnapshot snapshot, Candidate candidate, CancellationToken ct)
+    /// <summary>
+    /// No input when the shadow was stopped, or the agent is not what it was: what differs then would not be the candidate's doing. Unlearned: what its
+    /// classifier has to be trained from first.
+    /// </summary>
+    private async Task<(TurnInput? Input, TrainingSet? Unlearned)> InputAsync(Transaction tx, WaitingTurn turn, TurnSnapshot snapshot, Candidate candidate, CancellationToken ct)
     {
         tx.Gather();
         var (known, read, trained) = (agents.FindAsync(tx, turn.AgentId, ct), books.OfAgentAsync(tx, turn.AgentId, ct), models.CurrentAsync(tx, turn.AgentId, ct));
@@ -100,19 +116,38 @@ internal sealed class DecideShadow(
         var (book, model) = (await read, await trained);
         if (await known is not { } agent || !turn.IsRunning || !snapshot.IsOf(book, model))
         {
-            return null;
+            return (null, null);
+        }
+
+        var rules = candidate.Rules is { } changes ? candidates.Of(turn, book, changes) : book.Rules;
+        var (classifier, unlearned) = Classifier(book, model, rules, candidate);
+        if (unlearned is not null)
+        {
+            return (null, unlearned);
         }
 
         var scenario = snapshot.Place is { } place ? await scenarios.FindVersionAsync(tx, place.ScenarioId, place.Version, ct) : null;
         var input = snapshot.Restore(agent, book, model, scenario, candidate.Understanding?.Over(options.Value) ?? options.Value);
-        return input with
+        input = input with
         {
-            Rules = candidate.Rules is { } changes ? candidates.Of(turn, book, changes) : book.Rules,
+            Rules = rules,
+            Model = classifier,
             Agent = candidate.Model?.Over(input.Agent) ?? input.Agent,
             Prompt = candidate.Model is { TemplateSetId: { } set, PromptVersion: { } version } && await prompts.VersionAsync(tx, set, version, ct) is { } worded
                 ? new(set, null, version, worded.Parts)
                 : input.Prompt,
         };
+        return (input, null);
+    }
+
+    /// <summary>The agent's own, unless the candidate would have learned something else.</summary>
+    private (AgentModel? Model, TrainingSet? Unlearned) Classifier(AgentBook book, AgentModel? live, RuleBook rules, Candidate candidate)
+    {
+        var set = TrainingSet.Of(candidate.Understanding?.Teach(book.Actions) ?? book.Actions, book.Scenarios, rules.Written);
+        var own = TrainingSet.Of(book.Actions, book.Scenarios, book.Rules.Written);
+        return !set.HasIntents || set.Fingerprint.AsSpan().SequenceEqual(own.Fingerprint) ? (live, null)
+            : classifiers.Find(set) is { } trained ? (new AgentModel(Guid.Empty, 0, trained), null)
+            : (null, set);
     }
 
     private void Keep(Transaction tx, WaitingTurn turn, Outline candidate, IReadOnlyList<StoredCall> made, TimeSpan latency)
@@ -126,6 +161,18 @@ internal sealed class DecideShadow(
     private void Skip(Transaction tx, Guid id, string reason, IReadOnlyList<StoredCall> made) => tx.Post(Sql.Skip, id, reason, made.Count, Cost(made), clock.GetUtcNow());
 
     private static decimal Cost(IReadOnlyList<StoredCall> made) => made.Sum(call => call.CostUsd ?? 0);
+
+    /// <summary>What is to be done before the turn is taken once more.</summary>
+    private abstract record Next
+    {
+        private Next()
+        {
+        }
+
+        internal sealed record Call(PreparedCall Prepared) : Next;
+
+        internal sealed record Learn(TrainingSet Set) : Next;
+    }
 
     private static class Sql
     {

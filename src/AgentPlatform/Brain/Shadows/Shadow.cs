@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Agents.Rules;
 
 namespace AgentPlatform.Brain.Shadows;
@@ -39,10 +40,19 @@ public sealed record Candidate(RuleChanges? Rules, CandidateUnderstanding? Under
     internal bool IsEmpty => Rules is not { IsEmpty: false } && Understanding is null or { IsEmpty: true } && Model is null or { IsEmpty: true };
 }
 
-/// <summary>Thresholds of recognition in place of the settings of the same names.</summary>
-public sealed record CandidateUnderstanding(int? FuzzyThreshold, decimal? ConfirmBelow, decimal? ConfirmModelBelow, decimal? BelieveModelFrom)
+/// <summary>
+/// Thresholds of recognition in place of the settings of the same names; and sentences that the classifier learns as well, by the id of the action that they
+/// ask for.
+/// </summary>
+public sealed record CandidateUnderstanding(
+    int? FuzzyThreshold, decimal? ConfirmBelow, decimal? ConfirmModelBelow, decimal? BelieveModelFrom, IReadOnlyDictionary<string, string[]>? Examples = null)
 {
-    internal bool IsEmpty => this is { FuzzyThreshold: null, ConfirmBelow: null, ConfirmModelBelow: null, BelieveModelFrom: null };
+    internal bool IsEmpty => this is { FuzzyThreshold: null, ConfirmBelow: null, ConfirmModelBelow: null, BelieveModelFrom: null } && Examples is null or { Count: 0 };
+
+    /// <summary>The actions with what the classifier is to learn of them.</summary>
+    internal IReadOnlyList<ActionDefinition> Teach(IReadOnlyList<ActionDefinition> actions) => Examples is not { Count: > 0 } more
+        ? actions
+        : [.. actions.Select(action => more.TryGetValue(action.ActionId, out var own) ? action with { Examples = Kernel.Json.Of(action.ExampleSentences.Concat(own)) } : action)];
 
     internal BrainOptions Over(BrainOptions options)
     {

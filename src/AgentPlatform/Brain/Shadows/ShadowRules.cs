@@ -22,7 +22,10 @@ internal static class ShadowRules
 
     private static Validation Understanding(this Validation rules, CandidateUnderstanding? other) => rules
         .Check("candidate.understanding.fuzzy_threshold", other?.FuzzyThreshold is null or (>= 50 and <= 100), "Must be between 50 and 100.")
+        .Check("candidate.understanding.examples", other?.Examples is not { } examples || examples.Values.All(Sentences), "Holds for an action 1 to 100 sentences of 1 to 255 characters.")
         .Share("confirm_below", other?.ConfirmBelow).Share("confirm_model_below", other?.ConfirmModelBelow).Share("believe_model_from", other?.BelieveModelFrom);
+
+    private static bool Sentences(string[]? own) => own is { Length: > 0 and <= 100 } && own.All(sentence => sentence is { Length: > 0 and <= 255 });
 
     private static Validation Share(this Validation rules, string name, decimal? value) =>
         rules.Check($"candidate.understanding.{name}", value is null or (>= 0 and <= 1), "Must be between 0 and 1.");
@@ -38,7 +41,8 @@ internal sealed class CandidateNames(ModelCatalog models, TemplateSetStore sets)
 {
     internal async Task<Problem?> CheckAsync(Transaction tx, Guid agentId, AgentBookOf book, Candidate candidate, CancellationToken ct)
     {
-        var rules = new Validation();
+        var taught = candidate.Understanding?.Examples?.Keys ?? [];
+        var rules = new Validation().Check("candidate.understanding.examples", taught.All(id => book.Actions.Any(action => action.ActionId == id)), "Names an action that the agent does not have.");
         if (candidate.Model is { } model)
         {
             string[] named = [.. new[] { model.DefaultModel }.OfType<string>(), .. model.FallbackModels ?? []];

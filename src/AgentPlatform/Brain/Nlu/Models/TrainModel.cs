@@ -40,7 +40,7 @@ internal sealed class TrainModel(
     /// <summary>Conversations come first.</summary>
     internal const short Priority = 70;
 
-    private const int Seed = 1;
+    internal const int Seed = 1;
 
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
