@@ -117,7 +117,12 @@ public sealed class ShadowTests : IAsyncLifetime
         other.Fills(new { @do = new[] { new { action = "search_jobs", @params = new { job_title = "nurse" } } }, because = "wants nursing jobs" });
         var shadow = await StartAsync(new Candidate(null, null, new("other", null, null, null, null)));
 
-        Assert.Equal("What exactly?", await _talk.SayAsync(Riddle));
+        await _talk.RepliesAsync();
+        await _talk.HearAsync(Riddle);
+        var pause = await TakeTurnsAsync();
+        // The reply is out, and part of the talk, before the shadow is asked.
+        Assert.Equal("What exactly?", await _talk.RepliesAsync());
+        await DecideAsync(pause);
 
         var turn = Assert.Single(await TurnsAsync(shadow));
         Assert.Equal(("different", 1, 0.000725m, 0.000725m), (turn.Status, turn.Calls, turn.CostUsd, turn.LiveCostUsd));
