@@ -1,4 +1,5 @@
 using AgentPlatform.Actions.Checkpoints;
+using AgentPlatform.Brain.Shadows;
 using AgentPlatform.Channels;
 using AgentPlatform.Conversations;
 using AgentPlatform.Conversations.Drafts;
@@ -11,12 +12,12 @@ using AgentPlatform.Schedules;
 namespace AgentPlatform.Functions;
 
 /// <summary>
-/// Old events and tasks go to the archive; old request logs, answers, rate windows, deliveries of webhooks, calls of models, reservations, followers and
-/// expired checkpoints go; the coming months get their partitions.
+/// Old events and tasks go to the archive; old request logs, answers, rate windows, deliveries of webhooks, calls of models, turns of shadows, reservations,
+/// followers and expired checkpoints go; the coming months get their partitions.
 /// </summary>
 public sealed class RetentionFunctions(
     EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, WebhookLogRetention webhooks,
-    CallRetention calls, ReservationRetention reservations, ConversationFollowers followers)
+    CallRetention calls, ShadowRetention shadows, ReservationRetention reservations, ConversationFollowers followers)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
@@ -38,6 +39,9 @@ public sealed class RetentionFunctions(
 
     [Function("ModelCallRetention")]
     public Task PruneModelCalls([TimerTrigger("0 40 3 * * *")] TimerInfo timer, CancellationToken ct) => calls.PruneAsync(ct);
+
+    [Function("ShadowRetention")]
+    public Task PruneShadows([TimerTrigger("0 45 3 * * *")] TimerInfo timer, CancellationToken ct) => shadows.PruneAsync(ct);
 
     [Function("ReservationRetention")]
     public Task PruneReservations([TimerTrigger("0 50 3 * * *")] TimerInfo timer, CancellationToken ct) => reservations.PruneAsync(ct);

@@ -59,9 +59,10 @@ public sealed partial class Timeline
                 "fired" => Words(rule.Text("action_type")),
                 "lost" => $"{reason} by {other}",
                 "unmet" => $"requires {other}",
+                "below_threshold" => string.Create(CultureInfo.InvariantCulture, $"{rule.Decimal("similarity"):0.00} of {rule.Decimal("threshold"):0.00}"),
                 _ => reason,
             },
-        }.Marked(outcome, outcome == "fired" ? Tone.Good : outcome == "unavailable" ? Tone.Bad : Tone.Waiting);
+        }.Marked(Words(outcome), outcome == "fired" ? Tone.Good : outcome == "unavailable" ? Tone.Bad : Tone.Waiting);
     }
 
     private static (string Text, Tone Tone) DeliveryMark(StoredEvent e) => e.EventType switch

@@ -3,8 +3,8 @@ using AgentPlatform.Postgres;
 namespace AgentPlatform.Agents;
 
 /// <summary>
-/// One number an agent, raised by every change of its registry, tool activations, scenarios, variables, rules, templates, template sets and instances: what a host has read at a
-/// version is true while that lasts.
+/// One number an agent, raised by every change of its registry, tool activations, scenarios, variables, rules, templates, template sets, instances and
+/// shadows: what a host has read at a version is true while that lasts.
 /// </summary>
 internal sealed class Guidance
 {
@@ -28,4 +28,10 @@ internal sealed class Guidance
             ON CONFLICT (tenant_id, agent_id) DO UPDATE SET version = guidance.version + 1
             """;
     }
+}
+
+/// <summary>Hears, in the transaction of the change, that sentences an agent is to be spoken to with have changed: entries of scenarios, examples of rules.</summary>
+public interface ISentenceListener
+{
+    void Changed(Transaction tx, Guid agentId);
 }

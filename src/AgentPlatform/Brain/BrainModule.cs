@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Agents;
 using AgentPlatform.Agents.Prompts;
 using AgentPlatform.Brain.Approvals;
 using AgentPlatform.Brain.Feedback;
@@ -11,6 +12,7 @@ using AgentPlatform.Brain.Notices;
 using AgentPlatform.Brain.Resolving;
 using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
+using AgentPlatform.Brain.Shadows;
 using AgentPlatform.Brain.Thinking;
 using AgentPlatform.Brain.Verification;
 using AgentPlatform.Channels;
@@ -47,7 +49,7 @@ public sealed class BrainOptions
     [Range(0, 1)]
     public decimal BelieveModelFrom { get; set; } = 0.50m;
 
-    /// <summary>Seconds that an agent's registry is left unchanged before its classifier is trained anew. Default 2.</summary>
+    /// <summary>Seconds that an agent's registry, scenarios and rules are left unchanged before its classifier is trained anew. Default 2.</summary>
     [Range(0, 3600)]
     public int TrainAfterSeconds { get; set; } = 2;
 
@@ -82,6 +84,8 @@ public sealed class BrainOptions
     /// <summary>Items of a list result that are shown and can be picked. Default 5.</summary>
     [Range(1, 10)]
     public int ListItems { get; set; } = 5;
+
+    internal BrainOptions Copy() => (BrainOptions)MemberwiseClone();
 }
 
 public static class BrainModule
@@ -91,7 +95,11 @@ public static class BrainModule
     public static IServiceCollection AddBrain(this IServiceCollection services)
     {
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>().AddSingleton<ScenarioPlaces>().AddSingleton<AgentBooks>().AddSingleton<ConsultModel>().AddSingleton<DraftReply>().AddSingleton<ServingInstance>().AddSingleton<CompareInstances>().AddSingleton<ResolveVariables>();
+        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>()
+            .AddSingleton<ScenarioPlaces>().AddSingleton<AgentBooks>().AddSingleton<ConsultModel>().AddSingleton<DraftReply>().AddSingleton<ServingInstance>()
+            .AddSingleton<CompareInstances>().AddSingleton<ResolveVariables>();
+        services.AddSingleton<ShadowStore>().AddSingleton<CandidateNames>().AddSingleton<CandidateBooks>().AddSingleton<CandidateClassifiers>().AddSingleton<ManageShadows>()
+            .AddSingleton<SampleTurn>().AddSingleton<ShadowRetention>();
         services.AddSingleton(p => new VerifyEmail(
             p.GetRequiredService<Database>(), p.GetRequiredService<EmailProofs>(), p.GetRequiredService<ChannelDirectory>(), p.GetRequiredService<ConversationLog>(),
             p.GetRequiredService<Outbox>(), p.GetRequiredService<PublicAddress>(), p.GetRequiredService<TimeProvider>()));
@@ -100,11 +108,16 @@ public static class BrainModule
             p.GetRequiredService<ModelCatalog>(), p.GetRequiredService<CompareInstances>(), p.GetRequiredService<ManageTemplateSets>(), p.GetRequiredService<ManageInstances>()));
         services.AddSingleton<Letters>().AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind).AddWorkHandler<TellBudgetAlert>(BudgetAlerts.NoticeKind);
         services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<ISchemaListener, SchemaFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
-            .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>());
+            .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>()).AddSingleton<ISentenceListener>(p => p.GetRequiredService<TrainRequests>());
         services.AddWorkHandler<TrainModel>(TrainModel.Kind, kind =>
         {
             kind.MaxAttempts = 5;
             kind.Timeout = TimeSpan.FromMinutes(10);
+        });
+        services.AddWorkHandler<DecideShadow>(DecideShadow.Kind, kind =>
+        {
+            kind.MaxAttempts = 3;
+            kind.Timeout = TimeSpan.FromMinutes(15);
         });
         return services.AddWorkHandler<TurnHandler>(TurnWork, kind =>
         {
@@ -117,6 +130,7 @@ public static class BrainModule
     public static IEndpointRouteBuilder MapBrain(this IEndpointRouteBuilder routes)
     {
         CompareInstances.Map(routes);
+        ShadowsApi.Map(routes);
         return NluApi.Map(BrainApi.Map(routes));
     }
 }

@@ -107,6 +107,11 @@ internal static class TurnDecision
             return Requests.PassedOn(input, task, new Intent("confirmation", 0.99m));
         }
 
+        if (wanted.Entry is { } entry)
+        {
+            return ScenarioTurn.Confirmed(input, entry) ?? Requests.NotFound(input, wanted.ActionId);
+        }
+
         return input.FindAction(wanted.ActionId) is { } action
             ? Do(input, action, wanted.Params, wanted.MatchType, "confirmed")
             : Requests.NotFound(input, wanted.ActionId);
@@ -230,8 +235,14 @@ internal static class TurnDecision
     internal static bool IsCancel(string text) => Phrases.Normalize(text) is "cancel" or "never mind" or "nevermind" or "forget it" or "forget about it" or "stop that" or "cancel that" or "drop it" or "cancel it";
 }
 
-/// <summary>What a yes would start: an action, or a task for the agency.</summary>
-internal sealed record OnYes(string ActionId, JsonElement Params, string MatchType, TaskRequest? Task = null);
+/// <summary>What a yes would start: an action, a task for the agency, or a scenario.</summary>
+internal sealed record OnYes(string ActionId, JsonElement Params, string MatchType, TaskRequest? Task = null)
+{
+    public ScenarioEntry? Entry { get; init; }
+}
+
+/// <summary>A scenario that was perhaps meant by what was said.</summary>
+internal sealed record ScenarioEntry(Guid ScenarioId, string Said);
 
 /// <summary>An option of an offered list: an action, or an item of the list that <see cref="Source"/> returned.</summary>
 internal sealed record Choice(string Title, string? ActionId = null, JsonElement? Item = null, string? Source = null);

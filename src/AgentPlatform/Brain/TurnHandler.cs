@@ -8,6 +8,7 @@ using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Resolving;
 using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Scenarios;
+using AgentPlatform.Brain.Shadows;
 using AgentPlatform.Brain.Thinking;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
@@ -32,7 +33,8 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 internal sealed class TurnHandler(
     Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, IntentModels models,
     ScenarioPlaces places, AgentBooks books, ServingInstance serving, ResolveVariables resolve, ConsultModel consult, DraftReply drafting, EmailProofs proofs,
-    ApplyTurn apply, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options, ILogger<TurnHandler> log) : IWorkHandler
+    ApplyTurn apply, SampleTurn sample, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options,
+    ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
@@ -77,10 +79,12 @@ internal sealed class TurnHandler(
         }
         else if (scene.Conversation.BotMayReply && scene.Input.Agent.Enabled)
         {
-            switch (await consult.ConsiderAsync(tx, work.MessageId, scene, TurnDecision.Decide(scene.Input), ct))
+            var own = TurnDecision.Decide(scene.Input);
+            switch (await consult.ConsiderAsync(tx, new(work.MessageId, scene.Conversation, scene.Input, [.. scene.Messages.Select(m => m.Id)]), own, ct))
             {
                 case Thought.Decided decided:
                     await apply.RunAsync(tx, scene, decided.Envelope, ct);
+                    sample.Take(tx, scene, own, decided.Envelope);
                     break;
                 case Thought.Call call:
                     await tx.CommitAsync(ct);
@@ -167,7 +171,7 @@ internal sealed class TurnHandler(
         (session, var place) = await places.FindAsync(tx, known.Book.Scenarios, session, ct);
         var proof = known.Agent!.VerifyEmail && !contact.Verified ? await proofs.LatestAsync(tx, contact.Id, ct) : null;
         var input = Input(known, contact, conversation, session, place, messages) with { Proof = proof };
-        return new(conversation, session, conversation.BotMayReply && input.Agent.Enabled ? await serving.ServeAsync(tx, known.Book, input, ct) : input, messages, began);
+        return new(conversation, session, conversation.BotMayReply && input.Agent.Enabled ? await serving.ServeAsync(tx, known.Book, input, ct) : input, messages, began, known.Book);
     }
 
     /// <summary>What came after a model was asked is answered by its own turn.</summary>

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Brain.Rules;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
@@ -9,7 +10,7 @@ using AgentPlatform.Postgres;
 namespace AgentPlatform.Brain;
 
 /// <summary>A turn and everything it happens in, loaded and locked by its transaction.</summary>
-internal sealed record TurnScene(Conversation Conversation, ConversationSession Session, TurnInput Input, IReadOnlyList<Message> Messages, DateTimeOffset BeganAt)
+internal sealed record TurnScene(Conversation Conversation, ConversationSession Session, TurnInput Input, IReadOnlyList<Message> Messages, DateTimeOffset BeganAt, AgentBook Book)
 {
     internal IntentPlace Place(int sequence) =>
         new(Session.SessionId, Input.Contact.Id, Input.Agent.Id, Conversation.Id, Input.Turn, sequence, Input.Instance?.Id);

@@ -51,6 +51,7 @@ public sealed class TimelineTests
                 new { name = "b", outcome = "lost", reason = "overridden", other_rule = "a" },
                 new { name = "c", outcome = "unmet", reason = "required", other_rule = "d" },
                 new { name = "e", outcome = "unavailable", reason = "its pattern takes too long" },
+                new { name = "f", outcome = "below_threshold", similarity = 0.5, threshold = 0.6 },
             },
         });
 
@@ -58,7 +59,7 @@ public sealed class TimelineTests
 
         var steps = Assert.Single(Timeline.Of(_events).Turns).Steps.Where(s => s.Kind == "rule").ToList();
         Assert.Equal(
-            ["a fired: hand off", "b lost: overridden by a", "c unmet: requires d", "e unavailable: its pattern takes too long", "closed exclusive: "],
+            ["a fired: hand off", "b lost: overridden by a", "c unmet: requires d", "e unavailable: its pattern takes too long", "f below threshold: 0.50 of 0.60", "closed exclusive: "],
             steps.Select(s => $"{s.Subject} {Assert.Single(s.Marks).Text}: {s.Note}"));
     }
 

@@ -13,7 +13,8 @@ namespace AgentPlatform.Agents.Rules;
 /// holds when it is written.
 /// </summary>
 internal sealed class ManageRules(
-    Database database, RuleStore rules, Guidance guidance, ScenarioStore scenarios, ActionRegistry registry, AgentDirectory agents, EventStore events, TimeProvider clock)
+    Database database, RuleStore rules, Guidance guidance, ScenarioStore scenarios, ActionRegistry registry, AgentDirectory agents, IEnumerable<ISentenceListener> listeners,
+    EventStore events, TimeProvider clock)
 {
     internal const int MostAnAgent = 2000;
 
@@ -30,7 +31,7 @@ internal sealed class ManageRules(
             return Problem.NotFound("agent");
         }
 
-        var rule = Written(input, clock.NewId(), agentId);
+        var rule = input.As(clock.NewId(), agentId);
         var around = await AroundAsync(tx, rule, ct);
         if (around.Rules.Count >= MostAnAgent)
         {
@@ -53,14 +54,14 @@ internal sealed class ManageRules(
             return Problem.NotFound("rule");
         }
 
-        var rule = Written(input, id, found.AgentId);
+        var rule = input.As(id, found.AgentId);
         var around = await AroundAsync(tx, rule, ct);
         if (around.Rules.FirstOrDefault(other => other.Id == id) is not { } before)
         {
             return Problem.NotFound("rule");
         }
 
-        return ifMatch.Check(before.UpdatedAt) ?? RuleRules.Check(rule, around) ?? await StoreAsync(tx, Sql.Change, rule, "rule.changed", ct);
+        return ifMatch.Check(before.UpdatedAt) ?? RuleRules.Check(rule, around) ?? await StoreAsync(tx, Sql.Change, rule, "rule.changed", ct, before);
     }
 
     /// <summary>Not while another rule requires it: without it that one would hold more often than its author meant.</summary>
@@ -90,6 +91,7 @@ internal sealed class ManageRules(
 
         tx.Post(Sql.Hide, id, clock.GetUtcNow());
         tx.Post(Sql.Forget, id);
+        Tell(tx, rule);
         events.Append(tx, new NewEvent("rule.deleted", "rule", id, new { agent_id = rule.AgentId }));
         await tx.CommitAsync(ct);
         return id;
@@ -105,36 +107,45 @@ internal sealed class ManageRules(
         return new(await others, await guided, await action);
     }
 
-    private async Task<Result<Rule>> StoreAsync(Transaction tx, string sql, Rule rule, string happened, CancellationToken ct)
+    /// <summary>Sentences matter only where a classifier learns from them.</summary>
+    private void Tell(Transaction tx, params Rule?[] concerned)
+    {
+        if (concerned.FirstOrDefault(rule => rule?.ConditionKind == Rule.Examples) is { } rule)
+        {
+            foreach (var listener in listeners)
+            {
+                listener.Changed(tx, rule.AgentId);
+            }
+        }
+    }
+
+    private async Task<Result<Rule>> StoreAsync(Transaction tx, string sql, Rule rule, string happened, CancellationToken ct, Rule? before = null)
     {
         tx.Post(
             sql, rule.Id, rule.AgentId, rule.Name, rule.Description, rule.ConditionKind, rule.ConditionText, rule.ActionType, Json.Param(rule.ActionConfig), rule.Scope,
-            rule.ScopeId, rule.Priority, rule.Enabled);
+            rule.ScopeId, rule.Priority, rule.Enabled, rule.Threshold);
         tx.Post(Sql.Relate, rule.Id, rule.Requires, rule.Excludes, rule.Overrides);
+        Tell(tx, rule, before);
         events.Append(tx, new NewEvent(happened, "rule", rule.Id, new { agent_id = rule.AgentId, name = rule.Name, action_type = rule.ActionType, enabled = rule.Enabled }));
         var stored = (await rules.FindAsync(tx, rule.Id, ct))!;
         await tx.CommitAsync(ct);
         return stored;
     }
 
-    private static Rule Written(RuleInput input, Guid id, Guid agentId) => new(
-        id, agentId, input.Name!.Trim(), input.Description, input.ConditionKind ?? Rule.Phrases, input.ConditionText!, input.ActionType!, input.ActionConfig ?? Parameters.None,
-        input.Scope ?? Scope.Global, input.ScopeId, input.Priority ?? 0, input.Enabled ?? true, Once(input.Requires), Once(input.Excludes), Once(input.Overrides), default, default);
-
-    private static Guid[] Once(Guid[]? ids) => [.. (ids ?? []).Distinct()];
-
     private static class Sql
     {
         internal const string Create =
             """
-            INSERT INTO agents.rules (tenant_id, id, agent_id, name, description, condition_kind, condition_text, action_type, action_config, scope, scope_id, priority, enabled)
-            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            INSERT INTO agents.rules (tenant_id, id, agent_id, name, description, condition_kind, condition_text, action_type, action_config, scope, scope_id, priority, enabled,
+                threshold)
+            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
             """;
 
         internal const string Change =
             """
             UPDATE agents.rules
-            SET name = $3, description = $4, condition_kind = $5, condition_text = $6, action_type = $7, action_config = $8, scope = $9, scope_id = $10, priority = $11, enabled = $12
+            SET name = $3, description = $4, condition_kind = $5, condition_text = $6, action_type = $7, action_config = $8, scope = $9, scope_id = $10, priority = $11, enabled = $12,
+                threshold = $13
             WHERE tenant_id = kernel.current_tenant_id() AND id = $1 AND agent_id = $2
             """;
 

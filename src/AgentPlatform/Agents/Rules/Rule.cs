@@ -6,17 +6,25 @@ namespace AgentPlatform.Agents.Rules;
 
 /// <summary>
 /// When its condition holds for what was said, and the talk is inside its scope, the agent does what it says. <see cref="ConditionText"/>: phrases, one
-/// a line, a regular expression, or a condition in JSON, by <see cref="ConditionKind"/>. <see cref="ScopeId"/>: a scenario or a step.
+/// a line, a regular expression, a condition in JSON, or sentences, one a line, that the agent's classifier learns from or that the message is compared with,
+/// by <see cref="ConditionKind"/>. <see cref="Threshold"/>: how near it has to come then, 0.30 to 1. <see cref="ScopeId"/>: a scenario or a step.
 /// </summary>
 public sealed record Rule(
     Guid Id, Guid AgentId, string Name, string? Description, string ConditionKind, string ConditionText, string ActionType, JsonElement ActionConfig,
-    string Scope, Guid? ScopeId, int Priority, bool Enabled, Guid[] Requires, Guid[] Excludes, Guid[] Overrides, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt)
+    string Scope, Guid? ScopeId, int Priority, bool Enabled, Guid[] Requires, Guid[] Excludes, Guid[] Overrides, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt,
+    decimal? Threshold)
 {
     internal const string Phrases = "phrases";
     internal const string Pattern = "pattern";
     internal const string Expression = "expression";
+    internal const string Examples = "examples";
 
-    internal static readonly string[] Kinds = [Phrases, Pattern, Expression];
+    internal const string Embedding = "embedding";
+
+    /// <summary>Where nothing else is said.</summary>
+    internal const decimal DefaultThreshold = 0.60m;
+
+    internal static readonly string[] Kinds = [Phrases, Pattern, Expression, Examples, Embedding];
 
     internal static string[] Lines(string conditionText) => conditionText.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
@@ -29,7 +37,16 @@ public sealed record Rule(
 /// <summary>A rule as its author writes it: all of it, every time.</summary>
 public sealed record RuleInput(
     string? Name, string? Description, string? ConditionKind, string? ConditionText, string? ActionType, JsonElement? ActionConfig, string? Scope, Guid? ScopeId,
-    int? Priority, bool? Enabled, Guid[]? Requires, Guid[]? Excludes, Guid[]? Overrides);
+    int? Priority, bool? Enabled, Guid[]? Requires, Guid[]? Excludes, Guid[]? Overrides, decimal? Threshold = null)
+{
+    /// <summary>The rule that this is, once it was checked.</summary>
+    internal Rule As(Guid id, Guid agentId) => new(
+        id, agentId, Name!.Trim(), Description, ConditionKind ?? Rule.Phrases, ConditionText!, ActionType!, ActionConfig ?? Actions.Registry.Parameters.None,
+        Scope ?? Agents.Scope.Global, ScopeId, Priority ?? 0, Enabled ?? true, Once(Requires), Once(Excludes), Once(Overrides), default, default,
+        ConditionKind == Rule.Embedding ? Math.Round(Threshold ?? Rule.DefaultThreshold, 2) : null);
+
+    private static Guid[] Once(Guid[]? ids) => [.. (ids ?? []).Distinct()];
+}
 
 /// <summary>What a rule does. Texts, and the strings in parameters and values, are templates.</summary>
 internal abstract record RuleAction

@@ -48,6 +48,9 @@ internal static partial class RuleRules
 
         var target = Scope.TargetError(input.Scope ?? Scope.Global, input.ScopeId);
         rules.Check("scope_id", target is null, target ?? "");
+        rules.Check("threshold", input.Threshold is null || input.ConditionKind == Rule.Embedding, "Goes with embedding only.")
+            .Check("threshold", input.Threshold is null or (>= 0.30m and <= 1m), "Must be between 0.30 and 1.")
+            .Check("scope", input.ConditionKind != Rule.Examples || input.Scope is null or Scope.Global, "Is GLOBAL for examples: inside a scenario its question is answered first.");
         Condition(input.ConditionKind ?? Rule.Phrases, input.ConditionText!, rules);
         Config(input.ActionType!, input.ActionConfig ?? Parameters.None, rules);
         return rules.Problem;
@@ -90,9 +93,13 @@ internal static partial class RuleRules
     {
         switch (kind)
         {
-            case Rule.Phrases:
+            case Rule.Phrases or Rule.Examples:
                 var lines = Rule.Lines(text);
-                rules.Check("condition_text", lines.Length <= 100 && lines.All(line => line.Length <= 255 && line.Any(char.IsLetterOrDigit)), "Must hold at most 100 phrases, one a line, of at most 255 characters.");
+                rules.Check("condition_text", lines.Length <= 100 && lines.All(line => line.Length <= 255 && line.Any(char.IsLetterOrDigit)), "Must hold at most 100 phrases or sentences, one a line, of at most 255 characters.");
+                break;
+            case Rule.Embedding:
+                var sentences = Rule.Lines(text);
+                rules.Check("condition_text", sentences.Length <= 20 && sentences.All(line => line.Length <= 255 && line.Any(char.IsLetterOrDigit)), "Must hold at most 20 sentences, one a line, of at most 255 characters.");
                 break;
             case Rule.Pattern:
                 rules.Check("condition_text", PatternError(text) is null, PatternError(text) ?? "");

@@ -21,7 +21,7 @@ internal sealed class RuleStore
                    ARRAY(SELECT other_rule_id FROM agents.rule_relations o WHERE o.tenant_id = r.tenant_id AND o.rule_id = r.id AND kind = 'requires') AS requires,
                    ARRAY(SELECT other_rule_id FROM agents.rule_relations o WHERE o.tenant_id = r.tenant_id AND o.rule_id = r.id AND kind = 'excludes') AS excludes,
                    ARRAY(SELECT other_rule_id FROM agents.rule_relations o WHERE o.tenant_id = r.tenant_id AND o.rule_id = r.id AND kind = 'overrides') AS overrides,
-                   created_at, updated_at
+                   created_at, updated_at, threshold
             FROM agents.rules r WHERE tenant_id = kernel.current_tenant_id() AND agent_id = $1 AND deleted_at IS NULL
             """;
 
@@ -31,7 +31,7 @@ internal sealed class RuleStore
                    ARRAY(SELECT other_rule_id FROM agents.rule_relations o WHERE o.tenant_id = r.tenant_id AND o.rule_id = r.id AND kind = 'requires') AS requires,
                    ARRAY(SELECT other_rule_id FROM agents.rule_relations o WHERE o.tenant_id = r.tenant_id AND o.rule_id = r.id AND kind = 'excludes') AS excludes,
                    ARRAY(SELECT other_rule_id FROM agents.rule_relations o WHERE o.tenant_id = r.tenant_id AND o.rule_id = r.id AND kind = 'overrides') AS overrides,
-                   created_at, updated_at
+                   created_at, updated_at, threshold
             FROM agents.rules r
             WHERE tenant_id = kernel.current_tenant_id() AND agent_id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR id < $2)
             ORDER BY id DESC LIMIT $3
@@ -43,7 +43,7 @@ internal sealed class RuleStore
                    ARRAY(SELECT other_rule_id FROM agents.rule_relations o WHERE o.tenant_id = r.tenant_id AND o.rule_id = r.id AND kind = 'requires') AS requires,
                    ARRAY(SELECT other_rule_id FROM agents.rule_relations o WHERE o.tenant_id = r.tenant_id AND o.rule_id = r.id AND kind = 'excludes') AS excludes,
                    ARRAY(SELECT other_rule_id FROM agents.rule_relations o WHERE o.tenant_id = r.tenant_id AND o.rule_id = r.id AND kind = 'overrides') AS overrides,
-                   created_at, updated_at
+                   created_at, updated_at, threshold
             FROM agents.rules r WHERE tenant_id = kernel.current_tenant_id() AND id = $1 AND deleted_at IS NULL
             """;
     }

@@ -10,7 +10,7 @@ namespace AgentPlatform.Agents.Scenarios;
 public sealed record ScenarioInput(string? Name, string? Description, string[]? EntryCondition, ScenarioStep[]? Steps, bool? Enabled);
 
 /// <summary>Every change makes a new version and keeps the one before it, so that talks that began with that go on with it.</summary>
-internal sealed class ManageScenarios(Database database, ScenarioStore scenarios, AgentDirectory agents, EventStore events, TimeProvider clock)
+internal sealed class ManageScenarios(Database database, ScenarioStore scenarios, AgentDirectory agents, IEnumerable<ISentenceListener> listeners, EventStore events, TimeProvider clock)
 {
     internal async Task<Result<Scenario>> CreateAsync(Actor actor, Guid agentId, ScenarioInput input, CancellationToken ct)
     {
@@ -38,7 +38,8 @@ internal sealed class ManageScenarios(Database database, ScenarioStore scenarios
         }
 
         await using var tx = database.Begin(actor);
-        if (await LockedAsync(tx, id, ifMatch, ct) is { } problem)
+        var (_, problem) = await LockedAsync(tx, id, ifMatch, ct);
+        if (problem is not null)
         {
             return problem;
         }
@@ -52,23 +53,35 @@ internal sealed class ManageScenarios(Database database, ScenarioStore scenarios
     internal async Task<Result<Guid>> DeleteAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
-        if (await LockedAsync(tx, id, ifMatch, ct) is { } problem)
+        var (scenario, problem) = await LockedAsync(tx, id, ifMatch, ct);
+        if (problem is not null)
         {
             return problem;
         }
 
         tx.Post(Sql.Hide, id, clock.GetUtcNow());
+        Tell(tx, scenario!.AgentId);
         events.Append(tx, new NewEvent("scenario.deleted", "scenario", id, new { }));
         await tx.CommitAsync(ct);
         return id;
     }
 
-    private async Task<Problem?> LockedAsync(Transaction tx, Guid id, IfMatch ifMatch, CancellationToken ct) =>
-        await scenarios.LockAsync(tx, id, ct) is { } scenario ? ifMatch.Check(scenario.UpdatedAt) : Problem.NotFound("scenario");
+    private async Task<(Scenario? Scenario, Problem? Problem)> LockedAsync(Transaction tx, Guid id, IfMatch ifMatch, CancellationToken ct) =>
+        await scenarios.LockAsync(tx, id, ct) is { } scenario ? (scenario, ifMatch.Check(scenario.UpdatedAt)) : (null, Problem.NotFound("scenario"));
+
+    /// <summary>A version with the same sentences is told of, too: whoever learns from them sees that they are the same.</summary>
+    private void Tell(Transaction tx, Guid agentId)
+    {
+        foreach (var listener in listeners)
+        {
+            listener.Changed(tx, agentId);
+        }
+    }
 
     private async Task<Result<Scenario>> DoneAsync(Transaction tx, Guid id, string happened, CancellationToken ct)
     {
         var scenario = (await scenarios.FindAsync(tx, id, ct))!;
+        Tell(tx, scenario.AgentId);
         events.Append(tx, new NewEvent(happened, "scenario", id, new { agent_id = scenario.AgentId, name = scenario.Name, version = scenario.Version }));
         await tx.CommitAsync(ct);
         return scenario;

@@ -5,6 +5,7 @@ using AgentPlatform.Agents.ReplyTemplates;
 using AgentPlatform.Agents.Rules;
 using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Agents.Variables;
+using AgentPlatform.Brain.Shadows;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy.Instances;
 using Microsoft.Extensions.Caching.Memory;
@@ -13,13 +14,13 @@ namespace AgentPlatform.Brain.Rules;
 
 /// <summary>
 /// What an agent is at one version of its guidance: the actions it offers, its live scenarios, its variables, its rules and templates, its active instances
-/// and how they word prompts.
+/// and how they word prompts, and the shadows that take its turns again.
 /// </summary>
 internal sealed record AgentBook(
     long Version, IReadOnlyList<ActionDefinition> Actions, IReadOnlyList<Scenario> Scenarios, DeclaredVariables Variables, RuleBook Rules,
-    IReadOnlyList<AgentInstance> Instances, AgentPrompts Prompts)
+    IReadOnlyList<AgentInstance> Instances, AgentPrompts Prompts, IReadOnlyList<Shadow> Shadows)
 {
-    internal int Size => 1 + Actions.Count + Scenarios.Count + Rules.Rules.Count + Rules.Templates.Count + Instances.Count;
+    internal int Size => 1 + Actions.Count + Scenarios.Count + Rules.Rules.Count + Rules.Templates.Count + Instances.Count + Shadows.Count;
 }
 
 /// <summary>
@@ -28,7 +29,7 @@ internal sealed record AgentBook(
 /// </summary>
 internal sealed class AgentBooks(
     Guidance guidance, ActionRegistry registry, ScenarioStore scenarios, VariableStore variables, RuleStore rules, TemplateStore templates,
-    InstanceDirectory instances, TemplateSetStore prompts) : IDisposable
+    InstanceDirectory instances, TemplateSetStore prompts, ShadowStore shadows) : IDisposable
 {
     /// <summary>Of actions, scenarios, rules and templates; each takes some kilobytes.</summary>
     private const int Most = 50_000;
@@ -49,7 +50,7 @@ internal sealed class AgentBooks(
         var book = new AgentBook(
             version, await registry.ActiveAsync(tx, agentId, ct), await scenarios.OfAgentAsync(tx, agentId, ct), await variables.OfAgentAsync(tx, agentId, ct),
             new(await rules.OfAgentAsync(tx, agentId, ct), await templates.OfAgentAsync(tx, agentId, ct)),
-            running, await prompts.OfAgentAsync(tx, agentId, running, ct));
+            running, await prompts.OfAgentAsync(tx, agentId, running, ct), await shadows.RunningAsync(tx, agentId, ct));
         _books.Set(key, book, new MemoryCacheEntryOptions { Size = book.Size });
         return book;
     }

@@ -2,6 +2,8 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using AgentPlatform.Agents.ReplyTemplates;
 using AgentPlatform.Agents.Rules;
+using AgentPlatform.Brain.Nlu;
+using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Kernel;
 
@@ -14,7 +16,7 @@ internal sealed class RuleBook
 
     internal RuleBook(IReadOnlyList<Rule> rules, IReadOnlyList<ReplyTemplate> templates)
     {
-        Templates = templates;
+        (Written, Templates) = (rules, templates);
         Names = rules.ToDictionary(rule => rule.Id, rule => rule.Name);
         var order = RuleOrder.Of(rules) ?? throw new InvalidOperationException("Rules that wait for themselves were stored.");
         Rules = [.. order.Where(rule => rule.Enabled).Select(rule => new ReadyRule(rule))];
@@ -23,14 +25,26 @@ internal sealed class RuleBook
     /// <summary>The enabled ones.</summary>
     internal IReadOnlyList<ReadyRule> Rules { get; }
 
+    /// <summary>All, as they are stored.</summary>
+    internal IReadOnlyList<Rule> Written { get; }
+
     internal IReadOnlyList<ReplyTemplate> Templates { get; }
 
     /// <summary>Of all, the disabled ones too.</summary>
     internal IReadOnlyDictionary<Guid, string> Names { get; }
 }
 
-/// <summary>What conditions are asked about; made once a turn.</summary>
-internal sealed class RuleText(string text, Func<JsonElement> scope)
+/// <summary>How near a text came to what a condition is about, from where on it holds, and by what that was measured.</summary>
+internal sealed record Nearness(decimal Similarity, decimal Threshold, string MeasuredBy);
+
+/// <summary>What a condition says of a text. Holds: null when that cannot be told. Near: null where it is no matter of degree, or the text is far away.</summary>
+internal readonly record struct Finding(bool? Holds, Nearness? Near = null)
+{
+    internal static Finding Of(Nearness near) => new(near.Similarity >= near.Threshold, near);
+}
+
+/// <summary>What conditions are asked about; made once a turn. Taught: the rule that the classifier takes the message for.</summary>
+internal sealed class RuleText(string text, Func<JsonElement> scope, Func<Taught?> taught, decimal believeFrom)
 {
     /// <summary>What is said further on is not what a rule waits for.</summary>
     private const int Longest = 4000;
@@ -39,6 +53,8 @@ internal sealed class RuleText(string text, Func<JsonElement> scope)
     private const int MostTimedOut = 5;
 
     private readonly Lazy<JsonElement> _scope = new(scope);
+    private readonly Lazy<Taught?> _taught = new(taught);
+    private readonly Lazy<float[][]> _sentences = new(() => [.. Phrases.Sentences(text).Select(sentence => Embedding.Spread(Embedding.Of(sentence)))]);
 
     internal string Raw { get; } = text.Length <= Longest ? text : text[..Longest];
 
@@ -46,6 +62,24 @@ internal sealed class RuleText(string text, Func<JsonElement> scope)
     internal string Words { get; } = $" {Phrases.Normalize(text.Length <= Longest ? text : text[..Longest])} ";
 
     internal JsonElement Scope => _scope.Value;
+
+    /// <summary>A rule does not ask whether it was meant: it holds where nobody would be asked.</summary>
+    internal Nearness? NearnessOf(string ruleClass) => _taught.Value is { } taught && taught.Class == ruleClass ? new(taught.Confidence, believeFrom, $"model {taught.ModelVersion}") : null;
+
+    /// <summary>Of the sentence of the message that comes nearest to one of these.</summary>
+    internal float SimilarityTo(SparseVector[] others)
+    {
+        var most = 0f;
+        foreach (var sentence in _sentences.Value)
+        {
+            foreach (var other in others)
+            {
+                most = MathF.Max(most, Embedding.Similarity(sentence, other));
+            }
+        }
+
+        return most;
+    }
 
     /// <summary>Patterns that took too long.</summary>
     internal int TimedOut { get; set; }
@@ -56,15 +90,20 @@ internal sealed class RuleText(string text, Func<JsonElement> scope)
 /// <summary>A rule whose condition and action have been read.</summary>
 internal sealed class ReadyRule
 {
-    private readonly Func<RuleText, bool> _holds;
+    /// <summary>What has less in common with a message was no candidate.</summary>
+    private const float Far = 0.30f;
+
+    private readonly Func<RuleText, Finding> _find;
 
     internal ReadyRule(Rule rule)
     {
         (Rule, Action) = (rule, rule.Action);
-        _holds = rule.ConditionKind switch
+        _find = rule.ConditionKind switch
         {
             Rule.Phrases => Says([.. Rule.Lines(rule.ConditionText).Select(line => $" {Phrases.Normalize(line)} ")]),
             Rule.Pattern => Matches(Rule.Compile(rule.ConditionText)),
+            Rule.Examples => Resembles(ClassNames.OfRule(rule.Id)),
+            Rule.Embedding => IsNear([.. Rule.Lines(rule.ConditionText).Select(Embedding.Of)], rule.Threshold!.Value),
             _ => Fulfils(JsonSerializer.Deserialize<JsonElement>(rule.ConditionText)),
         };
     }
@@ -73,23 +112,28 @@ internal sealed class ReadyRule
 
     internal RuleAction Action { get; }
 
-    /// <summary>Null when it cannot be told, because the pattern took too long, or patterns before it did.</summary>
-    internal bool? Holds(RuleText text)
+    /// <summary>It cannot be told whether a pattern holds that took too long, or came after such ones.</summary>
+    internal Finding Find(RuleText text)
     {
         try
         {
-            return Rule.ConditionKind == Rule.Pattern && text.IsTooMuch ? null : _holds(text);
+            return Rule.ConditionKind == Rule.Pattern && text.IsTooMuch ? new(null) : _find(text);
         }
         catch (RegexMatchTimeoutException)
         {
             text.TimedOut++;
-            return null;
+            return new(null);
         }
     }
 
-    private static Func<RuleText, bool> Says(string[] phrases) => text => Array.Exists(phrases, phrase => text.Words.Contains(phrase, StringComparison.Ordinal));
+    private static Func<RuleText, Finding> Says(string[] phrases) => text => new(Array.Exists(phrases, phrase => text.Words.Contains(phrase, StringComparison.Ordinal)));
 
-    private static Func<RuleText, bool> Matches(Regex pattern) => text => pattern.IsMatch(text.Raw);
+    private static Func<RuleText, Finding> Matches(Regex pattern) => text => new(pattern.IsMatch(text.Raw));
 
-    private static Func<RuleText, bool> Fulfils(JsonElement condition) => text => Condition.Holds(condition, text.Scope);
+    private static Func<RuleText, Finding> Fulfils(JsonElement condition) => text => new(Condition.Holds(condition, text.Scope));
+
+    private static Func<RuleText, Finding> IsNear(SparseVector[] sentences, decimal threshold) => text =>
+        text.SimilarityTo(sentences) is >= Far and var similarity ? Finding.Of(new(Math.Round((decimal)similarity, 2), threshold, Embedding.Name)) : new(false);
+
+    private static Func<RuleText, Finding> Resembles(string ruleClass) => text => text.NearnessOf(ruleClass) is { } near ? Finding.Of(near) : new(false);
 }

@@ -1,13 +1,14 @@
 using AgentPlatform.Agents;
 using AgentPlatform.Agents.Rules;
 using AgentPlatform.Actions.Execution;
+using AgentPlatform.Brain.Nlu.Models;
 using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Brain.Rules;
 
 /// <summary>
-/// What became of a rule whose condition held inside its scope. <see cref="Outcome"/>: <c>fired</c>, <c>lost</c> to another rule, <c>unmet</c> because
-/// one that it requires did not fire, or <c>unavailable</c> because what it asks for is not there.
+/// What became of a rule whose condition held inside its scope, or nearly did. <see cref="Outcome"/>: <c>fired</c>, <c>lost</c> to another rule,
+/// <c>unmet</c> because one that it requires did not fire, <c>unavailable</c> because what it asks for is not there, or <c>below_threshold</c>.
 /// </summary>
 internal sealed record RuleVerdict(ReadyRule Rule, string Outcome, string? Reason = null, Guid? OtherId = null, string? Other = null)
 {
@@ -15,8 +16,12 @@ internal sealed record RuleVerdict(ReadyRule Rule, string Outcome, string? Reaso
     internal const string Lost = "lost";
     internal const string Unmet = "unmet";
     internal const string Unavailable = "unavailable";
+    internal const string BelowThreshold = "below_threshold";
 
     internal bool HasFired => Outcome == Fired;
+
+    /// <summary>For conditions that hold by degrees.</summary>
+    internal Nearness? Near { get; init; }
 
     /// <summary>As the turn's record and its event keep it.</summary>
     internal object Record => new
@@ -29,33 +34,53 @@ internal sealed record RuleVerdict(ReadyRule Rule, string Outcome, string? Reaso
         reason = Reason,
         other_rule_id = OtherId,
         other_rule = Other,
+        similarity = Near?.Similarity,
+        threshold = Near?.Threshold,
+        measured_by = Near?.MeasuredBy,
     };
 }
 
 /// <summary>Pure: which rules fire, and why the others that could have do not.</summary>
 internal static class RuleDecision
 {
-    /// <summary>Highest priority first. Rules whose condition does not hold, or that are disabled or out of scope, are not among them.</summary>
+    /// <summary>Of a thousand rules that are a little like what was said nobody reads all.</summary>
+    private const int MostBelow = 5;
+
+    /// <summary>Highest priority first. Rules whose condition is far from holding, or that are disabled or out of scope, are not among them.</summary>
     internal static IReadOnlyList<RuleVerdict> Decide(TurnInput input)
     {
         var (verdicts, fired) = (new List<RuleVerdict>(), new Dictionary<Guid, ReadyRule>());
-        var text = new RuleText(input.Text, () => Json.Of(Scope(input)));
+        // What a scenario asked for is hardly ever an example of something else.
+        var text = new RuleText(
+            input.Text, () => Json.Of(Scope(input)), () => input.Place is null ? Taught.Of(input, ClassNames.Rules) : null, input.Options.ConfirmModelBelow);
         var (scenario, step) = (input.Place?.Scenario.Id, input.Place?.Step.Id);
-        foreach (var rule in input.Rules.Rules)
+        foreach (var rule in input.Rules.Rules.Where(rule => Agents.Scope.Holds(rule.Rule.Scope, rule.Rule.ScopeId, scenario, step)))
         {
-            if (Agents.Scope.Holds(rule.Rule.Scope, rule.Rule.ScopeId, scenario, step) && rule.Holds(text) is not false and var holds)
+            var found = rule.Find(text);
+            if (found is { Holds: false, Near: null })
             {
-                var verdict = holds is null ? new(rule, RuleVerdict.Unavailable, "its pattern takes too long") : Judge(input, rule, fired);
-                verdicts.Add(verdict);
-                if (verdict.HasFired)
-                {
-                    fired.Add(rule.Rule.Id, rule);
-                }
+                continue;
+            }
+
+            var verdict = found.Holds switch
+            {
+                true => Judge(input, rule, fired),
+                false => new(rule, RuleVerdict.BelowThreshold),
+                null => new(rule, RuleVerdict.Unavailable, "its pattern takes too long"),
+            };
+            verdicts.Add(verdict with { Near = found.Near });
+            if (verdict.HasFired)
+            {
+                fired.Add(rule.Rule.Id, rule);
             }
         }
 
-        return OneWay([.. verdicts.OrderByDescending(v => v.Rule.Rule.Priority).ThenBy(v => v.Rule.Rule.Id)]);
+        return OneWay([.. Candidates(verdicts).OrderByDescending(v => v.Rule.Rule.Priority).ThenBy(v => v.Rule.Rule.Id)]);
     }
+
+    /// <summary>Of those that did not come near enough, the nearest.</summary>
+    private static IEnumerable<RuleVerdict> Candidates(List<RuleVerdict> verdicts) => verdicts.Where(v => v.Outcome != RuleVerdict.BelowThreshold)
+        .Concat(verdicts.Where(v => v.Outcome == RuleVerdict.BelowThreshold).OrderBy(v => v.Near!.Threshold - v.Near.Similarity).ThenBy(v => v.Rule.Rule.Id).Take(MostBelow));
 
     /// <summary>What the conditions of rules look at.</summary>
     internal static object Scope(TurnInput input) => new

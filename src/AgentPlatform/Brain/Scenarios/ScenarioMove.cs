@@ -25,6 +25,10 @@ internal sealed record ScenarioPlace(Scenario Scenario, ScenarioStep Step, IRead
             ? new(scenario, step, Since(session.StepHistory, Entered)) { Recent = Since(session.StepHistory, Entered, Corrected) }
             : null;
 
+    /// <summary>As it was when somebody looked.</summary>
+    internal static ScenarioPlace Again(Scenario scenario, ScenarioStep step, Guid[] passed, Guid[] recent, bool unasked) =>
+        new(scenario, step, passed.ToHashSet()) { Recent = recent.ToHashSet(), Unasked = unasked };
+
     private static HashSet<Guid> Since(IReadOnlyList<SessionStep> history, params string[] reasons) =>
         [.. history.Skip(history.ToList().FindLastIndex(step => reasons.Contains(step.Reason))).Select(step => step.StepId)];
 }

@@ -61,14 +61,14 @@ internal static partial class ScenarioTurn
     /// <summary>Whether a scenario is asked for literally, which an answer to something else hardly does by chance.</summary>
     internal static bool IsNamed(TurnInput input) => input.Place is null && EntryOf(input, SmallTalk.WithoutGreeting(input.Text)).Confidence >= Literal;
 
-    /// <summary>By the scenario's name or one of its phrases, unless an action is asked for more clearly.</summary>
+    /// <summary>By the scenario's name or one of its phrases, unless an action is asked for more clearly; else by what the classifier has learned from them.</summary>
     internal static Envelope? Enter(TurnInput input)
     {
         var said = SmallTalk.WithoutGreeting(input.Text);
         var match = EntryOf(input, said);
         if (match.Action is null || match.Confidence < input.Options.ConfirmBelow)
         {
-            return null;
+            return Guess(input);
         }
 
         // What the classifier makes of a sentence is a guess; a literal phrase is not.
@@ -82,6 +82,32 @@ internal static partial class ScenarioTurn
         return Begin(input, scenario, said, Understood("scenario", scenario, "entered", "question") with { Confidence = match.Confidence, Reasoning = $"{match.MatchType}: \"{match.Phrase}\"" });
     }
 
+    /// <summary>A scenario that was guessed is entered when the guess is good; else the contact is asked first.</summary>
+    private static Envelope? Guess(TurnInput input)
+    {
+        if (Taught.Of(input, ClassNames.Scenarios) is not { } taught
+            || input.Scenarios.FirstOrDefault(s => s.Enabled && ClassNames.OfScenario(s.Id) == taught.Class) is not { } scenario)
+        {
+            return null;
+        }
+
+        var said = SmallTalk.WithoutGreeting(input.Text);
+        var intent = Understood("scenario", scenario, "entered", "question") with { Confidence = taught.Confidence, Reasoning = taught.Reasoning };
+        return taught.Confidence >= input.Options.ConfirmModelBelow
+            ? Begin(input, scenario, said, intent)
+            : new(input.Role)
+            {
+                Intents = [intent with { Resolution = "confirmation asked" }],
+                Ask = new Question($"Did you mean: {scenario.Name}?", Requests.ConfirmSheet(new OnYes(scenario.Name, Parameters.None, ActionMatch.Fuzzy) { Entry = new(scenario.Id, said) })),
+            };
+    }
+
+    /// <summary>A yes to the question whether it was meant; what was said with it counts.</summary>
+    internal static Envelope? Confirmed(TurnInput input, ScenarioEntry entry) =>
+        input.Place is null && input.Scenarios.FirstOrDefault(s => s.Id == entry.ScenarioId && s.Enabled) is { } scenario
+            ? Begin(input, scenario, entry.Said, Understood("scenario", scenario, "entered", "question") with { Reasoning = "confirmed" })
+            : null;
+
     /// <summary>From the first step on, past what was told already.</summary>
     internal static Envelope Begin(TurnInput input, Scenario scenario, string said, Intent intent)
     {
@@ -92,7 +118,7 @@ internal static partial class ScenarioTurn
         return Going(input, scenario, walk, ScenarioPlace.Entered, variables, intent with { Entities = given });
     }
 
-    private static ActionMatch EntryOf(TurnInput input, string said) =>
+    internal static ActionMatch EntryOf(TurnInput input, string said) =>
         ActionMatcher.Match([.. input.Scenarios.Where(s => s.Enabled).Select(s => Entries.GetValue(s, Entry))], said, input.Options.FuzzyThreshold);
 
     private static Envelope? Reply(TurnInput input, ScenarioPlace place)

@@ -16,13 +16,32 @@ internal abstract record Thought
     {
     }
 
-    internal sealed record Decided(Envelope Envelope) : Thought;
+    /// <summary>Refused: why a model that should have been asked was not: <c>over_budget</c> or <c>model_unavailable</c>.</summary>
+    internal sealed record Decided(Envelope Envelope, string? Refused = null) : Thought;
 
     /// <summary>A call is prepared: commit, make it, and take the turn again.</summary>
     internal sealed record Call(PreparedCall Prepared) : Thought;
 
     /// <summary>An answer is there that was about fewer messages: take the turn with those.</summary>
     internal sealed record Reread(Guid ThroughId) : Thought;
+}
+
+/// <summary>
+/// What a model may be asked about: a turn, known by <see cref="TurnId"/>, and the messages that it answers. That of a shadow is only tried: its calls are
+/// marked in the journal, and nobody hears of them.
+/// </summary>
+internal sealed record Occasion(Guid TurnId, Conversation Conversation, TurnInput Input, IReadOnlyList<Guid> MessageIds)
+{
+    internal bool IsShadow { get; init; }
+
+    internal Guid ThroughId => MessageIds[^1];
+
+    /// <summary>Of a call, as the journal and the ledger of tokens name it.</summary>
+    internal string Purpose(string purpose) => IsShadow ? $"shadow_{purpose}" : purpose;
+
+    /// <summary>A shadow comes after its turn, and must not know what was said since.</summary>
+    internal bool Knows(Message message) =>
+        (message.Direction != "inbound" || message.TurnNumber is not null || MessageIds.Contains(message.Id)) && (!IsShadow || message.Id.CompareTo(ThroughId) <= 0);
 }
 
 /// <summary>
@@ -33,16 +52,16 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
 {
     private const int History = 20;
 
-    internal async Task<Thought> ConsiderAsync(Transaction tx, Guid turnId, TurnScene scene, Envelope own, CancellationToken ct)
+    internal async Task<Thought> ConsiderAsync(Transaction tx, Occasion at, Envelope own, CancellationToken ct)
     {
-        if (!Wants(scene.Input, own))
+        if (!Wants(at.Input, own))
         {
             return new Thought.Decided(own);
         }
 
         tx.Gather();
-        var (asking, making) = (catalog.ChainAsync(tx, scene.Input.Agent.Models, ct), calls.OfTurnAsync(tx, turnId, ct));
-        var (told, owner) = (conversations.LatestAsync(tx, scene.Conversation.Id, History, ct), members.OwnerAsync(tx, ct));
+        var (asking, making) = (catalog.ChainAsync(tx, at.Input.Agent.Models, ct), calls.OfTurnAsync(tx, at.TurnId, ct));
+        var (told, owner) = (conversations.LatestAsync(tx, at.Conversation.Id, History, ct), members.OwnerAsync(tx, ct));
         await tx.AskAsync(ct);
         var (chain, made) = (await asking, await making);
         if (made is [.., { Status: "started" } begun])
@@ -50,31 +69,31 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
             calls.Interrupt(tx, begun.Id);
         }
 
-        if (made.Count > 0 && made[^1].ThroughId is var through && through != scene.Messages[^1].Id && scene.Messages.Any(m => m.Id == through))
+        if (made.Count > 0 && made[^1].ThroughId is var through && through != at.ThroughId && at.MessageIds.Contains(through))
         {
             return new Thought.Reread(through);
         }
 
-        var history = (await told).Reverse().Where(m => m.Direction != "inbound" || m.TurnNumber is not null || scene.Messages.Any(own => own.Id == m.Id));
-        var background = new Background(scene.Conversation.ConversationSummary, [.. history], await members.ConstitutionAsync(tx, await owner, ct));
-        return await NextAsync(tx, turnId, scene, own, new Consultation(chain, made, background), ct);
+        var history = (await told).Reverse().Where(at.Knows);
+        var background = new Background(at.Conversation.ConversationSummary, [.. history], await members.ConstitutionAsync(tx, await owner, ct));
+        return await NextAsync(tx, at, own, new Consultation(chain, made, background), ct);
     }
 
-    private async Task<Thought> NextAsync(Transaction tx, Guid turnId, TurnScene scene, Envelope own, Consultation so, CancellationToken ct)
+    private async Task<Thought> NextAsync(Transaction tx, Occasion at, Envelope own, Consultation so, CancellationToken ct)
     {
         var wanted = new List<(LlmModel Model, string Purpose, ModelPrompt Prompt)>();
-        var prompt = TurnPrompt.Of(scene.Input, so.Background);
+        var prompt = TurnPrompt.Of(at.Input, so.Background);
         if (so.Made is [.., { Status: "answered", OutputData: { } output } last])
         {
-            var (envelope, wrong) = ModelAnswer.Read(scene.Input, last.ModelName, output);
+            var (envelope, wrong) = ModelAnswer.Read(at.Input, last.ModelName, output);
             if (envelope is not null)
             {
-                return Decided(tx, scene, Scenarios.ScenarioTurn.GoOn(scene.Input, envelope with { Rules = own.Rules, Variables = own.Variables }), so.Made);
+                return Decided(tx, at, Scenarios.ScenarioTurn.GoOn(at.Input, envelope with { Rules = own.Rules, Variables = own.Variables }), so.Made);
             }
 
-            if (last.ActionType == "model_reply" && so.Chain.FirstOrDefault(m => m.Name == last.ModelName) is { } same)
+            if (last.ActionType == $"model_{at.Purpose("reply")}" && so.Chain.FirstOrDefault(m => m.Name == last.ModelName) is { } same)
             {
-                wanted.Add((same, "repair", TurnPrompt.Repaired(prompt, scene.Input, so.Background, output, wrong)));
+                wanted.Add((same, "repair", TurnPrompt.Repaired(prompt, at.Input, so.Background, output, wrong)));
             }
         }
         else
@@ -82,33 +101,37 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
             wanted.AddRange(so.Chain.Where(model => so.Made.All(call => call.ModelName != model.Name)).Select(model => (model, "reply", prompt)));
         }
 
-        var version = scene.Input.Prompt is { TemplateSetId: { } set, Version: { } number } ? new PromptVersion(set, number) : null;
+        var version = at.Input.Prompt is { TemplateSetId: { } set, Version: { } number } ? new PromptVersion(set, number) : null;
         foreach (var (model, purpose, text) in wanted)
         {
-            var place = new CallPlace(turnId, so.Made.Count + 1, scene.Input.Agent.Id, own.Role, scene.Input.Contact.Id, scene.Conversation.Id, scene.Messages[^1].Id) { AgentInstanceId = scene.Input.Instance?.Id };
-            switch (await calls.PrepareAsync(tx, new NewCall(place, model, purpose, text, version), ct))
+            var place = new CallPlace(at.TurnId, so.Made.Count + 1, at.Input.Agent.Id, own.Role, at.Input.Contact.Id, at.Conversation.Id, at.ThroughId)
+            {
+                // What a shadow costs is not what the instance costs.
+                AgentInstanceId = at.IsShadow ? null : at.Input.Instance?.Id,
+            };
+            switch (await calls.PrepareAsync(tx, new NewCall(place, model, at.Purpose(purpose), text, version), ct))
             {
                 case CallStart.Ready ready:
                     return new Thought.Call(ready.Call);
                 case CallStart.OverBudget over:
-                    Event(tx, scene, "model.refused", new { model = model.Name, reason = "budget", over.Refusal.Period, over.Refusal.Budget, over.Refusal.AgentId });
-                    return Decided(tx, scene, own, so.Made);
+                    Event(tx, at, "model.refused", new { model = model.Name, reason = "budget", over.Refusal.Period, over.Refusal.Budget, over.Refusal.AgentId });
+                    return Decided(tx, at, own, so.Made) with { Refused = "over_budget" };
                 case CallStart.Unavailable unavailable:
-                    Event(tx, scene, "model.refused", new { model = model.Name, reason = unavailable.Reason });
+                    Event(tx, at, "model.refused", new { model = model.Name, reason = unavailable.Reason });
                     break;
             }
         }
 
-        return Decided(tx, scene, own, so.Made);
+        return Decided(tx, at, own, so.Made) with { Refused = so.Chain.Count == 0 || wanted.Count > 0 ? "model_unavailable" : null };
     }
 
     /// <summary>The turn ends here: what was asked on the way is told with it, once.</summary>
-    private Thought.Decided Decided(Transaction tx, TurnScene scene, Envelope envelope, IReadOnlyList<StoredCall> made)
+    private Thought.Decided Decided(Transaction tx, Occasion at, Envelope envelope, IReadOnlyList<StoredCall> made)
     {
         foreach (var call in made)
         {
             var status = call.Status == "started" ? "interrupted" : call.Status;
-            Event(tx, scene, "model.called", new
+            Event(tx, at, "model.called", new
             {
                 call.TurnId,
                 model = call.ModelName,
@@ -119,7 +142,7 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
                 call.CostUsd,
                 call.LatencyMs,
                 call.Error,
-                template_set = call.TemplateSetId is { } set && set == scene.Input.Prompt.TemplateSetId ? scene.Input.Prompt.Name : null,
+                template_set = call.TemplateSetId is { } set && set == at.Input.Prompt.TemplateSetId ? at.Input.Prompt.Name : null,
                 call.TemplateSetId,
                 call.PromptVersion,
             });
@@ -138,8 +161,13 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
     private static bool IsUnsure(Envelope own) =>
         own.Intents.All(intent => intent.Type == "unknown") || (own.Ask?.Sheet?.Type == "confirmation" && own.Intents.Any(intent => intent.MatchType == ActionMatch.Fuzzy));
 
-    private void Event(Transaction tx, TurnScene scene, string type, object payload) =>
-        events.Append(tx, new NewEvent(type, "conversation", scene.Conversation.Id, payload) { CreatedBy = "brain" });
+    private void Event(Transaction tx, Occasion at, string type, object payload)
+    {
+        if (!at.IsShadow)
+        {
+            events.Append(tx, new NewEvent(type, "conversation", at.Conversation.Id, payload) { CreatedBy = "brain" });
+        }
+    }
 
     private sealed record Consultation(IReadOnlyList<LlmModel> Chain, IReadOnlyList<StoredCall> Made, Background Background);
 }

@@ -6,7 +6,13 @@ using Microsoft.Extensions.Options;
 namespace AgentPlatform.Brain.Nlu.Models;
 
 /// <summary>A version of an agent's classifier, ready to be asked.</summary>
-public sealed record AgentModel(Guid Id, int Version, IntentModel Model);
+public sealed record AgentModel(Guid Id, int Version, IntentModel Model)
+{
+    private readonly string[] _kinds = [.. new[] { ClassNames.Scenarios, ClassNames.Rules }.Where(kind => Model.Intents.Any(intent => intent.StartsWith(kind, StringComparison.Ordinal)))];
+
+    /// <summary>Whether any of its classes has a name of this kind.</summary>
+    internal bool Knows(string kind) => _kinds.Contains(kind);
+}
 
 /// <summary>What there is to know about a version without reading its weights.</summary>
 public sealed record ModelInfo(

@@ -1,5 +1,8 @@
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Actions;
+using AgentPlatform.Agents;
+using AgentPlatform.Agents.Rules;
+using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
@@ -8,8 +11,8 @@ using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Brain.Nlu.Models;
 
-/// <summary>Asks for training when a registry changes: once, when it has been quiet for a moment, however many changes there were.</summary>
-internal sealed class TrainRequests(WorkQueue work, TimeProvider clock, IOptions<BrainOptions> options) : IRegistryListener
+/// <summary>Asks for training when what an agent learns from changes: once, when it has been quiet for a moment, however many changes there were.</summary>
+internal sealed class TrainRequests(WorkQueue work, TimeProvider clock, IOptions<BrainOptions> options) : IRegistryListener, ISentenceListener
 {
     public void Changed(Transaction tx, Guid agentId) => Enqueue(tx, agentId, TimeSpan.FromSeconds(options.Value.TrainAfterSeconds));
 
@@ -25,15 +28,19 @@ internal sealed class TrainRequests(WorkQueue work, TimeProvider clock, IOptions
 
 internal sealed record TrainWork(Guid AgentId);
 
-/// <summary>Trains an agent's classifier from its registry as it is now, and adds it as the next version. Turns go on with the one before meanwhile.</summary>
-internal sealed class TrainModel(Database database, ActionRegistry registry, IntentModels models, TimeProvider clock, ILogger<TrainModel> log) : IWorkHandler
+/// <summary>
+/// Trains an agent's classifier from its registry, scenarios and rules as they are now, and adds it as the next version. Turns go on with the one before
+/// meanwhile.
+/// </summary>
+internal sealed class TrainModel(
+    Database database, ActionRegistry registry, ScenarioStore scenarios, RuleStore rules, IntentModels models, TimeProvider clock, ILogger<TrainModel> log) : IWorkHandler
 {
     internal const string Kind = "brain.train";
 
     /// <summary>Conversations come first.</summary>
     internal const short Priority = 70;
 
-    private const int Seed = 1;
+    internal const int Seed = 1;
 
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
@@ -66,7 +73,10 @@ internal sealed class TrainModel(Database database, ActionRegistry registry, Int
     private async Task<TrainingSet?> ReadAsync(Actor actor, Guid agentId, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
-        var set = TrainingSet.Of(await registry.ActiveAsync(tx, agentId, ct));
+        tx.Gather();
+        var (offered, leading, ruling) = (registry.ActiveAsync(tx, agentId, ct), scenarios.OfAgentAsync(tx, agentId, ct), rules.OfAgentAsync(tx, agentId, ct));
+        await tx.AskAsync(ct);
+        var set = TrainingSet.Of(await offered, await leading, await ruling);
         return set.HasIntents && !await models.IsTrainedFromAsync(tx, agentId, set.Fingerprint, ct) ? set : null;
     }
 }
