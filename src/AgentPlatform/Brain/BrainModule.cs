@@ -4,6 +4,7 @@ using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Agents;
 using AgentPlatform.Agents.Prompts;
+using AgentPlatform.Brain.Applying;
 using AgentPlatform.Brain.Approvals;
 using AgentPlatform.Brain.Feedback;
 using AgentPlatform.Brain.Instances;
@@ -95,7 +96,7 @@ public static class BrainModule
     public static IServiceCollection AddBrain(this IServiceCollection services)
     {
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>()
+        services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<TurnScenes>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>()
             .AddSingleton<ScenarioPlaces>().AddSingleton<AgentBooks>().AddSingleton<ConsultModel>().AddSingleton<DraftReply>().AddSingleton<ServingInstance>()
             .AddSingleton<CompareInstances>().AddSingleton<ResolveVariables>();
         services.AddSingleton<ShadowStore>().AddSingleton<CandidateNames>().AddSingleton<CandidateBooks>().AddSingleton<CandidateClassifiers>().AddSingleton<ManageShadows>()

@@ -1,13 +1,6 @@
-using AgentPlatform.Actions;
 using AgentPlatform.Actions.Approvals;
-using AgentPlatform.Actions.Registry;
-using AgentPlatform.Agents.Scenarios;
-using AgentPlatform.Agents.Variables;
-using AgentPlatform.Brain.Instances;
-using AgentPlatform.Brain.Nlu.Models;
+using AgentPlatform.Brain.Applying;
 using AgentPlatform.Brain.Resolving;
-using AgentPlatform.Brain.Rules;
-using AgentPlatform.Brain.Scenarios;
 using AgentPlatform.Brain.Shadows;
 using AgentPlatform.Brain.Thinking;
 using AgentPlatform.Channels;
@@ -15,10 +8,8 @@ using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Postgres;
-using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Brain;
 
@@ -31,10 +22,8 @@ internal sealed record TurnWork(Guid MessageId, Guid ConversationId, Guid? Inbou
 /// call, and is taken again with the answer.
 /// </summary>
 internal sealed class TurnHandler(
-    Database database, ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, IntentModels models,
-    ScenarioPlaces places, AgentBooks books, ServingInstance serving, ResolveVariables resolve, ConsultModel consult, DraftReply drafting, EmailProofs proofs,
-    ApplyTurn apply, SampleTurn sample, ApprovalCodes approvals, InboundMessages inbound, EventStore events, TimeProvider clock, IOptions<BrainOptions> options,
-    ILogger<TurnHandler> log) : IWorkHandler
+    Database database, TurnScenes scenes, ResolveVariables resolve, ConsultModel consult, DraftReply drafting, ApplyTurn apply, SampleTurn sample, ApprovalCodes approvals,
+    InboundMessages inbound, EventStore events, ILogger<TurnHandler> log) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
@@ -62,7 +51,7 @@ internal sealed class TurnHandler(
     {
         var actor = Actor.System(item.TenantId);
         await using var tx = database.Begin(actor);
-        if (await LoadAsync(tx, work, through, ct) is not { } scene)
+        if (await scenes.LoadAsync(tx, work, through, ct) is not { } scene)
         {
             return (new WorkOutcome.Done(), null, null);
         }
@@ -141,97 +130,5 @@ internal sealed class TurnHandler(
         }
 
         return said;
-    }
-
-    /// <summary>Null when an earlier turn has read the message already, or the conversation is gone.</summary>
-    private async Task<TurnScene?> LoadAsync(Transaction tx, TurnWork work, Guid? through, CancellationToken ct)
-    {
-        var began = clock.GetUtcNow();
-        tx.Gather();
-        var (unread, thread) = (conversations.UnreadAsync(tx, work.ConversationId, work.MessageId, ct), conversations.FindAsync(tx, work.ConversationId, ct));
-        var running = sessions.TakeRunningAsync(tx, work.ConversationId, ct);
-        var asking = KnownAsync(tx, work.ContactId, work.AgentId, ct);
-        await tx.AskAsync(ct);
-        // It may have more to ask, and the transaction must not end meanwhile.
-        var known = await asking;
-        var messages = Through(await unread, through);
-        if (messages.Count == 0 || await thread is not { ContactId: { } contactId } conversation)
-        {
-            return null;
-        }
-
-        if (known is not { Contact: { } person, Agent: { } own } || person.Id != contactId || own.Id != conversation.AgentId)
-        {
-            known = await KnownAgainAsync(tx, conversation, ct);
-        }
-
-        var contact = known.Contact ?? throw new InvalidOperationException($"Conversation {conversation.Id} has lost its contact.");
-        var address = new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier);
-        var session = await running ?? await sessions.StartAsync(tx, conversation.Id, known.Agent!.Id, contact.Id, address, ct);
-        (session, var place) = await places.FindAsync(tx, known.Book.Scenarios, session, ct);
-        var proof = known.Agent!.VerifyEmail && !contact.Verified ? await proofs.LatestAsync(tx, contact.Id, ct) : null;
-        var input = Input(known, contact, conversation, session, place, messages) with { Proof = proof };
-        return new(conversation, session, conversation.BotMayReply && input.Agent.Enabled ? await serving.ServeAsync(tx, known.Book, input, ct) : input, messages, began, known.Book);
-    }
-
-    /// <summary>What came after a model was asked is answered by its own turn.</summary>
-    private static IReadOnlyList<Message> Through(IReadOnlyList<Message> unread, Guid? through) =>
-        unread.Select(m => m.Id).ToList().IndexOf(through ?? Guid.Empty) is >= 0 and var last ? [.. unread.Take(last + 1)] : unread;
-
-    private TurnInput Input(Known known, Contact contact, Conversation conversation, ConversationSession session, ScenarioPlace? place, IReadOnlyList<Message> messages) => new()
-    {
-        Messages = [.. messages.Select(m => m.Content)],
-        Text = string.Join('\n', messages.Select(m => m.Content)),
-        Channel = conversation.Channel,
-        Turn = session.NextTurnNumber,
-        Today = Today(contact),
-        Now = clock.GetUtcNow(),
-        State = session.State,
-        Contact = contact,
-        Agent = known.Agent!,
-        Actions = known.Book.Actions,
-        Model = known.Model,
-        Scenarios = known.Book.Scenarios,
-        Declared = known.Book.Variables,
-        Rules = known.Book.Rules,
-        Place = place,
-        Variables = session.Variables,
-        Priorities = contact.Verified ? known.Priorities : [],
-        OptedOut = known.OptedOutOf.Contains(conversation.Channel),
-        RequireConfirmation = conversation.RequireConfirmation,
-        MakesTasks = known.Agent!.AutoCreateTasks && conversation.AutoCreateTasks,
-        InboundMessageId = messages[^1].InboundMessageId,
-        Options = options.Value,
-    };
-
-    /// <summary>Contact and agent as intake knew them, asked for together with the conversation, which nearly always still names them.</summary>
-    private async Task<Known> KnownAsync(Transaction tx, Guid? contactId, Guid? agentId, CancellationToken ct)
-    {
-        var (contact, agent) = (contactId ?? Guid.Empty, agentId ?? Guid.Empty);
-        var (person, own) = (contacts.FindAsync(tx, contact, ct), agents.FindAsync(tx, agent, ct));
-        var (book, model, priorities) = (books.OfAgentAsync(tx, agent, ct), models.CurrentAsync(tx, agent, ct), contacts.TopPrioritiesAsync(tx, contact, ct));
-        var optedOutOf = contacts.OptedOutOfAsync(tx, contact, ct);
-        return new(await person, await own, await book, await model, await priorities, await optedOutOf);
-    }
-
-    private async Task<Known> KnownAgainAsync(Transaction tx, Conversation conversation, CancellationToken ct)
-    {
-        tx.Gather();
-        var (person, own) = (contacts.FindAsync(tx, conversation.ContactId!.Value, ct), agents.FindAsync(tx, conversation.AgentId ?? Guid.Empty, ct));
-        await tx.AskAsync(ct);
-        var agent = await own ?? await agents.DefaultAsync(tx, ct);
-        tx.Gather();
-        var asking = KnownAsync(tx, (await person)?.Id, agent.Id, ct);
-        await tx.AskAsync(ct);
-        return await asking;
-    }
-
-    private sealed record Known(
-        Contact? Contact, Agent? Agent, AgentBook Book, AgentModel? Model, IReadOnlyList<ContactPriority> Priorities, IReadOnlyList<string> OptedOutOf);
-
-    private DateOnly Today(Contact contact)
-    {
-        var now = clock.GetUtcNow();
-        return DateOnly.FromDateTime(contact.Timezone is { } zone && TimeZoneInfo.TryFindSystemTimeZoneById(zone, out var found) ? TimeZoneInfo.ConvertTime(now, found).DateTime : now.UtcDateTime);
     }
 }

@@ -1,5 +1,6 @@
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
+using AgentPlatform.Messaging.Pacing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Contacts;
+using AgentPlatform.Messaging.Pacing;
 using AgentPlatform.Operations;
 using AgentPlatform.Schedules;
 using AgentPlatform.Work;

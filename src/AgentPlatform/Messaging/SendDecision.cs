@@ -1,6 +1,7 @@
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
+using AgentPlatform.Messaging.Pacing;
 using AgentPlatform.Resilience;
 
 namespace AgentPlatform.Messaging;

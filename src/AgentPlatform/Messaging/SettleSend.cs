@@ -2,6 +2,7 @@ using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
+using AgentPlatform.Messaging.Pacing;
 using AgentPlatform.Postgres;
 using AgentPlatform.Resilience;
 using AgentPlatform.Work;

@@ -169,7 +169,7 @@ public sealed class ShadowTests : IAsyncLifetime
         var (place, calls) = (new CallPlace(turn.Id, 1, _talk.AgentId, "agent", _talk.ContactId, _talk.ConversationId, turn.MessageId), _talk.Platform.Get<ModelCalls>());
         var prompt = new ModelPrompt("You are Ada.", [new(true, Riddle)], new("reply", "The answer.", Json.Of(new { type = "object" })));
         var ready = await _talk.InAsync(tx => calls.PrepareAsync(tx, new NewCall(place, main, "shadow_reply", prompt), default));
-        await calls.MakeAsync(_talk.Actor, Assert.IsType<CallStart.Ready>(ready).Call, default);
+        await calls.MakeAsync(_talk.Actor, Assert.IsType<CallStart.Ready>(ready).Call, _ => { }, default);
         await DecideAsync(pause);
 
         Assert.Single(model.Requests);

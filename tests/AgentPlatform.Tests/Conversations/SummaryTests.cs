@@ -1,3 +1,4 @@
+using AgentPlatform.Conversations.Summaries;
 using AgentPlatform.Conversations;
 
 namespace AgentPlatform.Tests.Conversations;

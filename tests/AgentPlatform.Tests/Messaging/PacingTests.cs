@@ -3,6 +3,7 @@ using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
 using AgentPlatform.Messaging;
+using AgentPlatform.Messaging.Pacing;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Sandbox;
 using Microsoft.Extensions.DependencyInjection;

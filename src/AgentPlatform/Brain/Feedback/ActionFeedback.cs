@@ -3,6 +3,7 @@ using AgentPlatform.Actions;
 using AgentPlatform.Actions.Aftermath;
 using AgentPlatform.Actions.Execution;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Brain.Applying;
 using AgentPlatform.Brain.Rules;
 using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Contacts;

@@ -1,4 +1,4 @@
-namespace AgentPlatform.Messaging;
+namespace AgentPlatform.Messaging.Pacing;
 
 /// <summary>A person's hours of rest, in that person's own time.</summary>
 internal static class QuietHours

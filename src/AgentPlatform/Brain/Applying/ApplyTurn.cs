@@ -17,7 +17,7 @@ using AgentPlatform.Tasks;
 using AgentPlatform.Tenancy.Instances;
 using Microsoft.Extensions.Options;
 
-namespace AgentPlatform.Brain;
+namespace AgentPlatform.Brain.Applying;
 
 /// <summary>Makes an envelope happen: every row of a turn in the one transaction that also settles its work item.</summary>
 internal sealed class ApplyTurn(

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 
-namespace AgentPlatform.Conversations;
+namespace AgentPlatform.Conversations.Summaries;
 
 /// <summary>A line to summarise: who said it (<c>Contact</c>, <c>Agent</c>, <c>Operator</c>) and what.</summary>
 public sealed record SpokenLine(string Speaker, string Text);

@@ -3,7 +3,7 @@ using AgentPlatform.Contacts;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Messaging;
+namespace AgentPlatform.Messaging.Pacing;
 
 /// <summary>Limits to change; null leaves one as it is.</summary>
 public sealed record BudgetInput(int? DailyLimit, int? HourlyLimit, bool? QuietHoursEnabled);

@@ -1,7 +1,7 @@
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Messaging;
+namespace AgentPlatform.Messaging.Pacing;
 
 /// <summary>How much a person has heard unasked today and in the last hour, and how much is allowed.</summary>
 internal sealed record Budget(Guid Id, DateOnly Date, int MessagesSent, DateTimeOffset? LastMessageAt, int DailyLimit, int HourlyLimit, bool QuietHoursEnabled, int InLastHour, DateTimeOffset? OldestInLastHour);

@@ -3,7 +3,7 @@ using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Brain;
+namespace AgentPlatform.Brain.Applying;
 
 /// <summary>Keeps what a turn has learned, each thing where it belongs.</summary>
 internal sealed class KeepMemories(ContactDirectory contacts, ConversationLog conversations, EmailProofs proofs, VerifyEmail verify)

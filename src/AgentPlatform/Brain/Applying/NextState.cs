@@ -3,7 +3,7 @@ using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
 
-namespace AgentPlatform.Brain;
+namespace AgentPlatform.Brain.Applying;
 
 /// <summary>Pure: the session's state after a turn, but for the copies of tables, which are read back from them.</summary>
 internal static class NextState

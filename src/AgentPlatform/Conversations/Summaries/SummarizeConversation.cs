@@ -2,7 +2,7 @@ using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
 
-namespace AgentPlatform.Conversations;
+namespace AgentPlatform.Conversations.Summaries;
 
 /// <summary>Task <c>create_conversation_summary</c>: folds everything said since the last summary into a new one.</summary>
 internal sealed class SummarizeConversation(ConversationLog log) : IAgentTaskHandler
