@@ -105,8 +105,18 @@ public sealed class RuleEmbeddingTests : IAsyncLifetime
             "GLOBAL", null, 0, true, [], [], [], default, default, 1.00m)).ToList();
         var input = new TurnInput
         {
-            Messages = ["the parcel you promised me is late"], Text = "the parcel you promised me is late", Channel = "web", Turn = 1, Today = default, Now = default, State = new SessionState(),
-            Contact = new Contact { Id = Guid.Empty, PocAgentType = "concierge", StatusLevel = "new" }, Agent = null!, Actions = [], Rules = new RuleBook(rules, []), Options = new BrainOptions(),
+            Messages = ["the parcel you promised me is late"],
+            Text = "the parcel you promised me is late",
+            Channel = "web",
+            Turn = 1,
+            Today = default,
+            Now = default,
+            State = new SessionState(),
+            Contact = new Contact { Id = Guid.Empty, PocAgentType = "concierge", StatusLevel = "new" },
+            Agent = null!,
+            Actions = [],
+            Rules = new RuleBook(rules, []),
+            Options = new BrainOptions(),
         };
         Assert.Equal(5, RuleDecision.Decide(input).Count);
 
