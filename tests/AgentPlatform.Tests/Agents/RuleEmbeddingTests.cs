@@ -120,14 +120,14 @@ public sealed class RuleEmbeddingTests : IAsyncLifetime
         };
         Assert.Equal(5, RuleDecision.Decide(input).Count);
 
-        // The best of many: how long it takes on a machine that has nothing else to do.
+        // The best of many, and for code that is not optimised on a machine that is busy: vectors made anew in every turn would take hundreds.
         var best = Enumerable.Range(0, 30).Min(_ =>
         {
             var began = Stopwatch.GetTimestamp();
             RuleDecision.Decide(input);
             return Stopwatch.GetElapsedTime(began).TotalMilliseconds;
         });
-        Assert.InRange(best, 0, 5);
+        Assert.InRange(best, 0, 25);
     }
 
     [Fact]
