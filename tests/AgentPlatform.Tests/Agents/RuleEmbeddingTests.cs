@@ -105,19 +105,29 @@ public sealed class RuleEmbeddingTests : IAsyncLifetime
             "GLOBAL", null, 0, true, [], [], [], default, default, 1.00m)).ToList();
         var input = new TurnInput
         {
-            Messages = ["the parcel you promised me is late"], Text = "the parcel you promised me is late", Channel = "web", Turn = 1, Today = default, Now = default, State = new SessionState(),
-            Contact = new Contact { Id = Guid.Empty, PocAgentType = "concierge", StatusLevel = "new" }, Agent = null!, Actions = [], Rules = new RuleBook(rules, []), Options = new BrainOptions(),
+            Messages = ["the parcel you promised me is late"],
+            Text = "the parcel you promised me is late",
+            Channel = "web",
+            Turn = 1,
+            Today = default,
+            Now = default,
+            State = new SessionState(),
+            Contact = new Contact { Id = Guid.Empty, PocAgentType = "concierge", StatusLevel = "new" },
+            Agent = null!,
+            Actions = [],
+            Rules = new RuleBook(rules, []),
+            Options = new BrainOptions(),
         };
         Assert.Equal(5, RuleDecision.Decide(input).Count);
 
-        // The best of many: how long it takes on a machine that has nothing else to do.
+        // The best of many, and for code that is not optimised on a machine that is busy: vectors made anew in every turn would take hundreds.
         var best = Enumerable.Range(0, 30).Min(_ =>
         {
             var began = Stopwatch.GetTimestamp();
             RuleDecision.Decide(input);
             return Stopwatch.GetElapsedTime(began).TotalMilliseconds;
         });
-        Assert.InRange(best, 0, 5);
+        Assert.InRange(best, 0, 25);
     }
 
     [Fact]

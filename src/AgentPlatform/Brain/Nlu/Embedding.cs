@@ -71,10 +71,11 @@ internal static class Embedding
     /// <summary>The cosine of the angle between the two: 1 for the same, 0 for what has nothing in common.</summary>
     internal static float Similarity(float[] spread, SparseVector other)
     {
-        var sum = 0f;
-        for (var i = 0; i < other.Ids.Length; i++)
+        // A turn comes by here some hundred thousand times.
+        var (sum, ids, values) = (0f, other.Ids, other.Values);
+        for (var i = 0; i < ids.Length; i++)
         {
-            sum += spread[other.Ids[i]] * other.Values[i];
+            sum += spread[ids[i]] * values[i];
         }
 
         return sum;
