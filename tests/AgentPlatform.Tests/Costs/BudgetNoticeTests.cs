@@ -87,7 +87,7 @@ public sealed class BudgetNoticeTests : IAsyncLifetime
 
     [Fact]
     [Behaviour("mk-user-constitution")]
-    public async Task Nobody_is_told_what_their_settings_exclude_nor_where_they_have_opted_out()
+    public async Task Nobody_is_told_what_their_settings_exclude()
     {
         await ChangeAsync(_ann, Notify(new { budget_alerts = new[] { "email" }, approvals = false }));
         await ChangeAsync(_bob, Notify(new { budget_alerts = false }));
