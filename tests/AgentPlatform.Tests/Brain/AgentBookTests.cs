@@ -31,6 +31,7 @@ public sealed class AgentBookTests : IAsyncLifetime
     private ActionRegistry Registry => _talk.Platform.Get<ActionRegistry>();
 
     [Fact]
+    [Behaviour("mk-skill-hot-reload")]
     public async Task An_action_is_offered_replaced_and_gone_at_the_next_turn_of_another_host()
     {
         var action = new ActionDefinition { ActionId = "weather", ActionName = "tell weather", ResponseTemplate = "Sunny." };

@@ -5,6 +5,7 @@ using AgentPlatform.Channels.Manage;
 using AgentPlatform.Contacts;
 using AgentPlatform.Kernel;
 using AgentPlatform.Messaging;
+using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Sandbox;
 
 namespace AgentPlatform.Tests.Messaging;
@@ -47,6 +48,25 @@ public sealed class SmsDeliveryTests : IAsyncLifetime
             """));
         var channel = (await _stage.Platform.Get<ManageChannels>().FindAsync(_stage.System, _channel.Id, CancellationToken.None)).Value;
         Assert.Equal((1, 1), (channel.TotalMessagesReceived, channel.TotalMessagesSent));
+    }
+
+    [Fact]
+    public async Task What_came_in_and_left_in_a_private_conversation_is_seen_by_its_user_alone()
+    {
+        await ReceiveAsync("hello");
+        await _stage.SettleAsync();
+        await _stage.Platform.Postgres.ScalarAsync<Guid>("UPDATE conversations.conversations SET shared = false, user_id = $1 RETURNING id", _stage.Tenant.OwnerId);
+        var owner = new Actor(_stage.Tenant.TenantId, _stage.Tenant.OwnerId, "owner");
+        var colleague = owner with
+        {
+            UserId = await _stage.Platform.Postgres.ScalarAsync<Guid>("INSERT INTO identity.users (id, email) VALUES (gen_random_uuid(), 'colleague@example.test') RETURNING id"),
+        };
+
+        Assert.Equal(3, await SeenByAsync(owner));
+        Assert.Equal(0, await SeenByAsync(colleague));
+
+        Task<long> SeenByAsync(Actor actor) => _stage.Platform.AsAsync(actor, tx => tx.SingleAsync<long>(
+            "SELECT (SELECT count(*) FROM channels.inbound_messages) + (SELECT count(*) FROM channels.outbound_messages) + (SELECT count(*) FROM messaging.message_queue)", [], default));
     }
 
     [Theory]
