@@ -19,7 +19,7 @@ internal sealed record LaneTurn(Lane Lane, Place After, int Quota, int Told, int
 internal sealed class Lanes(TimeProvider clock)
 {
     /// <summary>Tenants that share one claim: the cost of a claim must not grow with their number.</summary>
-    private const int Tenants = 64;
+    internal const int Tenants = 64;
 
     /// <summary>New work is last in its lane, but a transaction may commit this much later than another that began after it.</summary>
     private static readonly TimeSpan LateCommit = TimeSpan.FromSeconds(10);

@@ -226,7 +226,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                 WHERE k.tenant_id = r.tenant_id AND k.limit_id = r.id
             )
             UPDATE work.items AS i
-            SET state = 'running', owner = $1, lease_until = now() + $2, fence = i.fence + 1, attempts = i.attempts + 1
+            SET state = 'running', owner = $1, lease_until = now() + $2, started_at = clock_timestamp(), fence = i.fence + 1, attempts = i.attempts + 1
             FROM due AS d
             WHERE i.tenant_id = d.tenant_id AND i.id = d.id AND d.id NOT IN (SELECT id FROM limited WHERE beyond)
             RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
@@ -261,7 +261,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                 FOR UPDATE OF i SKIP LOCKED
             )
             UPDATE work.items AS i
-            SET owner = $1, lease_until = now() + $2, fence = i.fence + 1, interruptions = i.interruptions + 1
+            SET owner = $1, lease_until = now() + $2, started_at = clock_timestamp(), fence = i.fence + 1, interruptions = i.interruptions + 1
             FROM expired AS e
             WHERE i.tenant_id = e.tenant_id AND i.id = e.id
             RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,

@@ -10,12 +10,12 @@ using Microsoft.AspNetCore.Routing;
 
 namespace AgentPlatform.Work.Operate;
 
-/// <summary>An item as operators see it. State: ready, running, done, cancelled or dead.</summary>
+/// <summary>An item as operators see it. State: ready, running, done, cancelled or dead. Started: its last run, if it has had one.</summary>
 public sealed record WorkView(
     long Id, string Kind, string Key, string? SerialKey, short Priority, string State, DateTimeOffset RunAt, int Attempts, int Interruptions, int MaxAttempts,
     DateTimeOffset? LeaseUntil, [property: JsonIgnore] string RawPayload, string? LastError, string? ErrorSignature, Guid? RedriveId,
     DateTimeOffset? StartBy, string? MergeKey, string? ConcurrencyKey,
-    DateTimeOffset EnqueuedAt, DateTimeOffset? FinishedAt)
+    DateTimeOffset EnqueuedAt, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt)
 {
     /// <summary>What the item is about; its text when it is not readable as JSON here.</summary>
     public JsonElement Payload
@@ -118,7 +118,7 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge)
             """
             SELECT id, kind, key, serial_key, priority, state, run_at, attempts, interruptions, max_attempts, lease_until,
                    payload::text AS raw_payload, last_error, error_signature, redrive_id,
-                   start_by, merge_key, concurrency_key, enqueued_at, finished_at
+                   start_by, merge_key, concurrency_key, enqueued_at, started_at, finished_at
             FROM work.items
             WHERE tenant_id = $1 AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR kind = $3) AND ($4::bigint IS NULL OR id < $4)
             ORDER BY id DESC LIMIT $5
@@ -144,7 +144,7 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge)
             WHERE tenant_id = $1 AND id = $2 AND state = 'dead'
             RETURNING id, kind, key, serial_key, priority, state, run_at, attempts, interruptions, max_attempts, lease_until,
                       payload::text AS raw_payload, last_error, error_signature, redrive_id,
-                      start_by, merge_key, concurrency_key, enqueued_at, finished_at
+                      start_by, merge_key, concurrency_key, enqueued_at, started_at, finished_at
             """;
 
         internal const string Exists = "SELECT id FROM work.items WHERE tenant_id = $1 AND id = $2";
