@@ -1,4 +1,5 @@
 using AgentPlatform.Postgres;
+using AgentPlatform.Work.Operate;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -8,7 +9,7 @@ namespace AgentPlatform.Work;
 /// The claims of this process: taking, renewing and completing them. With <see cref="Settlement"/> (complete) and <see cref="LookForWork"/>
 /// (what is due, and where) these are all statements of the engine's cycle.
 /// </summary>
-internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics metrics, IOptions<WorkOptions> options, TimeProvider clock)
+internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics metrics, VacuumAlarm alarm, IOptions<WorkOptions> options, TimeProvider clock)
 {
     private readonly LookForWork _look = new(kinds);
 
@@ -48,7 +49,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
     {
         while (true)
         {
-            var turns = Lanes.Take(capacity);
+            var turns = Lanes.Take(capacity, alarm.Throttle);
             try
             {
                 return await CompleteAndClaimAsync(ended, capacity, look, turns, ct);
@@ -80,6 +81,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
         var claiming = ClaimAsync(tx, turns, ct);
         var reclaiming = look.Around ? tx.QueryAsync<Claimed>(Sql.Reclaim, [_owner, Lease, kinds.Names, capacity], ct) : Task.FromResult<IReadOnlyList<Claimed>>([]);
         var looking = _look.AskAsync(tx, look, ct);
+        var horizon = look.Around && alarm.IsToLook ? VacuumHorizon.ReadAsync(tx, ct) : null;
         await tx.CommitAsync(ct);
 
         var claimed = await claiming;
@@ -88,6 +90,11 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             [.. claimed.Select(c => (new Lane(c.TenantId, c.Kind, c.Priority), new Place(c.RunAt, c.Id)))],
             claimed.Where(c => c.Cut).Select(c => c.TenantId).ToHashSet());
         Lanes.Found(await looking, look.Again || look.At.Count > 0);
+        if (horizon is not null)
+        {
+            alarm.See(await horizon);
+        }
+
         return [.. (await reclaiming).Concat(claimed).Select(Count)];
     }
 

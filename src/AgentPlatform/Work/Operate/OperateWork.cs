@@ -7,6 +7,7 @@ using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Work.Operate;
 
@@ -41,11 +42,15 @@ public sealed record WorkDepth(string Kind, string State, long Count, DateTimeOf
 public sealed record KindStatistics(
     string Kind, long Waiting, long Due, long Retrying, long Running, long Dead, long Interruptions, double OldestDueSeconds);
 
-/// <summary>The tenant's queues, and how long an old snapshot has kept the database from cleaning up after all of them.</summary>
-public sealed record WorkStatistics(IReadOnlyList<KindStatistics> Kinds, double OldestSnapshotSeconds);
+/// <summary>
+/// The tenant's queues, and how far back an old snapshot keeps the database from cleaning up after all of them. VacuumState: ok, warned, or throttled, when
+/// less urgent work is slowed for it.
+/// </summary>
+public sealed record WorkStatistics(
+    IReadOnlyList<KindStatistics> Kinds, double OldestSnapshotSeconds, long OldestSnapshotTransactions, long DeadRows, VacuumState VacuumState);
 
 /// <summary>What an operator may see and do: the tenant's items, their depth, and the revival of dead ones.</summary>
-internal sealed class OperateWork(Database database, IWorkNudge nudge)
+internal sealed class OperateWork(Database database, IWorkNudge nudge, IOptions<WorkOptions> options)
 {
     internal static void Map(IEndpointRouteBuilder v1)
     {
@@ -82,7 +87,8 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge)
     {
         await using var tx = database.Begin(actor);
         var kinds = await tx.QueryAsync<KindStatistics>(Sql.Statistics, [actor.TenantId], ct);
-        return new WorkStatistics(kinds, await tx.SingleAsync<double>(Sql.OldestSnapshot, [], ct));
+        var horizon = await VacuumHorizon.ReadAsync(tx, ct);
+        return new WorkStatistics(kinds, horizon.OldestSnapshotSeconds, horizon.OldestSnapshotTransactions, horizon.DeadRows, horizon.Judge(options.Value));
     }
 
     internal async Task<Result<WorkView>> RedriveAsync(Actor actor, long id, CancellationToken ct)
@@ -135,8 +141,6 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge)
             SELECT kind, waiting, due, retrying, running, dead, interruptions, oldest_due_seconds
             FROM work.statistics WHERE tenant_id = $1 ORDER BY kind
             """;
-
-        internal const string OldestSnapshot = "SELECT work.oldest_snapshot_seconds()";
 
         internal const string Redrive =
             """
