@@ -35,6 +35,13 @@ var queries = [
     threshold: 300
   }
   {
+    name: 'old-snapshot'
+    severity: 2
+    description: 'An old snapshot keeps vacuum from the queue, and dead rows pile up.'
+    query: 'customMetrics | where name == "work.vacuum_state" | summarize value = max(valueMax) by bin(timestamp, 5m)'
+    threshold: 0
+  }
+  {
     name: 'dead-letters'
     severity: 2
     description: 'Work has died and waits for a person.'

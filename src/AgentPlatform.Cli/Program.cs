@@ -15,6 +15,7 @@ var root = new RootCommand("AgentPlatform from the command line")
     HostCommand.Create(),
     NluCommand.Create(),
     CapacityCommand.Create(),
+    SimulateCommand.Create(),
     ConverseCommand.Create(),
 };
 return await root.Parse(args).InvokeAsync();

@@ -11,7 +11,7 @@ namespace AgentPlatform.Events;
 /// only below the oldest running transaction, so one that commits late is not skipped; transactions of other databases are not waited for long.
 /// </summary>
 internal sealed class ConsumeEvents(
-    Database database, EventConsumers consumers, IServiceProvider services, TimeProvider clock, ILogger<ConsumeEvents> log) : IWorkHandler
+    Database database, EventConsumers consumers, WorkQueue work, IServiceProvider services, TimeProvider clock, ILogger<ConsumeEvents> log) : IWorkHandler
 {
     internal const string Kind = "events.consume";
     internal const int BatchSize = 20;
@@ -31,7 +31,7 @@ internal sealed class ConsumeEvents(
         }
 
         var actor = Actor.System(item.TenantId);
-        var (state, batch, waiting) = await ReadAsync(actor, consumer, ct);
+        var (state, batch, waiting, behind) = await ReadAsync(actor, item, consumer, ct);
         if (state.Status == "dead")
         {
             return new WorkOutcome.Done();
@@ -52,22 +52,36 @@ internal sealed class ConsumeEvents(
 
         return batch.Count == BatchSize ? new WorkOutcome.Snooze(TimeSpan.Zero)
             : waiting ? new WorkOutcome.Snooze(Unsettled)
+            : behind.Count > 0 ? await AbsorbAsync(actor, item, behind, ct)
             : new WorkOutcome.Done();
+    }
+
+    /// <summary>Nothing is left of what was there: the items that were put in for it need not run to find that out.</summary>
+    private async Task<WorkOutcome> AbsorbAsync(Actor actor, WorkItem item, IReadOnlyList<long> behind, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        work.Absorb(tx, behind);
+        item.Settle(tx, new WorkOutcome.Done());
+        await tx.CommitAsync(ct);
+        return WorkOutcome.Settled;
     }
 
     /// <summary>How long to wait before the next attempt at the same event: 2 s, doubled each time, at most 15 minutes.</summary>
     internal static TimeSpan Backoff(int attempts) => TimeSpan.FromSeconds(Math.Min(900, Math.Pow(2, Math.Min(attempts, 16))));
 
-    private async Task<(ConsumerState State, IReadOnlyList<QueuedEvent> Batch, bool Waiting)> ReadAsync(Actor actor, EventConsumer consumer, CancellationToken ct)
+    private async Task<(ConsumerState State, IReadOnlyList<QueuedEvent> Batch, bool Waiting, IReadOnlyList<long> Behind)> ReadAsync(
+        Actor actor, WorkItem item, EventConsumer consumer, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
         tx.Post(Sql.Register, actor.TenantId, consumer.Name, consumer.EventTypes.Order(StringComparer.Ordinal).ToArray());
         var state = await tx.SingleAsync<ConsumerState>(Sql.State, [actor.TenantId, consumer.Name], ct);
+        // Before the events are looked at: an item commits with its event, so whatever these were put in for is seen below.
+        var behind = await work.BehindAsync(tx, item, ct);
         // Asked first: an event that settles between the two statements is then found by the second, not overlooked by both.
         var waitsLong = await tx.FindAsync<bool?>(Sql.Waiting, [actor.TenantId, consumer.Name, Unsettled], ct);
         var batch = await tx.QueryAsync<QueuedEvent>(Sql.Batch, [actor.TenantId, consumer.Name, BatchSize, waitsLong ?? false], ct);
         await tx.CommitAsync(ct);
-        return (state, batch, waitsLong is not null);
+        return (state, batch, waitsLong is not null, behind);
     }
 
     /// <summary>Null when the event is handled, or was by another run; else how the run ends.</summary>

@@ -44,7 +44,8 @@ internal sealed class ManageTasks(
         await using var tx = database.Begin(actor);
         if (body.DependsOn is not null || body.BlockedBy is not null)
         {
-            // Upstream before the task itself, like whoever ends one of them.
+            // The turn first; then upstream before the task itself, like whoever ends one of them.
+            TaskGates.TakeTurn(tx);
             if (await gates.HoldAsync(tx, [.. body.DependsOn ?? []], body.BlockedBy, ct) is { } missing)
             {
                 return missing;

@@ -34,6 +34,12 @@ internal sealed class TaskGates(WorkQueue work, EventStore events, TimeProvider 
     internal const string PersonsOwn = "Waits for a person to do it.";
 
     /// <summary>
+    /// Changes of who waits for whom take turns in a tenant, for two that know nothing of each other could close a circle. Before any task is
+    /// held: of two that are to wait for each other, each would hold what the other needs, and one of them the turn.
+    /// </summary>
+    internal static void TakeTurn(Transaction tx) => tx.PostCall(Sql.TakeTurn);
+
+    /// <summary>
     /// Holds the tasks that another is to wait for until this transaction ends: none of them can end unseen meanwhile. A problem when one is not there.
     /// </summary>
     internal async Task<Problem?> HoldAsync(Transaction tx, IReadOnlyList<Guid> dependsOn, Guid? blockedBy, CancellationToken ct)
@@ -50,17 +56,11 @@ internal sealed class TaskGates(WorkQueue work, EventStore events, TimeProvider 
             : null;
     }
 
-    /// <summary>
-    /// Problem <c>task_cycle</c> when one of these waits for the task itself, however far away. Changes of who waits for whom take turns
-    /// in a tenant, for two that know nothing of each other could close a circle.
-    /// </summary>
-    internal async Task<Problem?> RefuseCycleAsync(Transaction tx, Guid id, IReadOnlyList<Guid> dependsOn, Guid? blockedBy, CancellationToken ct)
-    {
-        await tx.SingleAsync<bool>(Sql.TakeTurn, [], ct);
-        return await tx.SingleAsync<bool>(Sql.Reaches, [id, dependsOn.Concat(blockedBy is { } by ? [by] : []).ToArray()], ct)
+    /// <summary>Problem <c>task_cycle</c> when one of these waits for the task itself, however far away. The caller has the turn.</summary>
+    internal async Task<Problem?> RefuseCycleAsync(Transaction tx, Guid id, IReadOnlyList<Guid> dependsOn, Guid? blockedBy, CancellationToken ct) =>
+        await tx.SingleAsync<bool>(Sql.Reaches, [id, dependsOn.Concat(blockedBy is { } by ? [by] : []).ToArray()], ct)
             ? Problem.Conflict("task_cycle", "The tasks would wait for each other.", "One of depends_on or blocked_by waits for this task.")
             : null;
-    }
 
     /// <summary>Queues those of the pending tasks that nothing stands in the way of, and says of the others what does. The caller has locked or made them.</summary>
     internal async Task<IReadOnlyList<AgencyTask>> OpenAsync(Transaction tx, Guid[] ids, TaskTrigger trigger, CancellationToken ct)

@@ -9,6 +9,9 @@ internal sealed record Place(DateTimeOffset RunAt, long Id)
     internal static readonly Place Start = new(DateTimeOffset.MinValue, 0);
 }
 
+/// <summary>Lanes of this priority and less urgent ones are claimed no more often than that.</summary>
+internal sealed record Throttle(short FromPriority, TimeSpan Pause);
+
 /// <summary>A question to the claim: at most <paramref name="Quota"/> items of the tenant; each of its lanes may fill it.</summary>
 internal sealed record LaneTurn(Lane Lane, Place After, int Quota, int Told, int Reading);
 
@@ -19,7 +22,7 @@ internal sealed record LaneTurn(Lane Lane, Place After, int Quota, int Told, int
 internal sealed class Lanes(TimeProvider clock)
 {
     /// <summary>Tenants that share one claim: the cost of a claim must not grow with their number.</summary>
-    private const int Tenants = 64;
+    internal const int Tenants = 64;
 
     /// <summary>New work is last in its lane, but a transaction may commit this much later than another that began after it.</summary>
     private static readonly TimeSpan LateCommit = TimeSpan.FromSeconds(10);
@@ -39,6 +42,8 @@ internal sealed class Lanes(TimeProvider clock)
     private readonly HashSet<Guid> _asked = [];
     private int _told;
     private int _readings;
+    private Throttle? _throttle;
+    private long _heldUntil;
 
     /// <summary>Something may be claimed.</summary>
     internal bool Any
@@ -52,14 +57,15 @@ internal sealed class Lanes(TimeProvider clock)
         }
     }
 
-    /// <summary>How long until a tenant may start work that a rate holds back now; null when none is known to wait for that.</summary>
+    /// <summary>How long until work may start that a rate, or a throttle, holds back now; null when none is known to wait for that.</summary>
     internal TimeSpan? NextLater
     {
         get
         {
             lock (_lock)
             {
-                return _later.Count == 0 ? null : clock.GetElapsedTime(clock.GetTimestamp(), _later.Values.Min());
+                var times = _known.Values.Any(lanes => lanes.Keys.Any(IsHeld)) ? _later.Values.Append(_heldUntil) : _later.Values;
+                return times.Any() ? clock.GetElapsedTime(clock.GetTimestamp(), times.Min()) : null;
             }
         }
     }
@@ -120,20 +126,28 @@ internal sealed class Lanes(TimeProvider clock)
     }
 
     /// <summary>The next tenants, each with an equal share of <paramref name="capacity"/>. Claims at the same time may ask the same lanes.</summary>
-    internal IReadOnlyList<LaneTurn> Take(int capacity)
+    internal IReadOnlyList<LaneTurn> Take(int capacity, Throttle? throttle = null)
     {
         lock (_lock)
         {
+            _throttle = throttle;
             var tenants = NextTenants(Math.Min(capacity, Tenants));
-            return
+            List<LaneTurn> turns =
             [
                 .. tenants.SelectMany((tenant, i) =>
                 {
                     _asked.Add(tenant);
                     var quota = (capacity / tenants.Count) + (i < capacity % tenants.Count ? 1 : 0);
-                    return _known[tenant].Select(lane => new LaneTurn(lane.Key, lane.Value.After, quota, lane.Value.Told, lane.Value.Reading));
+                    return _known[tenant].Where(lane => !IsHeld(lane.Key))
+                        .Select(lane => new LaneTurn(lane.Key, lane.Value.After, quota, lane.Value.Told, lane.Value.Reading));
                 }),
             ];
+            if (throttle is not null && turns.Any(t => t.Lane.Priority >= throttle.FromPriority))
+            {
+                _heldUntil = clock.GetTimestamp() + (long)(throttle.Pause.TotalSeconds * clock.TimestampFrequency);
+            }
+
+            return turns;
         }
     }
 
@@ -173,7 +187,10 @@ internal sealed class Lanes(TimeProvider clock)
     }
 
     /// <summary>A lane that is read from its beginning is read by one claim: under an old snapshot that takes a while.</summary>
-    private bool MayAsk(Guid tenant) => !_asked.Contains(tenant) || _known[tenant].Values.All(lane => lane.After != Place.Start);
+    private bool MayAsk(Guid tenant) =>
+        (!_asked.Contains(tenant) || _known[tenant].Values.All(lane => lane.After != Place.Start)) && !_known[tenant].Keys.All(IsHeld);
+
+    private bool IsHeld(Lane lane) => _throttle is { } throttle && lane.Priority >= throttle.FromPriority && clock.GetTimestamp() < _heldUntil;
 
     private List<Guid> NextTenants(int most)
     {

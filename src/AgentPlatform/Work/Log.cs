@@ -1,3 +1,4 @@
+using AgentPlatform.Work.Operate;
 using Microsoft.Extensions.Logging;
 
 namespace AgentPlatform.Work;
@@ -31,4 +32,10 @@ internal static partial class Log
 
     [LoggerMessage(1008, LogLevel.Warning, "{Kind} {Key} was interrupted: the database went away")]
     internal static partial void RunInterrupted(this ILogger logger, string kind, string key, Exception exception);
+
+    [LoggerMessage(1009, LogLevel.Warning, "An old snapshot holds vacuum back ({State}): {Seconds:0} s, {Transactions} transactions, {DeadRows} dead rows in the queue")]
+    internal static partial void VacuumHeld(this ILogger logger, VacuumState state, double seconds, long transactions, long deadRows);
+
+    [LoggerMessage(1010, LogLevel.Information, "No old snapshot holds vacuum back any more")]
+    internal static partial void VacuumFree(this ILogger logger);
 }

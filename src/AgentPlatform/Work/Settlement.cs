@@ -64,7 +64,8 @@ internal sealed record Settlement(Guid TenantId, long Id, long Fence, string Sta
             WHERE i.tenant_id = s.tenant_id AND i.id = s.id AND coalesce(i.fence = s.fence AND i.state = 'running', false)
             """;
 
-        // The same for one, failing the transaction it is part of when that touches no row.
+        // The same for one, failing the transaction it is part of when that touches no row. That transaction began with the work, so it is the clock
+        // that tells the end.
         internal const string SettleHeld =
             """
             WITH settled AS (
@@ -73,7 +74,7 @@ internal sealed record Settlement(Guid TenantId, long Id, long Fence, string Sta
                     run_at = CASE WHEN $4 = 'ready' THEN now() + $5 ELSE i.run_at END,
                     attempts = i.attempts - $6,
                     last_error = coalesce($7, i.last_error),
-                    finished_at = CASE WHEN $4 <> 'ready' THEN now() END
+                    finished_at = CASE WHEN $4 <> 'ready' THEN clock_timestamp() END
                 WHERE i.tenant_id = $1 AND i.id = $2 AND i.fence = $3 AND i.state = 'running'
                 RETURNING i.id
             )

@@ -1,4 +1,5 @@
 using AgentPlatform.Postgres;
+using AgentPlatform.Work.Operate;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -8,7 +9,7 @@ namespace AgentPlatform.Work;
 /// The claims of this process: taking, renewing and completing them. With <see cref="Settlement"/> (complete) and <see cref="LookForWork"/>
 /// (what is due, and where) these are all statements of the engine's cycle.
 /// </summary>
-internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics metrics, IOptions<WorkOptions> options, TimeProvider clock)
+internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics metrics, VacuumAlarm alarm, IOptions<WorkOptions> options, TimeProvider clock)
 {
     private readonly LookForWork _look = new(kinds);
 
@@ -48,7 +49,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
     {
         while (true)
         {
-            var turns = Lanes.Take(capacity);
+            var turns = Lanes.Take(capacity, alarm.Throttle);
             try
             {
                 return await CompleteAndClaimAsync(ended, capacity, look, turns, ct);
@@ -80,6 +81,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
         var claiming = ClaimAsync(tx, turns, ct);
         var reclaiming = look.Around ? tx.QueryAsync<Claimed>(Sql.Reclaim, [_owner, Lease, kinds.Names, capacity], ct) : Task.FromResult<IReadOnlyList<Claimed>>([]);
         var looking = _look.AskAsync(tx, look, ct);
+        var horizon = look.Around && alarm.IsToLook ? VacuumHorizon.ReadAsync(tx, ct) : null;
         await tx.CommitAsync(ct);
 
         var claimed = await claiming;
@@ -88,6 +90,11 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             [.. claimed.Select(c => (new Lane(c.TenantId, c.Kind, c.Priority), new Place(c.RunAt, c.Id)))],
             claimed.Where(c => c.Cut).Select(c => c.TenantId).ToHashSet());
         Lanes.Found(await looking, look.Again || look.At.Count > 0);
+        if (horizon is not null)
+        {
+            alarm.See(await horizon);
+        }
+
         return [.. (await reclaiming).Concat(claimed).Select(Count)];
     }
 
@@ -226,7 +233,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                 WHERE k.tenant_id = r.tenant_id AND k.limit_id = r.id
             )
             UPDATE work.items AS i
-            SET state = 'running', owner = $1, lease_until = now() + $2, fence = i.fence + 1, attempts = i.attempts + 1
+            SET state = 'running', owner = $1, lease_until = now() + $2, started_at = clock_timestamp(), fence = i.fence + 1, attempts = i.attempts + 1
             FROM due AS d
             WHERE i.tenant_id = d.tenant_id AND i.id = d.id AND d.id NOT IN (SELECT id FROM limited WHERE beyond)
             RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
@@ -261,7 +268,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                 FOR UPDATE OF i SKIP LOCKED
             )
             UPDATE work.items AS i
-            SET owner = $1, lease_until = now() + $2, fence = i.fence + 1, interruptions = i.interruptions + 1
+            SET owner = $1, lease_until = now() + $2, started_at = clock_timestamp(), fence = i.fence + 1, interruptions = i.interruptions + 1
             FROM expired AS e
             WHERE i.tenant_id = e.tenant_id AND i.id = e.id
             RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,

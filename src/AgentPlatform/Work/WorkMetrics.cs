@@ -1,12 +1,14 @@
 using System.Diagnostics.Metrics;
 using AgentPlatform.Postgres;
+using AgentPlatform.Work.Operate;
 
 namespace AgentPlatform.Work;
 
 /// <summary>
 /// Meter <c>AgentPlatform.Work</c>. Counters of what this process did: <c>work.claimed</c>, <c>work.completed</c>, <c>work.retried</c>,
 /// <c>work.interrupted</c>, <c>work.dead</c>, by kind. Gauges of the database as last observed: <c>work.depth</c> and
-/// <c>work.oldest_age</c> (s) of due work by kind, <c>work.oldest_snapshot_age</c> (s).
+/// <c>work.oldest_age</c> (s) of due work by kind, <c>work.oldest_snapshot_age</c> (s), <c>work.dead_rows</c>. And <c>work.vacuum_state</c>, by which this
+/// process claims: 0 ok, 1 warned, 2 throttled.
 /// </summary>
 public sealed class WorkMetrics : IDisposable
 {
@@ -18,11 +20,12 @@ public sealed class WorkMetrics : IDisposable
     private readonly Counter<long> _retried;
     private readonly Counter<long> _interrupted;
     private readonly Counter<long> _dead;
-    private volatile Observation _seen = new([], 0);
+    private readonly VacuumAlarm _alarm;
+    private volatile Observation _seen = new([], new VacuumHorizon(0, 0, 0));
 
-    internal WorkMetrics(Database database)
+    internal WorkMetrics(Database database, VacuumAlarm alarm)
     {
-        _database = database;
+        (_database, _alarm) = (database, alarm);
         Meter = new Meter(MeterName);
         _claimed = Meter.CreateCounter<long>("work.claimed", "{item}", "Items this process has claimed.");
         _completed = Meter.CreateCounter<long>("work.completed", "{item}", "Items done.");
@@ -31,7 +34,9 @@ public sealed class WorkMetrics : IDisposable
         _dead = Meter.CreateCounter<long>("work.dead", "{item}", "Items given up.");
         Meter.CreateObservableGauge("work.depth", () => _seen.Kinds.Select(k => Of(k.Due, k.Kind)), "{item}", "Items that are due and not yet claimed.");
         Meter.CreateObservableGauge("work.oldest_age", () => _seen.Kinds.Select(k => Of(k.OldestDueSeconds, k.Kind)), "s", "How long the oldest due item has been due.");
-        Meter.CreateObservableGauge("work.oldest_snapshot_age", () => _seen.OldestSnapshotSeconds, "s", "How long vacuum has been held back.");
+        Meter.CreateObservableGauge("work.oldest_snapshot_age", () => _seen.Horizon.OldestSnapshotSeconds, "s", "How long vacuum has been held back.");
+        Meter.CreateObservableGauge("work.dead_rows", () => _seen.Horizon.DeadRows, "{row}", "Dead rows in the queue.");
+        Meter.CreateObservableGauge("work.vacuum_state", () => (int)_alarm.State, description: "Whether an old snapshot hurts: 0 ok, 1 warned, 2 throttled.");
     }
 
     internal Meter Meter { get; }
@@ -41,7 +46,8 @@ public sealed class WorkMetrics : IDisposable
     {
         await using var tx = _database.BeginWorker();
         var kinds = await tx.QueryAsync<KindDepth>(Sql.Depth, [], ct);
-        _seen = new Observation(kinds, await tx.SingleAsync<double>(Sql.OldestSnapshot, [], ct));
+        _seen = new Observation(kinds, await VacuumHorizon.ReadAsync(tx, ct));
+        _alarm.See(_seen.Horizon);
     }
 
     public void Dispose() => Meter.Dispose();
@@ -74,7 +80,7 @@ public sealed class WorkMetrics : IDisposable
 
     private sealed record KindDepth(string Kind, long Due, double OldestDueSeconds);
 
-    private sealed record Observation(IReadOnlyList<KindDepth> Kinds, double OldestSnapshotSeconds);
+    private sealed record Observation(IReadOnlyList<KindDepth> Kinds, VacuumHorizon Horizon);
 
     private static class Sql
     {
@@ -82,7 +88,5 @@ public sealed class WorkMetrics : IDisposable
             """
             SELECT kind, sum(due)::bigint AS due, max(oldest_due_seconds) AS oldest_due_seconds FROM work.statistics GROUP BY kind
             """;
-
-        internal const string OldestSnapshot = "SELECT work.oldest_snapshot_seconds()";
     }
 }

@@ -33,6 +33,30 @@ public sealed class WorkOptions
     [Range(1, 600)]
     public int LeaseSeconds { get; set; } = 30;
 
+    /// <summary>Seconds after which a snapshot is old: it may hold vacuum back. Default 300.</summary>
+    [Range(1, 86_400)]
+    public int SnapshotSeconds { get; set; } = 300;
+
+    /// <summary>Transactions after which a snapshot is old, whatever its age: also one of a replica or a slot. Default 1000000.</summary>
+    [Range(1, int.MaxValue)]
+    public int SnapshotTransactions { get; set; } = 1_000_000;
+
+    /// <summary>Dead rows in the queue from which an old snapshot is warned of. Default 100000.</summary>
+    [Range(1, int.MaxValue)]
+    public int WarnDeadRows { get; set; } = 100_000;
+
+    /// <summary>Dead rows in the queue from which less urgent work is slowed while a snapshot is old. Default 1000000.</summary>
+    [Range(1, int.MaxValue)]
+    public int ThrottleDeadRows { get; set; } = 1_000_000;
+
+    /// <summary>The priority from which work is slowed then: 0 all of it, 101 none. Default 50.</summary>
+    [Range(0, 101)]
+    public short ThrottlePriority { get; set; } = 50;
+
+    /// <summary>Seconds between two claims of such work by one process. Default 1.</summary>
+    [Range(0.05, 60)]
+    public double ThrottlePauseSeconds { get; set; } = 1;
+
     /// <summary>Days that finished items are kept. Default 7.</summary>
     [Range(1, 365)]
     public int RetentionDays { get; set; } = 7;
@@ -51,7 +75,8 @@ public static class WorkModule
         services.AddSingleton<Redrives>();
         services.AddWorkHandler<RedriveDead>(RedriveDead.Kind);
         services.AddSingleton<Pauses>();
-        services.AddSingleton(p => new WorkMetrics(p.GetRequiredService<Database>()));
+        services.AddSingleton<VacuumAlarm>();
+        services.AddSingleton(p => new WorkMetrics(p.GetRequiredService<Database>(), p.GetRequiredService<VacuumAlarm>()));
         services.AddSingleton<Limits>();
         services.AddSingleton<WorkLeases>();
         services.AddSingleton<WorkExecutor>();

@@ -7,6 +7,9 @@ namespace AgentPlatform.Work;
 /// <summary>Puts work in, in the caller's transaction: the queue is the outbox.</summary>
 public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
 {
+    /// <summary>What one run takes with it: a statement must not grow without bound.</summary>
+    private const int MaxAbsorbed = 1000;
+
     /// <summary>Travels with the caller's next round trip; a claim follows at once after the commit.</summary>
     public void Enqueue(Transaction tx, NewWork work)
     {
@@ -100,6 +103,16 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
         return await tx.ExecuteAsync(Sql.Revive, [tx.TenantId, work.Kind, work.Key], ct) == 1;
     }
 
+    /// <summary>
+    /// Items of its kind that wait behind this one in its serial key, due and never started. Asked before the handler reads what there is to do, they
+    /// want nothing that it does not see: <see cref="Absorb"/> then does them with it.
+    /// </summary>
+    public Task<IReadOnlyList<long>> BehindAsync(Transaction tx, WorkItem item, CancellationToken ct) =>
+        tx.QueryAsync<long>(Sql.Behind, [tx.TenantId, item.Id, MaxAbsorbed], ct);
+
+    /// <summary>These items are done by what has been done for another: none of them is run.</summary>
+    public void Absorb(Transaction tx, IReadOnlyCollection<long> behind) => tx.Post(Sql.Absorb, tx.TenantId, behind.ToArray());
+
     private void Announce(Transaction tx, string kind, short priority)
     {
         var tenant = tx.TenantId;
@@ -156,6 +169,19 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
             UPDATE work.items SET state = 'ready', attempts = 0, interruptions = 0, run_at = now(), finished_at = NULL, redrive_id = NULL
             WHERE tenant_id = $1 AND kind = $2 AND key = $3 AND state <> 'running'
             """;
+
+        // Who waits in a serial key is held back by the item that runs: nobody claims it meanwhile.
+        internal const string Behind =
+            """
+            SELECT b.id
+            FROM work.items AS i
+            JOIN work.items AS b ON b.tenant_id = i.tenant_id AND b.serial_key = i.serial_key AND b.kind = i.kind AND b.id <> i.id
+            WHERE i.tenant_id = $1 AND i.id = $2 AND b.state = 'ready' AND b.fence = 0 AND b.run_at <= now()
+            ORDER BY b.id LIMIT $3
+            """;
+
+        internal const string Absorb =
+            "UPDATE work.items SET state = 'done', finished_at = now() WHERE tenant_id = $1 AND id = ANY ($2) AND state = 'ready' AND fence = 0";
 
         internal const string Hasten =
             "UPDATE work.items SET run_at = now() WHERE tenant_id = $1 AND kind = $2 AND key = $3 AND state = 'ready' AND run_at > now()";

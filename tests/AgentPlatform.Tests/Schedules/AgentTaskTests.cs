@@ -3,6 +3,7 @@ using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
 using AgentPlatform.Tests.Conversations;
 using AgentPlatform.Work;
+using AgentPlatform.Work.Operate;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
@@ -125,7 +126,7 @@ public sealed class AgentTaskTests : IAsyncLifetime
         }
 
         // A worker claims five and dies: they are nobody else's until its lease runs out, and nothing acknowledges them.
-        var dead = new WorkLeases(other.Database, other.Get<WorkKinds>(), other.Get<WorkMetrics>(), Options.Create(new WorkOptions()), TimeProvider.System);
+        var dead = new WorkLeases(other.Database, other.Get<WorkKinds>(), other.Get<WorkMetrics>(), other.Get<VacuumAlarm>(), Options.Create(new WorkOptions()), TimeProvider.System);
         Assert.Equal(5, (await dead.CompleteAndClaimAsync([], 5, default)).Count);
         await Task.WhenAll(_talk.Platform.DrainAsync(), other.DrainAsync());
         Assert.Equal(7, _probe.Steps.Count);

@@ -1,4 +1,5 @@
 using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
 using AgentPlatform.Tasks;
 
 namespace AgentPlatform.Tests.Tasks;
@@ -130,15 +131,24 @@ public sealed class BoardGateTests : IAsyncLifetime
         // What is no circle goes through, and two that would close one together do not both.
         var d = await _board.PutAsync("d", new { execution_type = "manual" });
         var e = await _board.PutAsync("e", new { execution_type = "manual" });
-        var both = await Task.WhenAll(AgainAsync(d, e), AgainAsync(e, d));
+        var both = await Task.WhenAll(PatchAsync(d, new { depends_on = new[] { e } }), PatchAsync(e, new { depends_on = new[] { d } }));
         Assert.Equal([200, 409], both.Select(answer => answer.Status).Order());
     }
 
-    /// <summary>Each holds its own task and wants the other's: one may be told to try again.</summary>
-    private async Task<Api.ApiAnswer> AgainAsync(Guid task, Guid on)
+    [Fact]
+    public async Task Who_waits_for_the_turn_to_change_dependencies_holds_none_of_the_tasks_yet()
     {
-        var answer = await PatchAsync(task, new { depends_on = new[] { on } });
-        return answer.Status == 503 ? await PatchAsync(task, new { depends_on = new[] { on } }) : answer;
+        var d = await _board.PutAsync("d", new { execution_type = "manual" });
+        var e = await _board.PutAsync("e", new { execution_type = "manual" });
+        await using var other = _board.Platform.Database.Begin(Actor.System(_board.Api.Tenant.TenantId));
+        TaskGates.TakeTurn(other);
+        await other.AskAsync(default);
+
+        var changing = PatchAsync(d, new { depends_on = new[] { e } });
+        Assert.True(await _board.Platform.Postgres.SomebodyWaitsAsync());
+        await other.ExecuteAsync("SELECT FROM tasks.agency_tasks WHERE id = ANY ($1) FOR UPDATE NOWAIT", [new[] { d, e }], default);
+        await other.CommitAsync(default);
+        Assert.Equal(200, (await changing).Status);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
+using AgentPlatform.Work.Operate;
 using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Tests.Work;
@@ -74,5 +75,5 @@ public sealed class FairnessTests : IAsyncLifetime
     });
 
     private WorkLeases NewHost() =>
-        new(_stage.Platform.Database, _stage.Platform.Get<WorkKinds>(), _stage.Platform.Get<WorkMetrics>(), Options.Create(new WorkOptions()), TimeProvider.System);
+        new(_stage.Platform.Database, _stage.Platform.Get<WorkKinds>(), _stage.Platform.Get<WorkMetrics>(), _stage.Platform.Get<VacuumAlarm>(), Options.Create(new WorkOptions()), TimeProvider.System);
 }

@@ -38,6 +38,45 @@ public sealed class LanesTests
         Assert.Single(_lanes.Take(1));
     }
 
+    [Fact]
+    public void A_throttle_lets_urgent_lanes_through_and_the_others_once_in_each_pause()
+    {
+        var clock = new HandClock();
+        var lanes = new Lanes(clock);
+        var throttle = new Throttle(50, TimeSpan.FromSeconds(1));
+        var urgent = Lane with { Priority = 49 };
+        lanes.Found([Lane, urgent], again: true);
+        Assert.Equal([49, 50], Priorities());
+        lanes.Found([Lane], again: true);
+        Assert.Equal([49], Priorities());
+        Assert.Equal(TimeSpan.FromSeconds(1), lanes.NextLater);
+        clock.Now += TimeSpan.FromSeconds(1);
+        Assert.Equal([49, 50], Priorities());
+
+        // Only what can wait is left: there is nothing to ask for until the pause is over, or the throttle.
+        lanes.Answered([new LaneTurn(urgent, Place.Start, 9, 1, 1), new LaneTurn(urgent, Place.Start, 9, 2, 2)], [], new HashSet<Guid>());
+        lanes.Found([Lane], again: true);
+        Assert.False(lanes.Any);
+        Assert.Empty(lanes.Take(1, throttle));
+        Assert.Single(lanes.Take(1));
+
+        IEnumerable<int> Priorities()
+        {
+            var turns = lanes.Take(8, throttle);
+            lanes.Answered(turns, [.. turns.SelectMany(t => Enumerable.Repeat((t.Lane, _reached), 8))], new HashSet<Guid>());
+            return turns.Select(t => (int)t.Lane.Priority).Order();
+        }
+    }
+
     /// <summary>One item was claimed, at <see cref="_reached"/>.</summary>
     private void Answer(IReadOnlyList<LaneTurn> turns) => _lanes.Answered(turns, [(Lane, _reached)], new HashSet<Guid>());
+
+    private sealed class HandClock : TimeProvider
+    {
+        internal TimeSpan Now { get; set; } = TimeSpan.FromHours(1);
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => Now.Ticks;
+    }
 }

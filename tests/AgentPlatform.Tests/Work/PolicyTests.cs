@@ -1,4 +1,5 @@
 using AgentPlatform.Work;
+using AgentPlatform.Work.Operate;
 using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Tests.Work;
@@ -199,7 +200,7 @@ public sealed class PolicyTests : IAsyncLifetime
     }
 
     private WorkLeases NewHost() =>
-        new(_stage.Platform.Database, _stage.Platform.Get<WorkKinds>(), _stage.Platform.Get<WorkMetrics>(), Options.Create(new WorkOptions()), TimeProvider.System);
+        new(_stage.Platform.Database, _stage.Platform.Get<WorkKinds>(), _stage.Platform.Get<WorkMetrics>(), _stage.Platform.Get<VacuumAlarm>(), Options.Create(new WorkOptions()), TimeProvider.System);
 
     private static NewWork Play(string key) => new("test.play", key, new { key });
 

@@ -202,7 +202,7 @@ public class WorkEngineTests : IAsyncLifetime
     [Fact]
     public async Task Two_processes_share_the_items_and_run_each_once()
     {
-        var other = new WorkLeases(_platform.Database, _platform.Get<WorkKinds>(), _platform.Get<WorkMetrics>(), Options.Create(new WorkOptions()), TimeProvider.System);
+        var other = new WorkLeases(_platform.Database, _platform.Get<WorkKinds>(), _platform.Get<WorkMetrics>(), _platform.Get<VacuumAlarm>(), Options.Create(new WorkOptions()), TimeProvider.System);
         for (var i = 0; i < 50; i++)
         {
             await EnqueueAsync($"{i}");

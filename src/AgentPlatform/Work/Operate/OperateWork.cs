@@ -7,15 +7,16 @@ using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Work.Operate;
 
-/// <summary>An item as operators see it. State: ready, running, done, cancelled or dead.</summary>
+/// <summary>An item as operators see it. State: ready, running, done, cancelled or dead. Started: its last run, if it has had one.</summary>
 public sealed record WorkView(
     long Id, string Kind, string Key, string? SerialKey, short Priority, string State, DateTimeOffset RunAt, int Attempts, int Interruptions, int MaxAttempts,
     DateTimeOffset? LeaseUntil, [property: JsonIgnore] string RawPayload, string? LastError, string? ErrorSignature, Guid? RedriveId,
     DateTimeOffset? StartBy, string? MergeKey, string? ConcurrencyKey,
-    DateTimeOffset EnqueuedAt, DateTimeOffset? FinishedAt)
+    DateTimeOffset EnqueuedAt, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt)
 {
     /// <summary>What the item is about; its text when it is not readable as JSON here.</summary>
     public JsonElement Payload
@@ -41,11 +42,15 @@ public sealed record WorkDepth(string Kind, string State, long Count, DateTimeOf
 public sealed record KindStatistics(
     string Kind, long Waiting, long Due, long Retrying, long Running, long Dead, long Interruptions, double OldestDueSeconds);
 
-/// <summary>The tenant's queues, and how long an old snapshot has kept the database from cleaning up after all of them.</summary>
-public sealed record WorkStatistics(IReadOnlyList<KindStatistics> Kinds, double OldestSnapshotSeconds);
+/// <summary>
+/// The tenant's queues, and how far back an old snapshot keeps the database from cleaning up after all of them. VacuumState: ok, warned, or throttled, when
+/// less urgent work is slowed for it.
+/// </summary>
+public sealed record WorkStatistics(
+    IReadOnlyList<KindStatistics> Kinds, double OldestSnapshotSeconds, long OldestSnapshotTransactions, long DeadRows, VacuumState VacuumState);
 
 /// <summary>What an operator may see and do: the tenant's items, their depth, and the revival of dead ones.</summary>
-internal sealed class OperateWork(Database database, IWorkNudge nudge)
+internal sealed class OperateWork(Database database, IWorkNudge nudge, IOptions<WorkOptions> options)
 {
     internal static void Map(IEndpointRouteBuilder v1)
     {
@@ -82,7 +87,8 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge)
     {
         await using var tx = database.Begin(actor);
         var kinds = await tx.QueryAsync<KindStatistics>(Sql.Statistics, [actor.TenantId], ct);
-        return new WorkStatistics(kinds, await tx.SingleAsync<double>(Sql.OldestSnapshot, [], ct));
+        var horizon = await VacuumHorizon.ReadAsync(tx, ct);
+        return new WorkStatistics(kinds, horizon.OldestSnapshotSeconds, horizon.OldestSnapshotTransactions, horizon.DeadRows, horizon.Judge(options.Value));
     }
 
     internal async Task<Result<WorkView>> RedriveAsync(Actor actor, long id, CancellationToken ct)
@@ -118,7 +124,7 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge)
             """
             SELECT id, kind, key, serial_key, priority, state, run_at, attempts, interruptions, max_attempts, lease_until,
                    payload::text AS raw_payload, last_error, error_signature, redrive_id,
-                   start_by, merge_key, concurrency_key, enqueued_at, finished_at
+                   start_by, merge_key, concurrency_key, enqueued_at, started_at, finished_at
             FROM work.items
             WHERE tenant_id = $1 AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR kind = $3) AND ($4::bigint IS NULL OR id < $4)
             ORDER BY id DESC LIMIT $5
@@ -136,15 +142,13 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge)
             FROM work.statistics WHERE tenant_id = $1 ORDER BY kind
             """;
 
-        internal const string OldestSnapshot = "SELECT work.oldest_snapshot_seconds()";
-
         internal const string Redrive =
             """
             UPDATE work.items SET state = 'ready', attempts = 0, interruptions = 0, run_at = now(), finished_at = NULL, redrive_id = NULL
             WHERE tenant_id = $1 AND id = $2 AND state = 'dead'
             RETURNING id, kind, key, serial_key, priority, state, run_at, attempts, interruptions, max_attempts, lease_until,
                       payload::text AS raw_payload, last_error, error_signature, redrive_id,
-                      start_by, merge_key, concurrency_key, enqueued_at, finished_at
+                      start_by, merge_key, concurrency_key, enqueued_at, started_at, finished_at
             """;
 
         internal const string Exists = "SELECT id FROM work.items WHERE tenant_id = $1 AND id = $2";
