@@ -29,31 +29,25 @@ internal sealed class TurnHandler(
     {
         var work = item.Read<TurnWork>();
         IReadOnlyDictionary<string, ResolvedVariable> learned = new Dictionary<string, ResolvedVariable>(StringComparer.Ordinal);
-        for (Guid? through = null; ;)
+        Again? again = null;
+        do
         {
-            var (outcome, read, lacking) = await TakeAsync(item, work, through, learned, ct);
-            if (outcome is not null)
-            {
-                return outcome;
-            }
-
-            through = read;
-            learned = lacking is null ? learned : await resolve.AskAsync(item.TenantId, lacking, ct);
+            learned = again?.Lacking is { } lacking ? await resolve.AskAsync(item.TenantId, lacking, ct) : learned;
+            again = await TakeAsync(item, work, again?.ThroughId, learned, ct);
         }
+        while (again is not null);
+
+        return item.Settled is null ? new WorkOutcome.Done() : WorkOutcome.Settled;
     }
 
-    /// <summary>
-    /// No outcome: a model was asked, or answered earlier, and the turn is taken again with the messages through that one; or variables are lacking that
-    /// tools have to be asked for first.
-    /// </summary>
-    private async Task<(WorkOutcome? Outcome, Guid? Through, ToResolve? Lacking)> TakeAsync(
+    /// <summary>Null when it was taken, or there was nothing to take.</summary>
+    private async Task<Again?> TakeAsync(
         WorkItem item, TurnWork work, Guid? through, IReadOnlyDictionary<string, ResolvedVariable> learned, CancellationToken ct)
     {
-        var actor = Actor.System(item.TenantId);
-        await using var tx = database.Begin(actor);
+        await using var tx = database.Begin(Actor.System(item.TenantId));
         if (await scenes.LoadAsync(tx, work, through, ct) is not { } scene)
         {
-            return (new WorkOutcome.Done(), null, null);
+            return null;
         }
 
         scene = scene with { Input = resolve.Know(scene.Input, learned) };
@@ -64,35 +58,42 @@ internal sealed class TurnHandler(
         else if (resolve.Lacking(scene.Input, scene.Session.SessionId) is { } lacking)
         {
             // Nothing is decided yet, and nothing kept.
-            return (null, scene.Messages[^1].Id, lacking);
+            return new Again(scene.Messages[^1].Id, lacking);
         }
-        else if (scene.Conversation.BotMayReply && scene.Input.Agent.Enabled)
-        {
-            var own = TurnDecision.Decide(scene.Input);
-            switch (await consult.ConsiderAsync(tx, new(work.MessageId, scene.Conversation, scene.Input, [.. scene.Messages.Select(m => m.Id)]), own, ct))
-            {
-                case Thought.Decided decided:
-                    await apply.RunAsync(tx, scene, decided.Envelope, ct);
-                    sample.Take(tx, scene, own, decided.Envelope);
-                    break;
-                case Thought.Call call:
-                    await tx.CommitAsync(ct);
-                    await drafting.MakeAsync(actor, call.Prepared, ct);
-                    return (null, scene.Messages[^1].Id, null);
-                case Thought.Reread reread:
-                    return (null, reread.ThroughId, null);
-            }
-        }
-        else
+        else if (!scene.Conversation.BotMayReply || !scene.Input.Agent.Enabled)
         {
             await apply.ListenAsync(tx, scene, ct);
+        }
+        else if (await ReplyAsync(tx, work, scene, ct) is { } again)
+        {
+            return again;
         }
 
         TellWhatWasLearned(tx, scene, learned);
         item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         log.TurnTaken(scene.Conversation.Id, scene.Input.Turn, scene.Messages.Count);
-        return (WorkOutcome.Settled, null, null);
+        return null;
+    }
+
+    private async Task<Again?> ReplyAsync(Transaction tx, TurnWork work, TurnScene scene, CancellationToken ct)
+    {
+        var own = TurnDecision.Decide(scene.Input);
+        switch (await consult.ConsiderAsync(tx, new(work.MessageId, scene.Conversation, scene.Input, [.. scene.Messages.Select(m => m.Id)]), own, ct))
+        {
+            case Thought.Call call:
+                await tx.CommitAsync(ct);
+                await drafting.MakeAsync(tx.Actor!, call.Prepared, ct);
+                return new Again(scene.Messages[^1].Id);
+            case Thought.Reread reread:
+                return new Again(reread.ThroughId);
+            case Thought.Decided decided:
+                await apply.RunAsync(tx, scene, decided.Envelope, ct);
+                sample.Take(tx, scene, own, decided.Envelope);
+                break;
+        }
+
+        return null;
     }
 
     private void TellWhatWasLearned(Transaction tx, TurnScene scene, IReadOnlyDictionary<string, ResolvedVariable> learned)
@@ -131,4 +132,10 @@ internal sealed class TurnHandler(
 
         return said;
     }
+
+    /// <summary>
+    /// The turn is to be taken again, with the messages through that one: a model was asked, or has answered earlier, or variables are lacking that tools
+    /// have to be asked for first.
+    /// </summary>
+    private sealed record Again(Guid ThroughId, ToResolve? Lacking = null);
 }

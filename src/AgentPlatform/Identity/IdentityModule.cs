@@ -1,4 +1,5 @@
 using AgentPlatform.Api;
+using AgentPlatform.Identity.Idempotency;
 using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;

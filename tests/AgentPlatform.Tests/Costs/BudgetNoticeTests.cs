@@ -141,7 +141,7 @@ public sealed class BudgetNoticeTests : IAsyncLifetime
         await _stage.Platform.AsAsync(_stage.System, async tx =>
         {
             // A call that was slow holds less than it costs in the end.
-            await ledger.HoldAsync(tx, new Reservation(id, _stage.Tenant.AgentId, "reply", stops ? dollars : 0, TimeSpan.FromMinutes(1)), default);
+            await ledger.HoldAsync(tx, new Reservation(id, _stage.Tenant.AgentId, "reply", stops ? dollars : 0, TimeSpan.FromMinutes(10)), default);
             await ledger.SettleAsync(tx, id, dollars, default);
         });
         await _stage.SettleAsync();

@@ -17,8 +17,28 @@ internal sealed record TurnIntake(
             return new TurnIntake("Terminated", [], [.. messages.Select(m => m.Id)], [], terminate.Event);
         }
 
-        var isSuspended = head.Status == "Suspended";
         var hasStarted = head.NextSequence > 0;
+        var (deliver, held, isSuspended) = Deliverable(meant, head.Status == "Suspended", hasStarted);
+
+        // An event may be due before the start: the orchestrator begins first.
+        deliver = [.. deliver.OrderBy(e => e.Kind != HistoryKind.ExecutionStarted)];
+        hasStarted |= deliver.Exists(e => e.Kind == HistoryKind.ExecutionStarted);
+        var parked = held.Select(m => m.Id).ToHashSet();
+        if (!hasStarted && !isSuspended)
+        {
+            // A start at a later time: events wait for it.
+            parked.UnionWith(meant.Where(m => m.Event.Kind == HistoryKind.EventRaised).Select(m => m.Id));
+            deliver.RemoveAll(e => e.Kind == HistoryKind.EventRaised);
+        }
+
+        return new TurnIntake(
+            head.HasEnded ? head.Status : isSuspended ? "Suspended" : hasStarted ? "Running" : "Pending",
+            deliver, [.. messages.Select(m => m.Id).Where(id => !parked.Contains(id))], [.. parked], null);
+    }
+
+    /// <summary>What reaches the orchestrator, what waits until the instance is resumed, and whether it is suspended afterwards.</summary>
+    private static (List<HistoryEvent> Deliver, List<Message> Held, bool IsSuspended) Deliverable(IReadOnlyList<Message> meant, bool isSuspended, bool hasStarted)
+    {
         var (deliver, held) = (new List<HistoryEvent>(), new List<Message>());
         foreach (var message in meant)
         {
@@ -48,19 +68,6 @@ internal sealed record TurnIntake(
             }
         }
 
-        // An event may be due before the start: the orchestrator begins first.
-        deliver = [.. deliver.OrderBy(e => e.Kind != HistoryKind.ExecutionStarted)];
-        hasStarted |= deliver.Exists(e => e.Kind == HistoryKind.ExecutionStarted);
-        var parked = held.Select(m => m.Id).ToHashSet();
-        if (!hasStarted && !isSuspended)
-        {
-            // A start at a later time: events wait for it.
-            parked.UnionWith(meant.Where(m => m.Event.Kind == HistoryKind.EventRaised).Select(m => m.Id));
-            deliver.RemoveAll(e => e.Kind == HistoryKind.EventRaised);
-        }
-
-        return new TurnIntake(
-            head.HasEnded ? head.Status : isSuspended ? "Suspended" : hasStarted ? "Running" : "Pending",
-            deliver, [.. messages.Select(m => m.Id).Where(id => !parked.Contains(id))], [.. parked], null);
+        return (deliver, held, isSuspended);
     }
 }

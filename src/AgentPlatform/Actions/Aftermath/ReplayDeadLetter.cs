@@ -62,15 +62,9 @@ internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queu
 
         var called = given is null ? [] : await effects.OfRequestAsync(tx, given.Id, ct);
         var open = called.Where(effect => effect.IsOpen).ToList();
-        var changed = !JsonElement.DeepEquals(values, letter.ParamsCollected);
-        if (open.Count > 0 && !how.NotHappened && (changed || !EffectRules.CanResolve(action!)))
+        if (Doubt(action!, called, how, changed: !JsonElement.DeepEquals(values, letter.ParamsCollected)) is { } doubt)
         {
-            return Problem.Conflict("effect_unknown", "The call may have been carried out. Ask the provider, and say not_happened if it was not.");
-        }
-
-        if (ForEach.Of(action!) is null && called.Any(effect => effect.Status == "happened"))
-        {
-            return Problem.Conflict("effect_happened", "The call was carried out; resolve the dead letter instead.");
+            return doubt;
         }
 
         var queued = await queue.EnqueueAsync(tx, new ActionRequest(action!, letter.SessionId, letter.ContactId, letter.ConversationId, $"replay:{clock.NewId()}")
@@ -99,6 +93,19 @@ internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queu
     /// <summary>Calls that may have been or were carried out: the new request does not make them again.</summary>
     private static List<ActionEffect> GoesOn(IReadOnlyList<ActionEffect> called, Replay how) =>
         [.. called.Where(effect => effect.Status == "happened" || (effect.IsOpen && !how.NotHappened))];
+
+    /// <summary>A call that was carried out, or may have been, is not made again by a replay.</summary>
+    private static Problem? Doubt(ActionDefinition action, IReadOnlyList<ActionEffect> called, Replay how, bool changed)
+    {
+        if (called.Any(effect => effect.IsOpen) && !how.NotHappened && (changed || !EffectRules.CanResolve(action)))
+        {
+            return Problem.Conflict("effect_unknown", "The call may have been carried out. Ask the provider, and say not_happened if it was not.");
+        }
+
+        return ForEach.Of(action) is null && called.Any(effect => effect.Status == "happened")
+            ? Problem.Conflict("effect_happened", "The call was carried out; resolve the dead letter instead.")
+            : null;
+    }
 
     private static Problem? Refusal(DeadLetter letter, QueuedAction? earlier, ActionDefinition? action) => letter switch
     {

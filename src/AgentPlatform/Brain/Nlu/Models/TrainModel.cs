@@ -62,12 +62,8 @@ internal sealed class TrainModel(
         item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         log.ModelTrained(agentId, set.Examples.Count, (long)took.TotalMilliseconds);
-        GiveMemoryBack();
         return WorkOutcome.Settled;
     }
-
-    /// <summary>A training leaves tens of megabytes behind, and a host that falls idle afterwards would keep them for good.</summary>
-    private static void GiveMemoryBack() => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
 
     /// <summary>Null when there is nothing to learn, or the newest version has learned just this.</summary>
     private async Task<TrainingSet?> ReadAsync(Actor actor, Guid agentId, CancellationToken ct)

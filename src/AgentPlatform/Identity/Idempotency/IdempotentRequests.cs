@@ -4,7 +4,7 @@ using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.Http;
 
-namespace AgentPlatform.Identity;
+namespace AgentPlatform.Identity.Idempotency;
 
 /// <summary>
 /// A POST with an Idempotency-Key is carried out once per API key: a repetition gets the first answer again, the same key with

@@ -4,7 +4,7 @@ using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Identity;
+namespace AgentPlatform.Identity.Idempotency;
 
 /// <summary>An answer to be given again, byte for byte.</summary>
 public sealed record StoredAnswer(int Status, IReadOnlyDictionary<string, string> Headers, byte[] Body);
