@@ -44,6 +44,7 @@ public sealed class AbsorbTests : IAsyncLifetime
     {
         Meanwhile = item => item.Key == "poison" ? throw new InvalidOperationException("It refuses.") : Task.CompletedTask;
         await _stage.EnqueueAsync(Gather("poison"), Gather("2"), Gather("3"));
+        await _stage.Platform.DrainAsync();
         await _stage.DrainDueAsync();
 
         Assert.Equal(["poison", "poison", "2"], _stage.Runs);
