@@ -280,16 +280,17 @@ public sealed class ActionQueue
             FOR UPDATE OF q
             """;
 
+        // Lists leave out what was asked for in private conversations of others. Single rows do not: approvers decide about those, too.
         internal const string List =
             """
             SELECT * FROM actions.action_queue
             WHERE ($1::text IS NULL OR status = $1) AND ($2::uuid IS NULL OR agent_id = $2) AND ($3::uuid IS NULL OR session_id = $3)
-              AND ($4::uuid IS NULL OR id < $4)
+              AND ($4::uuid IS NULL OR id < $4) AND conversations.is_visible(tenant_id, conversation_id)
             ORDER BY id DESC LIMIT $5
             """;
 
         internal const string Next =
-            "SELECT * FROM actions.action_queue WHERE status = 'ready' ORDER BY priority DESC, added_at LIMIT $1";
+            "SELECT * FROM actions.action_queue WHERE status = 'ready' AND conversations.is_visible(tenant_id, conversation_id) ORDER BY priority DESC, added_at LIMIT $1";
     }
 }
 

@@ -21,7 +21,7 @@ internal sealed class ExecutionsInLog : IActionsLogSource
                    NULL::numeric AS cost_usd, duration_ms AS latency_ms, params_used AS input_data, coalesce(result, api_response_body) AS output_data, error, created_at
             FROM actions.action_execution_log
             WHERE tenant_id = kernel.current_tenant_id() AND ($1::uuid IS NULL OR conversation_id = $1) AND ($2::uuid IS NULL OR agent_id = $2)
-              AND ($3::boolean IS NULL OR (error IS NOT NULL) = $3) AND ($4::uuid IS NULL OR id < $4)
+              AND ($3::boolean IS NULL OR (error IS NOT NULL) = $3) AND ($4::uuid IS NULL OR id < $4) AND conversations.is_visible(tenant_id, conversation_id)
             ORDER BY id DESC LIMIT $5
             """;
     }

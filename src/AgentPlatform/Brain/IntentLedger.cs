@@ -132,14 +132,14 @@ public sealed class IntentLedger(TimeProvider clock)
 
         // For readers: an intent of a private conversation is seen with it.
         internal const string ByIntentId =
-            "SELECT * FROM brain.intent_ledger WHERE intent_id = $1 AND (kernel.is_system() OR conversations.is_visible(tenant_id, conversation_id))";
+            "SELECT * FROM brain.intent_ledger WHERE intent_id = $1 AND conversations.is_visible(tenant_id, conversation_id)";
 
         internal const string List =
             """
             SELECT * FROM brain.intent_ledger
             WHERE ($1::uuid IS NULL OR conversation_id = $1) AND ($2::uuid IS NULL OR session_id = $2) AND ($3::text IS NULL OR status = $3)
               AND ($4::text IS NULL OR match_type = $4) AND ($5::uuid IS NULL OR id < $5)
-              AND (kernel.is_system() OR conversations.is_visible(tenant_id, conversation_id))
+              AND conversations.is_visible(tenant_id, conversation_id)
             ORDER BY id DESC LIMIT $6
             """;
 

@@ -1,8 +1,11 @@
+using AgentPlatform.Actions;
+using AgentPlatform.Actions.Execution;
 using AgentPlatform.Agents.Rules;
 using AgentPlatform.Api;
 using AgentPlatform.Brain;
 using AgentPlatform.Brain.Shadows;
 using AgentPlatform.Kernel;
+using AgentPlatform.Operations;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Models;
 using AgentPlatform.Tests.Sandbox;
@@ -13,6 +16,8 @@ namespace AgentPlatform.Tests.Brain;
 /// <summary>What a turn leaves behind is as private as the conversation that it was taken in.</summary>
 public sealed class PrivateTurnTests : IAsyncLifetime
 {
+    private static readonly PageRequest All = new(50, null);
+
     private FakeModel _model = null!;
     private Talk _talk = null!;
 
@@ -20,7 +25,7 @@ public sealed class PrivateTurnTests : IAsyncLifetime
     {
         _model = await FakeModel.StartAsync();
         _talk = await Talk.StartAsync(Jobs.CancelApplication);
-        await _talk.SayAsync("thanks");
+        await _talk.SayAsync("cancel application");
     }
 
     public async Task DisposeAsync()
@@ -30,7 +35,7 @@ public sealed class PrivateTurnTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Intents_calls_replies_and_shadows_of_a_private_conversation_are_seen_by_its_user_alone()
+    public async Task What_a_turn_in_a_private_conversation_leaves_is_seen_by_its_user_alone()
     {
         await _talk.AddModelAsync(_model);
         await _talk.UseAsync("always", "main");
@@ -42,9 +47,10 @@ public sealed class PrivateTurnTests : IAsyncLifetime
         var (user, colleague) = (await MemberAsync("user"), await MemberAsync("colleague"));
         await _talk.Platform.Postgres.ScalarAsync<Guid>("UPDATE conversations.conversations SET shared = false, user_id = $1 RETURNING id", user.UserId);
 
-        Assert.Equal((2, 1L, 2L, 1L), await SeenByAsync(user));
-        Assert.Equal((0, 0L, 0L, 0L), await SeenByAsync(colleague));
-        Assert.Equal((2, 1L, 2L, 1L), await SeenByAsync(_talk.Actor));
+        Seen all = new(Intents: 2, Requests: 1, Executions: 1, Logged: 2, Replies: 2, Shadows: 1);
+        Assert.Equal(all, await SeenByAsync(user));
+        Assert.Equal(new Seen(0, 0, 0, 0, 0, 0), await SeenByAsync(colleague));
+        Assert.Equal(all, await SeenByAsync(_talk.Actor));
         Assert.Equal("Let me think about it.", await _talk.SayAsync("and a doctor"));
     }
 
@@ -55,9 +61,14 @@ public sealed class PrivateTurnTests : IAsyncLifetime
         """,
         _talk.Actor.TenantId, $"{name}@example.test"), "admin");
 
-    private Task<(int Intents, long Calls, long Replies, long Shadows)> SeenByAsync(Actor actor) => _talk.Platform.AsAsync(actor, async tx => (
-        (await _talk.Platform.Get<IntentLedger>().ListAsync(tx, new(null, null, null, null), new PageRequest(50, null), default)).Items.Count,
-        await tx.SingleAsync<long>("SELECT count(*) FROM models.agent_actions_log", [], default),
+    private Task<Seen> SeenByAsync(Actor actor) => _talk.Platform.AsAsync(actor, async tx => new Seen(
+        (await _talk.Platform.Get<IntentLedger>().ListAsync(tx, new(null, null, null, null), All, default)).Items.Count,
+        (await _talk.Platform.Get<ActionQueue>().ListAsync(tx, new(null, null, null), All, default)).Items.Count,
+        (await _talk.Platform.Get<ExecutionLog>().ListAsync(tx, new(null, null, null), All, default)).Items.Count,
+        (await _talk.Platform.Get<ActionsLog>().ListAsync(tx, new(null, null, null, null), All, default)).Items.Count(entry => entry.ActionType != "event_published"),
         await tx.SingleAsync<long>("SELECT count(*) FROM messaging.message_queue", [], default),
         await tx.SingleAsync<long>("SELECT count(*) FROM brain.shadow_turns", [], default)));
+
+    /// <summary>How many there are. Logged: calls of models and executions.</summary>
+    private sealed record Seen(int Intents, int Requests, int Executions, int Logged, long Replies, long Shadows);
 }

@@ -130,6 +130,7 @@ public sealed class DeadLetters(TimeProvider clock)
             """
             SELECT * FROM actions.dead_letter_queue
             WHERE ($1::boolean IS NULL OR resolved = $1) AND ($2::boolean IS NULL OR escalated_to_support = $2) AND ($3::uuid IS NULL OR id < $3)
+              AND conversations.is_visible(tenant_id, conversation_id)
             ORDER BY id DESC LIMIT $4
             """;
 

@@ -144,7 +144,7 @@ internal sealed class ExecutionLog(TimeProvider clock)
             """
             SELECT * FROM actions.action_execution_log
             WHERE ($1::text IS NULL OR trace_id = $1) AND ($2::text IS NULL OR queue_id = $2) AND ($3::text IS NULL OR intent_id = $3)
-              AND ($4::uuid IS NULL OR id < $4)
+              AND ($4::uuid IS NULL OR id < $4) AND conversations.is_visible(tenant_id, conversation_id)
             ORDER BY id DESC LIMIT $5
             """;
 
