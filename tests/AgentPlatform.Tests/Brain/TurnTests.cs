@@ -34,6 +34,19 @@ public sealed class TurnTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_reply_in_the_web_chat_is_delivered_as_it_is_shown()
+    {
+        await _talk.SayAsync("thanks");
+
+        Assert.Equal(1, await _talk.Platform.Postgres.ScalarAsync<long>(
+            """
+            SELECT count(*) FROM messaging.message_queue q JOIN conversations.messages m ON m.id = q.delivered_message_id
+            WHERE q.status = 'sent' AND q.final_message = m.content AND q.approved_at IS NOT NULL AND q.sent_at = q.approved_at
+              AND m.direction = 'outbound' AND m.status = 'delivered' AND m.sent_at = q.sent_at AND m.delivered_at = m.sent_at
+            """));
+    }
+
+    [Fact]
     [Behaviour("brain-intent-triggered-actions", "brain-session-streaming", "brain-params-optional")]
     public async Task The_time_line_tells_the_turn_in_its_order()
     {

@@ -2,6 +2,7 @@ using System.Text.Json;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
 using Npgsql;
 
 namespace AgentPlatform.Tests.Conversations;
@@ -182,6 +183,25 @@ public sealed class SessionStoreTests : IAsyncLifetime
             })));
 
         Assert.Single(started.Select(s => s.SessionId).Distinct());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Who_takes_a_session_waits_for_whoever_has_it_and_sees_it_as_they_saved_it(bool byConversation)
+    {
+        var session = await _talk.SessionAsync();
+        await using var first = _talk.Platform.Database.Begin(_talk.Owner);
+        _talk.Sessions.Save(first, (await TakeAsync(first))! with { PendingMigration = Json.Of(new { plan = 1 }) });
+
+        var second = _talk.DoAsync(TakeAsync);
+        Assert.True(await _talk.Platform.Postgres.SomebodyWaitsAsync());
+        await first.CommitAsync(default);
+
+        Assert.Equal((session.Version + 1, true), ((await second)!.Version, (await second)!.PendingMigration is not null));
+
+        Task<ConversationSession?> TakeAsync(Transaction tx) =>
+            byConversation ? _talk.Sessions.TakeRunningAsync(tx, _talk.Conversation.Id, default) : _talk.Sessions.TakeAsync(tx, session.SessionId, default);
     }
 
     private Task<ConversationSession?> FindAsync(ConversationSession session) => _talk.DoAsync(tx => _talk.Sessions.FindAsync(tx, session.SessionId, default));

@@ -97,6 +97,23 @@ public sealed class EventStoreTests : IAsyncLifetime
     }
 
     [Fact]
+    [Behaviour("mk-event-idempotent")]
+    public async Task Who_names_an_event_that_another_is_just_storing_waits_and_finds_it_stored()
+    {
+        var once = Event("once") with { EventId = TimeProvider.System.NewId() };
+        await using var first = _platform.Database.Begin(_tenant);
+        Store.Append(first, once);
+        await Store.ReplayAsync(first, "order", _aggregate, CancellationToken.None);
+
+        var second = AppendAsync(_tenant, once);
+        Assert.True(await _platform.Postgres.SomebodyWaitsAsync());
+        await first.CommitAsync(CancellationToken.None);
+        await second;
+
+        Assert.Equal([("once", 1)], (await ReplayAsync(_tenant)).Select(e => (e.EventType, e.Version)));
+    }
+
+    [Fact]
     [Behaviour("mk-event-optimistic-lock")]
     public async Task Of_writers_that_expect_the_same_version_one_wins_and_the_others_conflict()
     {
