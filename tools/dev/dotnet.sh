@@ -14,12 +14,12 @@ ensure_dotnet() {
 
 has_sdk() { have dotnet && dotnet --list-sdks 2>/dev/null | grep -q '^10\.'; }
 
-# build PROJECT [CONFIGURATION]: quiet when it succeeds.
+# build PROJECT: quiet when it succeeds. Optimized for tests, too, which train classifiers and would spend most of their time on it otherwise.
 build() {
   local name
   name=$(basename "${1%.*}")
   say "Building $name"
-  dotnet build "$1" -c "${2:-Debug}" -v quiet -nologo -tl:off >"$LOCAL/build-$name.log" 2>&1 || {
+  dotnet build "$1" -c Release -v quiet -nologo -tl:off >"$LOCAL/build-$name.log" 2>&1 || {
     sort -u "$LOCAL/build-$name.log" | grep -E 'error|warning' >&2 || cat "$LOCAL/build-$name.log" >&2
     return 1
   }
@@ -67,7 +67,9 @@ lint() {
 run_tests() {
   local results="$LOCAL/test-results" code=0 passed failed
   rm -rf "$results"
-  dotnet test tests/AgentPlatform.Tests --no-build -nologo --results-directory "$results" --logger "trx;LogFileName=tests.trx" \
+  # Thousands of methods are compiled while the tests run: with memory that is never writable and executable at once, each takes longer.
+  export DOTNET_EnableWriteXorExecute=0
+  dotnet test tests/AgentPlatform.Tests -c Release --no-build -nologo --results-directory "$results" --logger "trx;LogFileName=tests.trx" \
     --logger 'console;verbosity=minimal' --blame-hang-timeout 5m --blame-hang-dump-type none "$@" || code=$?
   passed=$(counter passed "$results/tests.trx")
   failed=$(counter failed "$results/tests.trx")

@@ -1,8 +1,10 @@
+using System.ComponentModel;
 using System.Globalization;
 using System.Text.Json;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.Extensions.Logging;
 
 namespace AgentPlatform.Api;
@@ -58,8 +60,18 @@ internal sealed class ProblemWriter(RequestDelegate next, ILogger<ProblemWriter>
         StatusCodes.Status404NotFound when http.GetEndpoint() is null => new("route_not_found", 404, "There is no such address in this API."),
         StatusCodes.Status405MethodNotAllowed => new("method_not_allowed", 405, "The address does not support this method."),
         StatusCodes.Status415UnsupportedMediaType => Problem.UnsupportedMediaType("Send application/json."),
+        // An optional parameter of the wrong form is refused by its binding without a word.
+        StatusCodes.Status400BadRequest when http.GetEndpoint() is { } endpoint => Misshapen(string.Join(' ', Unreadable(endpoint, http.Request.Query))),
         _ => null,
     };
+
+    private static Problem Misshapen(string what) => Problem.BadRequest("invalid_request", "A part of the request is missing or has the wrong form.", what);
+
+    private static IEnumerable<string> Unreadable(Endpoint endpoint, IQueryCollection query) =>
+        from parameter in endpoint.Metadata.GetOrderedMetadata<IParameterBindingMetadata>()
+        where parameter.HasTryParse && query.ContainsKey(parameter.Name)
+            && !TypeDescriptor.GetConverter(parameter.ParameterInfo.ParameterType).IsValid(query[parameter.Name].ToString())
+        select $"\"{query[parameter.Name]}\" cannot be read as {parameter.Name}.";
 
     private static Problem For(Exception e, ILogger log)
     {
@@ -72,7 +84,7 @@ internal sealed class ProblemWriter(RequestDelegate next, ILogger<ProblemWriter>
             case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }:
                 return Problem.TooLarge();
             case BadHttpRequestException bad:
-                return Problem.BadRequest("invalid_request", "A part of the request is missing or has the wrong form.", bad.Message);
+                return Misshapen(bad.Message);
         }
 
         if (DatabaseProblem.Of(e) is { } problem)

@@ -113,31 +113,31 @@ public sealed class WorkRunner : IDisposable
                 _slots.HandBack();
             }
 
+            // Asked before the trip: what may go on between the two is taken by the trip, or waited for.
+            var later = ct.IsCancellationRequested ? null : _leases.Lanes.NextLater;
             if (trips.Count < _options.Value.RoundTrips && NextTrip(ct) is { } trip)
             {
                 trips.Add(BeginRoundTrip(trip));
             }
-            else if (trips.Count == 0 && _slots.InHand == 0 && !_slots.HasEnded && !MayGoOnSoon(ct))
+            else if (trips.Count == 0 && _slots.InHand == 0 && !_slots.HasEnded && !(later < LongestWait))
             {
+                // Work that a rate holds back for longer is left to the next sweep.
                 return total;
             }
             else
             {
-                await WaitAsync();
+                await WaitAsync(later);
             }
         }
     }
 
-    /// <summary>Work that a rate holds back for a moment is waited for; for longer it is left to the next sweep.</summary>
-    private bool MayGoOnSoon(CancellationToken ct) => !ct.IsCancellationRequested && _leases.Lanes.NextLater < LongestWait;
-
-    /// <summary>Until something ends, something new may be due, or a rate may let something start.</summary>
-    private async Task WaitAsync()
+    /// <summary>Until something ends, something new may be due, or a rate lets something start. What could have started by now waits for an end.</summary>
+    private async Task WaitAsync(TimeSpan? later)
     {
-        if (_leases.Lanes.NextLater is { } wait && wait < LongestWait)
+        if (later is { } wait && wait > TimeSpan.Zero && wait < LongestWait)
         {
             using var waiting = new CancellationTokenSource();
-            await Task.WhenAny(_wake.TakeAsync(waiting.Token), Task.Delay(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, _clock, waiting.Token));
+            await Task.WhenAny(_wake.TakeAsync(waiting.Token), Task.Delay(wait, _clock, waiting.Token));
             await waiting.CancelAsync();
         }
         else

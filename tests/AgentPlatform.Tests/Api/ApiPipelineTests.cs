@@ -29,6 +29,14 @@ public sealed class ApiPipelineTests : IAsyncLifetime
         Assert.Equal(answer.Header("X-Request-Id"), answer.Json.GetProperty("request_id").GetString());
     }
 
+    [Fact]
+    public async Task A_parameter_of_the_wrong_form_is_named()
+    {
+        var answer = await _api.GetAsync("/api/v1/agents?limit=abc");
+
+        Assert.Equal("\"abc\" cannot be read as limit.", answer.Json.GetProperty("detail").GetString());
+    }
+
     [Theory]
     [InlineData("{\"name\": ", 400, "invalid_json")]
     [InlineData("{\"name\": 5}", 400, "invalid_json")]

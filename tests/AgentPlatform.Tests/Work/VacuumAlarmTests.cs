@@ -67,6 +67,21 @@ public sealed class VacuumAlarmTests : IAsyncLifetime
         Assert.False(fresh.Get<VacuumAlarm>().IsToLook);
     }
 
+    [Fact]
+    public async Task A_pause_that_ends_while_the_engine_is_about_to_wait_for_it_is_not_waited_for_in_vain()
+    {
+        await using var stage = await WorkStage.StartAsync(services => services
+            .AddSingleton<TimeProvider>(new LeapingClock())
+            .Configure<WorkOptions>(o => (o.Concurrency, o.Ahead, o.ThrottlePauseSeconds) = (1, 0, 0.05)));
+        stage.Platform.Get<VacuumAlarm>().See(new VacuumHorizon(OldestSnapshotSeconds: 86_400, OldestSnapshotTransactions: 0, DeadRows: long.MaxValue));
+        await stage.EnqueueAsync([.. Enumerable.Range(0, 100).Select(i => $"slow-{i}")]);
+
+        await stage.Platform.DrainAsync().WaitAsync(TimeSpan.FromSeconds(30));
+
+        Assert.Equal(VacuumState.Throttled, stage.Platform.Get<VacuumAlarm>().State);
+        Assert.Equal(100, stage.Runs.Count);
+    }
+
     private async Task RunAsync(string name, int items)
     {
         await _stage.EnqueueAsync([.. Enumerable.Range(0, items).Select(i => new NewWork("test.play", $"{name}-{i}", new { }) { Priority = 10 })]);
@@ -84,4 +99,20 @@ public sealed class VacuumAlarmTests : IAsyncLifetime
         FROM (SELECT started_at - lag(started_at, 2) OVER (ORDER BY started_at) AS gap, row_number() OVER (ORDER BY started_at) AS n FROM work.items WHERE key LIKE 'slow-%') AS starts
         WHERE n > 2
         """));
+
+    /// <summary>Time goes on between any two looks at it, a little or a lot.</summary>
+    private sealed class LeapingClock : TimeProvider
+    {
+        private readonly Random _leaps = new(1);
+        private long _leapt;
+
+        public override long GetTimestamp()
+        {
+            lock (_leaps)
+            {
+                _leapt += _leaps.NextInt64(TimestampFrequency / 100);
+                return base.GetTimestamp() + _leapt;
+            }
+        }
+    }
 }
