@@ -71,6 +71,8 @@ internal sealed class TurnHandler(
 
         TellWhatWasLearned(tx, scene, learned);
         item.Settle(tx, new WorkOutcome.Done());
+        // What it decided leaves with later transactions, which are flushed; until one is, a lost turn is taken again.
+        tx.FlushLater();
         await tx.CommitAsync(ct);
         log.TurnTaken(scene.Conversation.Id, scene.Input.Turn, scene.Messages.Count);
         return null;

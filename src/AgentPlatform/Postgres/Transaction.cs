@@ -122,6 +122,12 @@ public sealed class Transaction : IAsyncDisposable
             var rows => throw new InvalidOperationException($"Expected one row, found {rows.Count}."),
         };
 
+    /// <summary>
+    /// The commit is not waited for until it is on disk. A crash of Postgres in the next moment may undo it, though never without all that was committed
+    /// after it: only for what is then begun again by itself, and has shown nothing to anybody outside.
+    /// </summary>
+    public void FlushLater() => PostCall(Sql.FlushLater);
+
     /// <summary>Runs when the caller has said all, before the commit is sent: to post at once what was gathered in between.</summary>
     public void BeforeCommit(Action action) => (_beforeCommit ??= []).Add(action);
 
@@ -298,6 +304,8 @@ public sealed class Transaction : IAsyncDisposable
         internal const string Begin = "BEGIN";
 
         internal const string Commit = "COMMIT";
+
+        internal const string FlushLater = "SELECT set_config('synchronous_commit', 'off', true)";
 
         // Every text is prepared and finds its rows by keys: planning it anew for the values at hand took longer than running it. The one plan
         // must not be that of an empty table.

@@ -77,6 +77,11 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
         {
             tx.Post(Settlement.Sql.Settle, Settlement.Args(ended));
         }
+        else
+        {
+            // A claim that is lost is made again; whatever its item has written is lost with it, or has taken it to disk along.
+            tx.FlushLater();
+        }
 
         var claiming = ClaimAsync(tx, turns, ct);
         var reclaiming = look.Around ? tx.QueryAsync<Claimed>(Sql.Reclaim, [_owner, Lease, kinds.Names, capacity], ct) : Task.FromResult<IReadOnlyList<Claimed>>([]);

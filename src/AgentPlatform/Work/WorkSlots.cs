@@ -8,8 +8,11 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
 {
     private const int WakeEvery = 64;
 
-    /// <summary>By claim: a process may take over from itself, while what it claimed before still runs.</summary>
-    private readonly ConcurrentDictionary<(long Id, long Fence), (WorkItem Item, CancellationTokenSource Held)> _inHand = new();
+    /// <summary>
+    /// By claim, which is an object and not its number: a process may take over from itself while what it claimed before still runs, and a claim that
+    /// Postgres lost in a crash is made again with the same fence.
+    /// </summary>
+    private readonly ConcurrentDictionary<WorkItem, CancellationTokenSource> _inHand = new(ReferenceEqualityComparer.Instance);
 
     private readonly ConcurrentQueue<WorkItem> _waiting = new();
     private readonly ConcurrentQueue<Settlement> _ended = new();
@@ -30,13 +33,13 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
     /// <summary>Ends that are not written yet.</summary>
     internal int Ended => _ended.Count;
 
-    internal IReadOnlyCollection<WorkItem> Items => [.. _inHand.Values.Select(i => i.Item)];
+    internal IReadOnlyCollection<WorkItem> Items => [.. _inHand.Keys];
 
     internal void Run(IEnumerable<WorkItem> items)
     {
         foreach (var item in items)
         {
-            _inHand[(item.Id, item.Fence)] = (item, new CancellationTokenSource());
+            _inHand[item] = new CancellationTokenSource();
             Interlocked.Increment(ref _count);
             _waiting.Enqueue(item);
         }
@@ -93,9 +96,9 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
     {
         foreach (var item in items)
         {
-            if (_inHand.TryGetValue((item.Id, item.Fence), out var hand))
+            if (_inHand.TryGetValue(item, out var held))
             {
-                hand.Held.Cancel();
+                held.Cancel();
             }
         }
     }
@@ -118,7 +121,7 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
         {
             while (_waiting.TryDequeue(out var item))
             {
-                var held = _inHand[(item.Id, item.Fence)].Held;
+                var held = _inHand[item];
                 var started = Stopwatch.GetTimestamp();
                 Over(item, held.IsCancellationRequested ? null : await executor.RunAsync(item, held.Token));
                 Learn(Stopwatch.GetElapsedTime(started));
@@ -148,9 +151,9 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
             _lookAt.Enqueue(item.TenantId);
         }
 
-        if (_inHand.TryRemove((item.Id, item.Fence), out var hand))
+        if (_inHand.TryRemove(item, out var held))
         {
-            hand.Held.Dispose();
+            held.Dispose();
         }
 
         Interlocked.Decrement(ref _count);
