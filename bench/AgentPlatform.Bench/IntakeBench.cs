@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using AgentPlatform.Bench.Engine;
 using Npgsql;
 
 namespace AgentPlatform.Bench;
@@ -69,7 +70,13 @@ internal static class IntakeBench
         var memory = (idle, host.ResidentMegabytes);
         Say($"{Through} messages, each answered");
         var through = await ThroughAsync(client, twilio, host, options, clock);
-        return Report.Write("intake", [.. Figures(sent / seconds, limit, answers, first, again, memory), .. through], options.JsonFile);
+        Figure[] figures = [.. Figures(sent / seconds, limit, answers, first, again, memory), .. through];
+        if (BenchOptions.Page is { Length: > 0 } page)
+        {
+            await BenchPage.WriteAsync(page, BenchPage.Intake(options), figures);
+        }
+
+        return Report.Write("intake", figures, options.JsonFile);
     }
 
     private static List<Figure> Figures(

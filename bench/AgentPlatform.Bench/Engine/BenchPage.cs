@@ -34,6 +34,14 @@ internal static class BenchPage
         does nothing: what is measured is keeping it. Medians of {options.Rounds} short rounds of {options.Flows:N0} workflows (a quarter of that for DBOS).
         """));
 
+    internal static BenchSection Intake(BenchOptions options) => new(
+        "The front door",
+        string.Create(CultureInfo.InvariantCulture, $"""
+        Written by `./dev bench intake`. A host as it ships takes text messages as Twilio sends them, signed, and answers them through a fake of Twilio's
+        API; the sender, the fake, the host and Postgres share the machine. Intake: {options.Clients} clients send for {options.Seconds} s, and a request is over once its message is
+        committed; pgbench's limit is a transaction with a single insert, by as many clients. The turns that follow are taken beside it, one at a time.
+        """));
+
     internal static BenchSection Turn { get; } = new(
         "Turns",
         """

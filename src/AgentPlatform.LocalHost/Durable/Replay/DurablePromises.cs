@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace AgentPlatform.LocalHost.Durable;
 
 /// <summary>Something an orchestrator awaits: an answer from the history, or an event.</summary>
-internal interface IPromise
+internal interface IAwaited
 {
     Type Type { get; }
 
@@ -14,7 +14,7 @@ internal interface IPromise
     void Fail(Exception failure);
 }
 
-internal sealed class Promise<T> : IPromise
+internal sealed class Promise<T> : IAwaited
 {
     // Without RunContinuationsAsynchronously: continuations go to the turn's scheduler, which keeps their order.
     private readonly TaskCompletionSource<T> _source = new();
@@ -45,7 +45,7 @@ internal sealed class Promise<T> : IPromise
 /// <summary>Events by name, whatever its case: those that wait for somebody, and those somebody waits for.</summary>
 internal sealed class EventInbox(DataConverter converter)
 {
-    private readonly Dictionary<string, Queue<IPromise>> _waiting = new(StringComparer.OrdinalIgnoreCase);
+    private readonly Dictionary<string, Queue<IAwaited>> _waiting = new(StringComparer.OrdinalIgnoreCase);
     private readonly List<HistoryEvent> _early = [];
 
     /// <summary>Events nobody has waited for, in the order they came.</summary>
@@ -66,7 +66,7 @@ internal sealed class EventInbox(DataConverter converter)
 
         if (!_waiting.TryGetValue(name, out var queue))
         {
-            _waiting[name] = queue = new Queue<IPromise>();
+            _waiting[name] = queue = new Queue<IAwaited>();
         }
         else if (queue.FirstOrDefault(p => p.IsPending) is { } other && other.Type != typeof(T))
         {

@@ -8,7 +8,7 @@ internal sealed class ReplayContext(
     : TaskOrchestrationContext
 {
     private readonly DurableJson _json = DurableJson.Instance;
-    private readonly Dictionary<int, (string Name, IPromise Promise)> _open = [];
+    private readonly Dictionary<int, (string Name, IAwaited Promise)> _open = [];
     private readonly SortedDictionary<int, HistoryEvent> _decided = [];
     private readonly List<int> _cancelled = [];
     private DateTimeOffset _now;
