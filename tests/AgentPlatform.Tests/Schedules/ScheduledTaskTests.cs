@@ -35,6 +35,7 @@ public sealed class ScheduledTaskTests : IAsyncLifetime
         Assert.Equal(42, run.Output!.Value.GetProperty("answer").GetInt32());
         Assert.Equal("running", Assert.Single(_probe.Seen));
         Assert.True(run.StartedAt <= run.CompletedAt);
+        Assert.Equal(["begun", "success"], run.Logs.EnumerateArray().Select(l => l.GetProperty("text").GetString()));
         Assert.Equal(task.NextRun.Value.AddDays(1), (await ReadAsync(task.Id)).NextRun);
     }
 

@@ -204,7 +204,7 @@ internal sealed class ManageScheduledTasks(Database database, ScheduledRuns runs
 
         internal const string Job =
             """
-            SELECT id, task_id, job_id, job_name, cron_expression, timezone, is_running, last_started_at, last_completed_at, next_run_at, metadata, created_at, updated_at
+            SELECT id, task_id, job_id, job_name, cron_expression, timezone, is_running, last_started_at, last_completed_at, next_run_at, created_at, updated_at
             FROM schedules.cron_job_registry WHERE task_id = $1
             """;
 

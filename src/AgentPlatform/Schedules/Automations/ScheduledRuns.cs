@@ -93,7 +93,7 @@ internal sealed class ScheduledRuns(WorkQueue work, TimeProvider clock)
                 UPDATE schedules.cron_job_registry SET is_running = true, last_started_at = $3 WHERE task_id = $2 AND NOT is_running
                 RETURNING task_id
             )
-            UPDATE schedules.scheduled_task_executions e SET status = 'running', started_at = $3
+            UPDATE schedules.scheduled_task_executions e SET status = 'running', started_at = $3, logs = logs || jsonb_build_object('at', $3, 'text', 'begun')
             FROM job WHERE e.id = $1 AND e.task_id = job.task_id AND e.status = 'queued'
             """;
 
@@ -108,7 +108,9 @@ internal sealed class ScheduledRuns(WorkQueue work, TimeProvider clock)
             """
             WITH ended AS (
                 UPDATE schedules.scheduled_task_executions
-                SET status = $2, completed_at = $3, duration = greatest(0, extract(epoch FROM $3 - started_at) * 1000)::integer, output = $4, error = $5
+                SET status = $2, completed_at = $3, duration = greatest(0, extract(epoch FROM $3 - started_at) * 1000)::integer, output = $4, error = $5,
+                    logs = logs || jsonb_build_object('at', $3, 'text', concat_ws(': ', $2::text, $5::text))
+                         || CASE WHEN $6 THEN jsonb_build_array(jsonb_build_object('at', $3, 'text', 'to be repeated')) ELSE '[]' END
                 WHERE id = $1 AND status = 'running'
                 RETURNING task_id, started_at, duration, trigger_type
             ), free AS (

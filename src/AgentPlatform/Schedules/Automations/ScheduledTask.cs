@@ -60,12 +60,13 @@ public sealed record ScheduledExecution
     public int? Duration { get; init; }
     public JsonElement? Output { get; init; }
     public string? Error { get; init; }
+
+    /// <summary><c>{"at", "text"}</c> of each thing that happened to it, in order.</summary>
     public JsonElement Logs { get; init; }
-    public JsonElement Metadata { get; init; }
     public DateTimeOffset CreatedAt { get; init; }
 }
 
 /// <summary>The entry of a task in the registry of cron jobs.</summary>
 public sealed record CronJob(
     Guid Id, Guid TaskId, string JobId, string JobName, string CronExpression, string Timezone, bool IsRunning, DateTimeOffset? LastStartedAt,
-    DateTimeOffset? LastCompletedAt, DateTimeOffset? NextRunAt, JsonElement Metadata, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt);
+    DateTimeOffset? LastCompletedAt, DateTimeOffset? NextRunAt, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt);

@@ -61,7 +61,6 @@ CREATE TABLE schedules.scheduled_task_executions (
     output         jsonb,
     error          text,
     logs           jsonb       NOT NULL DEFAULT '[]',
-    metadata       jsonb       NOT NULL DEFAULT '{}',
     created_at     timestamptz NOT NULL,
 
     PRIMARY KEY (tenant_id, id),
@@ -87,7 +86,6 @@ CREATE TABLE schedules.cron_job_registry (
     last_started_at   timestamptz,
     last_completed_at timestamptz,
     next_run_at       timestamptz,
-    metadata          jsonb        NOT NULL DEFAULT '{}',
     created_at        timestamptz  NOT NULL DEFAULT now(),
     updated_at        timestamptz  NOT NULL DEFAULT now(),
 
