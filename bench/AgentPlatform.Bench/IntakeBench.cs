@@ -40,7 +40,8 @@ internal static class IntakeBench
     {
         using var client = new WebhookClient(target);
 
-        await Task.Delay(TimeSpan.FromSeconds(5), clock);
+        // Idle is a host that has trained the classifiers of its agents and has been left alone since.
+        await Task.Delay(TimeSpan.FromSeconds(15), clock);
         var idle = host.ResidentMegabytes;
 
         Say("warming up");

@@ -41,6 +41,7 @@ internal static class RuntimeSetup
         services.AddHostedService<QueueListeners>();
         services.AddSingleton<TimerStore>();
         services.AddHostedService<TimerListeners>();
+        services.AddHostedService<IdleMemory>();
         services.AddDurable(host.Durable);
         services.AddRouting();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<MatcherPolicy, FunctionMethodPolicy>());

@@ -13,6 +13,9 @@ internal sealed class EventAnnouncer(Database database, ILogger<EventAnnouncer> 
 {
     private const int BatchSize = 200;
 
+    /// <summary>A message that is answered passes through several transactions within a few milliseconds: their events are announced together.</summary>
+    private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(20);
+
     private readonly ConcurrentQueue<(Guid TenantId, Guid EventId)> _pending = new();
     private int _running;
 
@@ -35,6 +38,7 @@ internal sealed class EventAnnouncer(Database database, ILogger<EventAnnouncer> 
     {
         try
         {
+            await Task.Delay(Gathering, TimeProvider.System);
             while (Take() is { Count: > 0 } batch)
             {
                 foreach (var tenant in batch.GroupBy(e => e.TenantId, e => e.EventId))

@@ -22,11 +22,17 @@ public static class TelemetryModule
     {
         var collector = configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] is { Length: > 0 };
         var azure = configuration["APPLICATIONINSIGHTS_CONNECTION_STRING"] is { Length: > 0 } text ? text : null;
-        if (!collector && azure is null)
+        if (collector || azure is not null)
         {
-            return services;
+            Collect(services, configuration, collector, azure);
         }
 
+        return services;
+    }
+
+    /// <summary>A method of its own: the libraries it names are loaded when it is called, and a process without a collector does not.</summary>
+    private static void Collect(IServiceCollection services, IConfiguration configuration, bool collector, string? azure)
+    {
         var version = Assembly.GetExecutingAssembly().GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
         var telemetry = services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService("agentplatform", serviceVersion: version))
@@ -51,8 +57,6 @@ public static class TelemetryModule
             });
             telemetry.UseAzureMonitorExporter();
         }
-
-        return services;
     }
 
     /// <summary>The token in a webhook's path is its secret: a trace keeps the path only up to it.</summary>

@@ -28,7 +28,8 @@ public static class IntentTrainer
         var numbers = intents.Select((intent, number) => (intent, number)).ToDictionary(pair => pair.intent, pair => pair.number, StringComparer.Ordinal);
         var classes = examples.Select(e => e.Intent is { } intent ? numbers[intent] : intents.Length).ToArray();
         var knowsOutOfScope = classes.Contains(intents.Length);
-        var features = examples.AsParallel().AsOrdered().WithCancellation(ct).Select(e => Features.Of(e.Text)).ToArray();
+        var features = new List<Feature>[examples.Count];
+        Parallel.For(0, examples.Count, new ParallelOptions { CancellationToken = ct, MaxDegreeOfParallelism = cores }, i => features[i] = Features.Of(examples[i].Text));
         var outputs = intents.Length + (knowsOutOfScope ? 1 : 0);
 
         var (views, parts) = (Expert.Views.Length, Part(classes, seed));
