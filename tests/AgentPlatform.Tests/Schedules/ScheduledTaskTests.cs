@@ -244,6 +244,49 @@ public sealed class ScheduledTaskTests : IAsyncLifetime
     }
 
     [Fact]
+    [Behaviour("bb-cron-no-overlap")]
+    public async Task A_run_whose_process_died_is_taken_up_and_no_longer_keeps_others_from_starting()
+    {
+        _probe.Outcome = new AutomationOutcome.UnderWay();
+        var task = await CreateAsync();
+        await ComeAsync(task.NextRun!.Value);
+        await _talk.DoAsync(tx => tx.ExecuteAsync(
+            "UPDATE work.items SET state = 'running', owner = gen_random_uuid(), lease_until = now() - interval '1 second' WHERE state = 'ready' AND kind = 'schedules.run'", [], default));
+        Assert.True((await JobAsync(task.Id))!.IsRunning);
+
+        _probe.Outcome = new AutomationOutcome.Succeeded(new { answer = 1 });
+        await DrainAsync();
+
+        Assert.Equal("success", Assert.Single(await RunsAsync(task.Id)).Status);
+        Assert.False((await JobAsync(task.Id))!.IsRunning);
+    }
+
+    [Fact]
+    public async Task What_a_task_does_is_not_changed_while_it_runs_and_its_name_may_be()
+    {
+        _probe.Outcome = new AutomationOutcome.UnderWay();
+        var task = await CreateAsync();
+        await ComeAsync(task.NextRun!.Value);
+
+        var refused = await Manage.ChangeAsync(_talk.Owner, task.Id, new ScheduledTaskBody { AutomationConfig = Json.Of(new { step = 2 }) }, IfMatch.Any, default);
+        Assert.Equal("scheduled_task_running", refused.Problem!.Code);
+        Assert.True((await Manage.ChangeAsync(_talk.Owner, task.Id, new ScheduledTaskBody { Name = "Evening" }, IfMatch.Any, default)).IsOk);
+        Assert.Equal(1L, await _talk.ScalarAsync<long>("SELECT count(*) FROM work.items WHERE kind = 'schedules.due' AND state = 'ready'"));
+    }
+
+    [Fact]
+    public async Task A_task_that_was_paused_is_due_again_at_the_time_that_had_been_said()
+    {
+        var task = await CreateAsync();
+        await PauseAsync(task.Id);
+        Assert.Equal(task.NextRun, (await Manage.ResumeAsync(_talk.Owner, task.Id, IfMatch.Any, default)).Value.NextRun);
+
+        await ComeAsync(task.NextRun!.Value);
+
+        Assert.Single(await RunsAsync(task.Id));
+    }
+
+    [Fact]
     [Behaviour("bb-cron-missed-run")]
     public async Task Times_that_went_by_while_nothing_ran_are_one_run()
     {
@@ -254,7 +297,6 @@ public sealed class ScheduledTaskTests : IAsyncLifetime
     }
 
     [Theory]
-    [Behaviour("bb-sched-automation-types")]
     [InlineData("observe", "automation_type_not_served")]
     [InlineData("extract", "automation_type_not_served")]
     [InlineData("dance", "validation_failed")]
@@ -265,7 +307,6 @@ public sealed class ScheduledTaskTests : IAsyncLifetime
     }
 
     [Fact]
-    [Behaviour("bb-sched-automation-types")]
     public async Task The_type_decides_how_its_configuration_is_read()
     {
         var empty = Json.Of(new { });

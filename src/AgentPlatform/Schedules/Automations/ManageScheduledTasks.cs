@@ -1,3 +1,4 @@
+using System.Text.Json;
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -7,8 +8,6 @@ namespace AgentPlatform.Schedules.Automations;
 /// <summary>Scheduled tasks for the API.</summary>
 internal sealed class ManageScheduledTasks(Database database, ScheduledRuns runs, IEnumerable<IAutomation> automations, TimeProvider clock)
 {
-    private static readonly string[] Types = ["chat", "observe", "extract", "workflow", "custom"];
-
     internal async Task<Page<ScheduledTask>> ListAsync(Transaction tx, string? status, string? automationType, PageRequest page, CancellationToken ct) =>
         Page<ScheduledTask>.Cut(await tx.QueryAsync<ScheduledTask>(Sql.List, [status, automationType, page.Before, page.Fetch], ct), page, t => t.Id);
 
@@ -37,7 +36,7 @@ internal sealed class ManageScheduledTasks(Database database, ScheduledRuns runs
         return made;
     }
 
-    /// <summary>Another schedule counts from now on; a run under way goes on as it was begun.</summary>
+    /// <summary>Another schedule counts from now on. What is done cannot be changed while it is done.</summary>
     internal Task<Result<ScheduledTask>> ChangeAsync(Actor actor, Guid id, ScheduledTaskBody body, IfMatch match, CancellationToken ct) => WithAsync(actor, id, match, async (tx, known) =>
     {
         if (known.Status is "completed" or "archived")
@@ -46,6 +45,12 @@ internal sealed class ManageScheduledTasks(Database database, ScheduledRuns runs
         }
 
         var (task, now) = (body.Over(known), clock.GetUtcNow());
+        var isOther = task.AutomationType != known.AutomationType || !JsonElement.DeepEquals(task.AutomationConfig, known.AutomationConfig);
+        if (isOther && await runs.IsRunningAsync(tx, id, ct))
+        {
+            return Problem.Conflict("scheduled_task_running", "What a task does cannot be changed while it runs.");
+        }
+
         var next = await NextAsync(tx, task, now, ct);
         if (!next.IsOk)
         {
@@ -143,7 +148,11 @@ internal sealed class ManageScheduledTasks(Database database, ScheduledRuns runs
             runs.CancelQueued(tx, id, "The task was stopped before the run began.");
         }
 
-        runs.WakeAt(tx, id, changed.Value.NextRun);
+        if (changed.Value.NextRun != known.NextRun)
+        {
+            runs.WakeAt(tx, id, changed.Value.NextRun);
+        }
+
         var task = (await FindAsync(tx, id, ct))!;
         await tx.CommitAsync(ct);
         return task;
@@ -152,9 +161,9 @@ internal sealed class ManageScheduledTasks(Database database, ScheduledRuns runs
     /// <summary>The first time after now of a task that is right in all its fields.</summary>
     private async Task<Result<DateTimeOffset>> NextAsync(Transaction tx, ScheduledTask task, DateTimeOffset now, CancellationToken ct)
     {
-        if (!Types.Contains(task.AutomationType))
+        if (!ScheduledTask.Types.Contains(task.AutomationType))
         {
-            return Problem.Invalid("automation_type", $"Must be one of {string.Join(", ", Types)}.");
+            return Problem.Invalid("automation_type", $"Must be one of {string.Join(", ", ScheduledTask.Types)}.");
         }
 
         if (automations.FirstOrDefault(a => a.Type == task.AutomationType) is not { } automation)

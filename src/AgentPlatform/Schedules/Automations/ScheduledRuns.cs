@@ -21,7 +21,7 @@ internal sealed class ScheduledRuns(WorkQueue work, TimeProvider clock)
     {
         if (at is { } due)
         {
-            work.Enqueue(tx, new NewWork(DueKind, $"{taskId:n}:{due.ToUnixTimeSeconds()}", new Due(taskId, due)) { RunAt = due });
+            work.Enqueue(tx, new NewWork(DueKind, clock.NewId().ToString("n"), new Due(taskId, due)) { RunAt = due });
         }
     }
 
@@ -108,7 +108,7 @@ internal sealed class ScheduledRuns(WorkQueue work, TimeProvider clock)
             """
             WITH ended AS (
                 UPDATE schedules.scheduled_task_executions
-                SET status = $2, completed_at = $3, duration = greatest(0, extract(epoch FROM $3 - started_at) * 1000)::integer, output = $4, error = $5,
+                SET status = $2::text, completed_at = $3, duration = greatest(0, extract(epoch FROM $3 - started_at) * 1000)::integer, output = $4, error = $5,
                     logs = logs || jsonb_build_object('at', $3, 'text', concat_ws(': ', $2::text, $5::text))
                          || CASE WHEN $6 THEN jsonb_build_array(jsonb_build_object('at', $3, 'text', 'to be repeated')) ELSE '[]' END
                 WHERE id = $1 AND status = 'running'
@@ -118,10 +118,10 @@ internal sealed class ScheduledRuns(WorkQueue work, TimeProvider clock)
             )
             UPDATE schedules.scheduled_browser_tasks t
             SET execution_count = execution_count + 1,
-                success_count = success_count + ($2 = 'success')::integer,
-                failure_count = failure_count + ($2 <> 'success')::integer,
+                success_count = success_count + ($2::text = 'success')::integer,
+                failure_count = failure_count + ($2::text <> 'success')::integer,
                 total_duration = total_duration + ended.duration,
-                last_run = ended.started_at, last_run_status = $2, last_run_error = $5, last_run_duration = ended.duration,
+                last_run = ended.started_at, last_run_status = $2::text, last_run_error = $5, last_run_duration = ended.duration,
                 status = CASE WHEN t.status = 'active' AND $7 THEN 'failed'
                               WHEN t.status IN ('active', 'paused') AND t.schedule_type = 'once' AND t.next_run IS NULL AND ended.trigger_type <> 'manual' AND NOT $6 THEN 'completed'
                               ELSE t.status END,

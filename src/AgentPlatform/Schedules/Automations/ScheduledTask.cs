@@ -8,6 +8,10 @@ namespace AgentPlatform.Schedules.Automations;
 /// </summary>
 public sealed record ScheduledTask
 {
+    internal static readonly string[] Types = ["chat", "observe", "extract", "workflow", "custom"];
+
+    internal static readonly string[] Statuses = ["active", "paused", "failed", "completed", "archived"];
+
     public Guid Id { get; init; }
     public Guid UserId { get; init; }
     public string Name { get; init; } = "";
@@ -47,6 +51,8 @@ public sealed record ScheduledTask
 /// <summary>One run. Status: queued, running, success, failed, timeout or cancelled. Trigger: scheduled, manual or retry.</summary>
 public sealed record ScheduledExecution
 {
+    internal static readonly string[] Statuses = ["queued", "running", "success", "failed", "timeout", "cancelled"];
+
     public Guid Id { get; init; }
     public Guid TaskId { get; init; }
     public string Status { get; init; } = "";

@@ -41,14 +41,19 @@ internal static class ScheduledTasksApi
 
     private static Task<IResult> ListAsync(
         HttpContext http, Database database, ManageScheduledTasks manage, CancellationToken ct, string? status = null, string? automation_type = null, int? limit = null,
-        string? cursor = null) => http.PageAsync(database, limit, cursor, (tx, page) => manage.ListAsync(tx, status, automation_type, page, ct), null);
+        string? cursor = null) => http.PageAsync(database, limit, cursor, (tx, page) => manage.ListAsync(tx, status, automation_type, page, ct), Unknown(status, automation_type));
+
+    private static Problem? Unknown(string? status, string? type) => new Validation()
+        .Check("status", status is null || ScheduledTask.Statuses.Contains(status), $"Must be one of {string.Join(", ", ScheduledTask.Statuses)}.")
+        .Check("automation_type", type is null || ScheduledTask.Types.Contains(type), $"Must be one of {string.Join(", ", ScheduledTask.Types)}.").Problem;
 
     private static Task<IResult> FindAsync(Guid id, HttpContext http, Database database, ManageScheduledTasks manage, CancellationToken ct) =>
         http.OneAsync(database, tx => manage.FindAsync(tx, id, ct), "scheduled_task", t => t.UpdatedAt);
 
     private static Task<IResult> ExecutionsAsync(
         Guid id, HttpContext http, Database database, ManageScheduledTasks manage, CancellationToken ct, string? status = null, int? limit = null, string? cursor = null) =>
-        http.PageAsync(database, limit, cursor, (tx, page) => manage.ExecutionsAsync(tx, id, status, page, ct), null);
+        http.PageAsync(database, limit, cursor, (tx, page) => manage.ExecutionsAsync(tx, id, status, page, ct),
+            status is null || ScheduledExecution.Statuses.Contains(status) ? null : Problem.Invalid("status", $"Must be one of {string.Join(", ", ScheduledExecution.Statuses)}."));
 
     private static Task<IResult> JobAsync(Guid id, HttpContext http, Database database, ManageScheduledTasks manage, CancellationToken ct) =>
         http.OneAsync(database, tx => manage.JobAsync(tx, id, ct), "scheduled_task", j => j.UpdatedAt);
