@@ -317,8 +317,11 @@ public sealed class ScheduledTaskTests : IAsyncLifetime
 
     private static ScheduledTaskBody Body(ScheduledTaskBody body) => body with
     {
-        Name = "Morning", AutomationType = body.AutomationType ?? "custom", AutomationConfig = body.AutomationConfig ?? Json.Of(new { step = 1 }),
-        ScheduleType = body.ScheduleType ?? "daily", CronExpression = body.CronExpression ?? "0 9 * * *",
+        Name = "Morning",
+        AutomationType = body.AutomationType ?? "custom",
+        AutomationConfig = body.AutomationConfig ?? Json.Of(new { step = 1 }),
+        ScheduleType = body.ScheduleType ?? "daily",
+        CronExpression = body.CronExpression ?? "0 9 * * *",
     };
 
     private async Task<ScheduledTask> CreateAsync(ScheduledTaskBody? body = null) => (await Manage.CreateAsync(_talk.Owner, Body(body ?? new()), default)).Value;

@@ -43,8 +43,12 @@ public sealed class WorkflowAutomationTests
         await flows.DefineAsync("waits", new { id = "a", type = "wait", @event = "go" });
         var made = await flows.Api.PostAsync("/api/v1/scheduled-tasks", new
         {
-            name = "Waits", automation_type = "workflow", automation_config = new { workflow_id = "waits", conversation_id = flows.ConversationId },
-            schedule_type = "daily", cron_expression = "0 3 * * *", retry_on_failure = false,
+            name = "Waits",
+            automation_type = "workflow",
+            automation_config = new { workflow_id = "waits", conversation_id = flows.ConversationId },
+            schedule_type = "daily",
+            cron_expression = "0 3 * * *",
+            retry_on_failure = false,
         });
         var path = $"/api/v1/scheduled-tasks/{made.Json.GetProperty("id").GetGuid()}";
         await flows.Api.PostAsync($"{path}/run", null);

@@ -25,8 +25,17 @@ internal sealed record ScheduledTaskBody
 
     private static ScheduledTask Fresh => new()
     {
-        Timezone = "UTC", RetryOnFailure = true, MaxRetries = 3, RetryDelay = 60, Timeout = 300, KeepExecutionHistory = true, MaxHistoryRecords = 100,
-        Status = "active", IsActive = true, Tags = Json.Of(Array.Empty<string>()), Metadata = Json.Of(new { }),
+        Timezone = "UTC",
+        RetryOnFailure = true,
+        MaxRetries = 3,
+        RetryDelay = 60,
+        Timeout = 300,
+        KeepExecutionHistory = true,
+        MaxHistoryRecords = 100,
+        Status = "active",
+        IsActive = true,
+        Tags = Json.Of(Array.Empty<string>()),
+        Metadata = Json.Of(new { }),
     };
 
     internal ScheduledTask Over(ScheduledTask? known)
