@@ -3,6 +3,7 @@ using AgentPlatform.Api;
 using AgentPlatform.Contacts;
 using AgentPlatform.Kernel;
 using AgentPlatform.Operations;
+using AgentPlatform.Schedules.Automations;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -20,7 +21,7 @@ public sealed class SchedulesOptions
 
 public static class SchedulesModule
 {
-    /// <summary>Tasks of agents; other modules add an <see cref="IAgentTaskHandler"/> per task type.</summary>
+    /// <summary>Tasks of agents and scheduled automations; other modules add an <see cref="IAgentTaskHandler"/> per task type and an <see cref="IAutomation"/> per automation type.</summary>
     public static IServiceCollection AddSchedules(this IServiceCollection services)
     {
         services.AddOptions<SchedulesOptions>().BindConfiguration("Schedules").ValidateDataAnnotations().ValidateOnStart();
@@ -30,10 +31,13 @@ public static class SchedulesModule
         services.AddSingleton<IContactMergeParticipant, MoveTasks>();
         services.AddSingleton<IHealthSource, TaskHealth>();
         services.AddWorkHandler<RunAgentTask>(TaskQueue.WorkKind, o => o.MaxAttempts = 4);
-        return services;
+        services.AddSingleton<ScheduledRuns>().AddSingleton<ManageScheduledTasks>();
+        services.AddWorkHandler<StartDueRun>(ScheduledRuns.DueKind, kind => kind.MaxAttempts = 25);
+        // A failed run is repeated by the task's own count; the engine's attempts count crashes of our side only.
+        return services.AddWorkHandler<RunAutomation>(ScheduledRuns.RunKind, kind => kind.MaxAttempts = 25);
     }
 
-    /// <summary>Under <c>/api/v1</c>: tasks.</summary>
+    /// <summary>Under <c>/api/v1</c>: tasks, scheduled-tasks.</summary>
     public static IEndpointRouteBuilder MapSchedules(this IEndpointRouteBuilder v1)
     {
         var tasks = v1.MapGroup("/tasks").WithTags("Tasks");
@@ -63,6 +67,7 @@ public static class SchedulesModule
             HttpContext http, TaskDesk desk, Guid id, CancellationToken ct) =>
                 (await desk.CancelAsync(http.Actor(), id, ct)).ToHttp())
             .RequireScope("tasks:write").Describe("cancelTask", "Cancel a task that has not begun.").Produces<AgentTask>();
+        ScheduledTasksApi.Map(v1);
         return v1;
     }
 }

@@ -4,6 +4,7 @@ using AgentPlatform.Contacts;
 using AgentPlatform.Events;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
+using AgentPlatform.Schedules.Automations;
 using AgentPlatform.Work;
 using AgentPlatform.Workflows.Definitions;
 using AgentPlatform.Workflows.Forks;
@@ -31,7 +32,7 @@ public static class WorkflowsModule
                 p.GetRequiredService<WorkflowCatalogue>(), p.GetRequiredService<StartWorkflow>(), p.GetRequiredService<AdvanceWorkflow>(), p.GetRequiredService<InstanceStore>(),
                 p.GetRequiredService<ControlInstance>(), p.GetRequiredService<StepApproval>(), p.GetRequiredService<ForkInstance>(), p.GetRequiredService<ActionAttempts>()));
         services.AddSingleton<IActionListener, StepOutcome>().AddSingleton<IActionListener, TriggeredByAction>().AddSingleton<IContactMergeParticipant, MergedInstances>();
-        services.AddSingleton<IAgentTaskHandler, ScheduledStart>().AddEventConsumer<EventStarts>(EventStarts.Consumer, EventStarts.Types);
+        services.AddSingleton<IAgentTaskHandler, ScheduledStart>().AddSingleton<IAutomation, WorkflowAutomation>().AddEventConsumer<EventStarts>(EventStarts.Consumer, EventStarts.Types);
         services.AddWorkHandler<StopChild>(CarryOut.StopKind, kind => kind.MaxAttempts = 25);
         services.AddWorkHandler<RunFleet>(RunFleet.Kind, kind => kind.MaxAttempts = 25);
         services.AddSops().TryAddSingleton<IWorkflowRuntime, NoWorkflowRuntime>();
