@@ -43,7 +43,7 @@ internal sealed class WorkBench(BenchOptions options, EngineHost engine, Guid te
         foreach (var kind in new[] { BenchJobs.Noop, BenchJobs.Commit })
         {
             await engine.EnqueueAsync(tenant, kind, WarmUp);
-            await engine.DrainAsync(WarmUp);
+            await engine.DrainAsync();
         }
 
         await engine.DelaysAsync(tenant, 50, TimeSpan.FromMilliseconds(10));
@@ -90,7 +90,7 @@ internal sealed class WorkBench(BenchOptions options, EngineHost engine, Guid te
         await AdminAsync("TRUNCATE work.items");
         var enqueue = await engine.EnqueueAsync(tenant, kind, jobs);
         await AdminAsync("VACUUM ANALYZE work.items");
-        return (jobs / enqueue.TotalSeconds, jobs / (await engine.DrainAsync(jobs)).TotalSeconds);
+        return (jobs / enqueue.TotalSeconds, jobs / (await engine.DrainAsync()).TotalSeconds);
     }
 
     private async Task LatencyAsync()
@@ -146,7 +146,7 @@ internal sealed class WorkBench(BenchOptions options, EngineHost engine, Guid te
         while (Stopwatch.GetElapsedTime(start) < time)
         {
             await engine.EnqueueAsync(tenant, BenchJobs.Noop, Chunk);
-            rates.Add(Chunk / (await engine.DrainAsync(Chunk)).TotalSeconds);
+            rates.Add(Chunk / (await engine.DrainAsync()).TotalSeconds);
         }
 
         return rates;
