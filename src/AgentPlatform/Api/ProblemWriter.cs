@@ -61,17 +61,22 @@ internal sealed class ProblemWriter(RequestDelegate next, ILogger<ProblemWriter>
         StatusCodes.Status405MethodNotAllowed => new("method_not_allowed", 405, "The address does not support this method."),
         StatusCodes.Status415UnsupportedMediaType => Problem.UnsupportedMediaType("Send application/json."),
         // An optional parameter of the wrong form is refused by its binding without a word.
-        StatusCodes.Status400BadRequest when http.GetEndpoint() is { } endpoint => Misshapen(string.Join(' ', Unreadable(endpoint, http.Request.Query))),
+        StatusCodes.Status400BadRequest when http.GetEndpoint() is { } endpoint => Misshapen(Unreadable(endpoint, http.Request.Query)),
         _ => null,
     };
 
-    private static Problem Misshapen(string what) => Problem.BadRequest("invalid_request", "A part of the request is missing or has the wrong form.", what);
+    private static Problem Misshapen(string? what) => Problem.BadRequest("invalid_request", "A part of the request is missing or has the wrong form.", what);
 
-    private static IEnumerable<string> Unreadable(Endpoint endpoint, IQueryCollection query) =>
-        from parameter in endpoint.Metadata.GetOrderedMetadata<IParameterBindingMetadata>()
-        where parameter.HasTryParse && query.ContainsKey(parameter.Name)
-            && !TypeDescriptor.GetConverter(parameter.ParameterInfo.ParameterType).IsValid(query[parameter.Name].ToString())
-        select $"\"{query[parameter.Name]}\" cannot be read as {parameter.Name}.";
+    /// <summary>Null when none is to be seen in the query.</summary>
+    private static string? Unreadable(Endpoint endpoint, IQueryCollection query)
+    {
+        var unreadable =
+            from parameter in endpoint.Metadata.GetOrderedMetadata<IParameterBindingMetadata>()
+            where parameter.HasTryParse && query.ContainsKey(parameter.Name)
+                && !TypeDescriptor.GetConverter(parameter.ParameterInfo.ParameterType).IsValid(query[parameter.Name].ToString())
+            select $"\"{query[parameter.Name]}\" cannot be read as {parameter.Name}.";
+        return string.Join(' ', unreadable) is { Length: > 0 } what ? what : null;
+    }
 
     private static Problem For(Exception e, ILogger log)
     {

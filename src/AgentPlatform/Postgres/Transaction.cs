@@ -124,7 +124,7 @@ public sealed class Transaction : IAsyncDisposable
 
     /// <summary>
     /// The commit is not waited for until it is on disk. A crash of Postgres in the next moment may undo it, though never without all that was committed
-    /// after it: only for what is then begun again by itself, and has shown nothing to anybody outside.
+    /// after it: only for what is then begun again by itself, or may be forgotten, and has shown nothing to anybody outside.
     /// </summary>
     public void FlushLater() => PostCall(Sql.FlushLater);
 

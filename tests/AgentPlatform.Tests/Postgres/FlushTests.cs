@@ -7,19 +7,19 @@ namespace AgentPlatform.Tests.Postgres;
 public sealed class FlushTests
 {
     [Fact]
-    public async Task What_the_outside_is_told_is_on_disk_first_and_claims_do_not_wait_for_it()
+    public async Task What_the_outside_is_told_is_on_disk_first_and_claims_and_counts_do_not_wait_for_it()
     {
         await using var stage = await ChannelStage.StartAsync(null);
         var channel = await stage.SmsChannelAsync();
         await NoteCommitsAsync(
             stage.Platform.Postgres,
-            ("text came in", "INSERT ON channels.inbound_messages"), ("before the call", "INSERT ON messaging.effects"), ("after the call", "UPDATE ON messaging.effects"));
+            ("counted", "INSERT OR UPDATE ON channels.webhook_rates"), ("text came in", "INSERT ON channels.inbound_messages"), ("before the call", "INSERT ON messaging.effects"), ("after the call", "UPDATE ON messaging.effects"));
 
         using var answer = await stage.TextAsync(channel, "+14155550100", "hello");
         await stage.SettleAsync();
 
         Assert.Single(stage.Twilio.Messages);
-        Assert.Equal("after the call: flushed, before the call: flushed, claim: later, text came in: flushed", await CommitsAsync(stage.Platform.Postgres));
+        Assert.Equal("after the call: flushed, before the call: flushed, claim: later, counted: later, text came in: flushed", await CommitsAsync(stage.Platform.Postgres));
     }
 
     [Fact]

@@ -17,10 +17,11 @@ public sealed class CadenceTests
     // Half past one comes twice: kept the first time, and only then.
     [InlineData("30 1 * * *", "America/New_York", "2026-10-31T12:00:00Z", "2026-11-01T05:30:00Z")]
     [InlineData("30 1 * * *", "America/New_York", "2026-11-01T05:30:00Z", "2026-11-02T06:30:00Z")]
-    // What runs every hour runs in both of them, and in none that is skipped.
+    // What runs every hour runs in both of them; the one that is skipped is kept at three as well.
     [InlineData("30 * * * *", "America/New_York", "2026-11-01T05:30:00Z", "2026-11-01T06:30:00Z")]
     [InlineData("30 * * * *", "America/New_York", "2026-11-01T06:30:00Z", "2026-11-01T07:30:00Z")]
-    [InlineData("30 * * * *", "America/New_York", "2026-03-08T06:30:00Z", "2026-03-08T07:30:00Z")]
+    [InlineData("30 * * * *", "America/New_York", "2026-03-08T06:30:00Z", "2026-03-08T07:00:00Z")]
+    [InlineData("30 * * * *", "America/New_York", "2026-03-08T07:00:00Z", "2026-03-08T07:30:00Z")]
     [InlineData("*/15 * * * *", "America/New_York", "2026-03-08T06:45:00Z", "2026-03-08T07:00:00Z")]
     [InlineData("0 0 1 * *", "Australia/Lord_Howe", "2026-04-02T00:00:00Z", "2026-04-30T13:30:00Z")]
     public void The_next_run_is_read_on_the_clock_of_the_time_zone(string cron, string zone, string after, string expected) =>

@@ -59,6 +59,32 @@ public sealed class RunnerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_claim_that_Postgres_lost_is_made_again_beside_the_run_that_had_begun()
+    {
+        using var gate = new ManualResetEventSlim();
+        _stage.Ends = _ =>
+        {
+            Assert.True(gate.Wait(TimeSpan.FromSeconds(20)));
+            return new WorkOutcome.Done();
+        };
+        var leases = _stage.Platform.Get<WorkLeases>();
+        await _stage.EnqueueAsync("a");
+        var lost = Assert.Single(await leases.CompleteAndClaimAsync([], 1, default));
+        await _stage.ChangeAsync("UPDATE work.items SET state = 'ready', owner = NULL, lease_until = NULL, started_at = NULL, fence = 0, attempts = 0 WHERE key = 'a'");
+        var again = Assert.Single(await leases.CompleteAndClaimAsync([], 1, default));
+        Assert.Equal((lost.Id, lost.Fence), (again.Id, again.Fence));
+        var slots = new WorkSlots(_stage.Platform.Get<WorkExecutor>(), slots: 1, new Signal());
+
+        slots.Run([lost]);
+        slots.Run([again]);
+        gate.Set();
+
+        Assert.Equal(0, await Eventually.SeeAsync(() => Task.FromResult(slots.InHand), left => left == 0));
+        await leases.CompleteAndClaimAsync(slots.TakeEnded(), 0, default);
+        Assert.Equal("done|1|", await _stage.StateAsync("a"));
+    }
+
+    [Fact]
     public async Task Completing_twice_because_only_the_answer_was_lost_changes_nothing()
     {
         var leases = _stage.Platform.Get<WorkLeases>();

@@ -64,7 +64,7 @@ public sealed class InboundIntake(
         var now = clock.GetUtcNow();
         var (minute, hour) = (RateWindow.StartOf(now, Minute), RateWindow.StartOf(now, Hour));
         tx.Enter(Actor.System(channel.TenantId));
-        tx.Post(Sql.DoNotWaitForDisk);
+        tx.FlushLater();
         tx.Gather();
         var sender = contacts.FindByAddressAsync(tx, Address(channel, message), ct);
         var counted = tx.SingleAsync<Counted>(
@@ -178,8 +178,6 @@ public sealed class InboundIntake(
 
     private static class Sql
     {
-        internal const string DoNotWaitForDisk = "SET LOCAL synchronous_commit TO off";
-
         // The parent is looked for only when the message names one (the planner evaluates a condition of parameters alone first).
         // A repeated delivery is recognised before it is counted, so that a provider's retries never use up a channel's limit.
         internal const string Admit =

@@ -1,6 +1,7 @@
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
+using Npgsql;
 
 namespace AgentPlatform.Schedules.Automations;
 
@@ -82,9 +83,9 @@ internal sealed class RunAutomation(Database database, ScheduledRuns runs, IEnum
         {
             return await StopAsync(item, automation, asked, task, run, ct);
         }
-        catch (Exception e) when (e is not OperationCanceledException && !LeaseLostException.Means(e))
+        catch (Exception e) when (e is not (OperationCanceledException or NpgsqlException) && !LeaseLostException.Means(e))
         {
-            // An automation's failure is a failed run like any other: its words are kept with it.
+            // An automation's failure is a failed run like any other: its words are kept with it. That of the database is the engine's to try again.
             return await EndAsync(item, run, new RunEnd("failed", null, $"{e.GetType().Name}: {e.Message}"), ct);
         }
     }
