@@ -37,7 +37,9 @@ internal sealed class FunctionCatalog(IReadOnlyList<LocalFunction> functions)
 
     private static LocalFunction Describe(string name, MethodInfo method)
     {
-        var triggers = method.GetParameters()
+        // Read once: two readings at a time may give two objects for one parameter.
+        var parameters = method.GetParameters();
+        var triggers = parameters
             .SelectMany(p => p.GetCustomAttributes<TriggerBindingAttribute>().Select(a => (Parameter: p, Attribute: a)))
             .ToArray();
         if (triggers.Length != 1)
@@ -48,7 +50,7 @@ internal sealed class FunctionCatalog(IReadOnlyList<LocalFunction> functions)
         var (parameter, trigger) = triggers[0];
         var kind = Kinds.FirstOrDefault(k => k.Attribute == trigger.GetType())
             ?? throw new SettingException($"Function {name}: this host does not know {trigger.GetType().Name}.");
-        var readers = method.GetParameters().Select(p => Reader(name, kind, p, p == parameter)).ToArray();
+        var readers = parameters.Select(p => Reader(name, kind, p, p == parameter)).ToArray();
         return new LocalFunction(name, method, kind, trigger, readers);
     }
 

@@ -34,8 +34,6 @@ internal sealed class PostgresDurableClient(
             throw new InvalidOperationException($"An orchestration instance with the id '{id}' and the status {taken?.RuntimeStatus} already exists.");
         }
 
-        signals.Changed(id, hasEnded: false);
-        signals.Pulse(DurableSignals.Turns);
         return id;
     }
 
@@ -137,7 +135,7 @@ internal sealed class PostgresDurableClient(
             // Purged at this moment: as if it never was.
         }
 
-        signals.Pulse(DurableSignals.Turns);
+        signals.Reach(instance);
     }
 
     private async Task<OrchestrationMetadata> WaitAsync(string instance, bool withPayloads, bool end, CancellationToken ct)
@@ -146,11 +144,15 @@ internal sealed class PostgresDurableClient(
         while (true)
         {
             var change = signals.Next(instance, end);
-            var found = await reader.FindAsync(instance, withPayloads, ct);
-            if (found is null || (end ? found.IsCompleted : found.RuntimeStatus != OrchestrationRuntimeStatus.Pending))
+            // What this process steps at this moment has not ended.
+            if (!end || !signals.IsStepped(instance))
             {
-                signals.Forget(instance);
-                return found ?? throw new InvalidOperationException($"There is no orchestration instance with the id '{instance}'.");
+                var found = await reader.FindAsync(instance, withPayloads, ct);
+                if (found is null || (end ? found.IsCompleted : found.RuntimeStatus != OrchestrationRuntimeStatus.Pending))
+                {
+                    signals.Forget(instance);
+                    return found ?? throw new InvalidOperationException($"There is no orchestration instance with the id '{instance}'.");
+                }
             }
 
             // What other hosts do is seen by looking.

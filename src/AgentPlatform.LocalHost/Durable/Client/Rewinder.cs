@@ -81,7 +81,7 @@ internal sealed class Rewinder(NpgsqlDataSource source, TimeProvider clock)
         batch.Add(Sql.Again, instance, again.ToArray(), now);
         batch.Add(Sql.Withdraw, instance, undone.ToArray());
         batch.Add(Sql.Undo, instance, undone.ToArray());
-        batch.Add(Sql.Activities, instance, now);
+        batch.Add(OpenSteps.Activities, instance, now);
         batch.Add(Sql.Timers, instance);
         batch.Add(Sql.Answers, instance, now);
         batch.Add(Sql.Revive, instance, next, now);
@@ -150,17 +150,6 @@ internal sealed class Rewinder(NpgsqlDataSource source, TimeProvider clock)
             """;
 
         internal const string Undo = "DELETE FROM durable.history WHERE instance_id = $1 AND sequence = ANY ($2)";
-
-        internal const string Activities =
-            """
-            INSERT INTO durable.activities (instance_id, execution_id, task_id, name, input, visible_at)
-            SELECT h.instance_id, i.execution_id, h.task_id, h.name, h.payload, $2
-            FROM durable.history h JOIN durable.instances i ON i.instance_id = h.instance_id
-            WHERE h.instance_id = $1 AND h.kind = 'TaskScheduled'
-              AND NOT EXISTS (SELECT FROM durable.history a WHERE a.instance_id = $1 AND a.task_id = h.task_id AND a.kind IN ('TaskCompleted', 'TaskFailed'))
-              AND NOT EXISTS (SELECT FROM durable.messages m WHERE m.instance_id = $1 AND m.task_id = h.task_id AND m.kind IN ('TaskCompleted', 'TaskFailed'))
-            ON CONFLICT DO NOTHING
-            """;
 
         internal const string Timers =
             """

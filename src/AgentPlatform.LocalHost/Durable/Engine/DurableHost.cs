@@ -6,8 +6,8 @@ namespace AgentPlatform.LocalHost.Durable;
 
 /// <summary>Runs this host's share of orchestrations and activities. Hosts share them by claims; none is special.</summary>
 internal sealed class DurableHost(
-    OrchestrationWorker orchestrations, ActivityWorker activities, ActivityRoom room, SessionCache sessions, DurableSignals signals, DurableSettings settings, TimeProvider clock,
-    IHostApplicationLifetime lifetime, ILogger<DurableHost> log) : IHostedService, IDisposable
+    OrchestrationWorker orchestrations, ActivityWorker activities, ActivityRunner runner, ActivityRoom room, SessionCache sessions, DurableSignals signals,
+    DurableSettings settings, TimeProvider clock, IHostApplicationLifetime lifetime, ILogger<DurableHost> log) : IHostedService, IDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenSource _aborting = new();
@@ -20,9 +20,10 @@ internal sealed class DurableHost(
     public Task StartAsync(CancellationToken cancellationToken)
     {
         lifetime.ApplicationStopping.Register(_stopping.Cancel);
-        if (orchestrations.HasFunctions || activities.HasFunctions)
+        if (orchestrations.HasFunctions || runner.HasFunctions)
         {
             room.Open(Begin);
+            orchestrations.Open(Begin);
             _running = Task.WhenAll(Turns().RunAsync(_stopping.Token), Activities().RunAsync(_stopping.Token));
             _renewing = RenewAsync();
         }
@@ -34,6 +35,7 @@ internal sealed class DurableHost(
     {
         await _stopping.CancelAsync();
         await using var limit = cancellationToken.Register(_aborting.Cancel);
+        orchestrations.Close();
         room.Close();
         await _running;
         await _inFlight.EndAsync();
@@ -54,6 +56,7 @@ internal sealed class DurableHost(
     internal async Task KillAsync()
     {
         await _killed.CancelAsync();
+        orchestrations.Close();
         room.Close();
         await _stopping.CancelAsync();
         await _ended.CancelAsync();
@@ -63,18 +66,22 @@ internal sealed class DurableHost(
     private ClaimLoop<ClaimedInstance> Turns() => new(DurableSignals.Turns, orchestrations.Room, signals, _inFlight, clock, log)
     {
         Claim = orchestrations.ClaimAsync,
-        Run = claimed => orchestrations.StepAsync(claimed, _killed.Token),
+        Run = RunAsync,
     };
 
     private ClaimLoop<ClaimedActivity> Activities() => new(DurableSignals.Activities, room.Free, signals, _inFlight, clock, log)
     {
         Claim = activities.ClaimAsync,
-        Run = RunAsync,
+        Run = activity => RunAsync(activity, null),
     };
 
-    private void Begin(ClaimedActivity activity) => _inFlight.Begin(() => RunAsync(activity));
+    private void Begin(ClaimedInstance born) => _inFlight.Begin(() => RunAsync(born));
 
-    private Task RunAsync(ClaimedActivity activity) => activities.RunAsync(activity, _aborting.Token, _killed.Token);
+    private void Begin(ClaimedActivity activity, Task<Answer>? running) => _inFlight.Begin(() => RunAsync(activity, running));
+
+    private Task RunAsync(ClaimedInstance claimed) => orchestrations.StepAsync(claimed, _aborting.Token, _killed.Token);
+
+    private Task RunAsync(ClaimedActivity activity, Task<Answer>? running) => activities.RunAsync(activity, running, _aborting.Token, _killed.Token);
 
     // Leases are kept while the last work runs out, so that no other host begins what still runs here.
     private async Task RenewAsync()

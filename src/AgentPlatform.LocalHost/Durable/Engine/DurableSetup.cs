@@ -16,7 +16,11 @@ internal static class DurableSetup
         services.AddSingleton<AnswerDesk>();
         services.AddSingleton<TurnWriter>();
         services.AddSingleton<SessionCache>();
+        services.AddSingleton<TurnTaker>();
+        services.AddSingleton<StepKeeper>();
+        services.AddSingleton<Hand>();
         services.AddSingleton<OrchestrationWorker>();
+        services.AddSingleton<ActivityRunner>();
         services.AddSingleton<ActivityWorker>();
         services.AddSingleton<InstanceReader>();
         services.AddSingleton<InstanceStarter>();

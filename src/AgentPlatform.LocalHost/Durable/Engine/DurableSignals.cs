@@ -12,6 +12,8 @@ internal sealed class DurableSignals : IDisposable
     private readonly QueueSignals _loops = new();
     private readonly ConcurrentDictionary<string, TaskCompletionSource> _changes = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, TaskCompletionSource> _ends = new(StringComparer.Ordinal);
+    // Instances that are stepped here, and whether something has reached them since.
+    private readonly ConcurrentDictionary<string, bool> _stepped = new(StringComparer.Ordinal);
     private long _turnPulses;
 
     /// <summary>How often <see cref="Turns"/> was pulsed.</summary>
@@ -29,11 +31,55 @@ internal sealed class DurableSignals : IDisposable
         _loops.Pulse(loop);
     }
 
+    /// <summary>Something waits for the instance. Claims pass over one that is stepped here: it is looked for once that is over.</summary>
+    internal void Reach(string instance)
+    {
+        Miss(instance);
+        Pulse(Turns);
+    }
+
+    /// <summary>Something may wait for any instance.</summary>
+    internal void ReachAll()
+    {
+        foreach (var instance in _stepped.Keys)
+        {
+            Miss(instance);
+        }
+
+        Pulse(Turns);
+    }
+
+    /// <summary>The instance is stepped here from now on, unless one of its id is stepped here already.</summary>
+    internal bool TryWatch(string instance) => _stepped.TryAdd(instance, false);
+
+    /// <summary>The instance is stepped here from now on.</summary>
+    internal void Watch(string instance) => _stepped[instance] = false;
+
+    /// <summary>Something may have reached the instance that its claim has not seen.</summary>
+    internal void Miss(string instance) => _stepped.TryUpdate(instance, true, false);
+
+    /// <summary>Whether the instance is stepped here, and nobody has been told of its end.</summary>
+    internal bool IsStepped(string instance) => _stepped.ContainsKey(instance);
+
+    /// <summary>The instance is no longer stepped here.</summary>
+    internal void LetGo(string instance)
+    {
+        if (_stepped.TryRemove(instance, out var wasReached) && wasReached)
+        {
+            Pulse(Turns);
+        }
+    }
+
     internal Task WaitAsync(string loop, TimeSpan delay, TimeProvider clock, CancellationToken ct) => _loops.WaitAsync(loop, delay, clock, ct);
 
     /// <summary>The instance has another status now.</summary>
     internal void Changed(string instance, bool hasEnded)
     {
+        if (hasEnded)
+        {
+            LetGo(instance);
+        }
+
         Complete(_changes, instance);
         if (hasEnded)
         {

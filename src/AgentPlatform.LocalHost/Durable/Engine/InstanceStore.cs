@@ -67,7 +67,7 @@ internal sealed class InstanceStore(NpgsqlDataSource source, DurableSettings set
             if (claimed.Count == 0 || claimed[^1].Head.Id != id)
             {
                 messages = [];
-                claimed.Add(new ClaimedInstance(Head(reader), reader.Text(20), messages));
+                claimed.Add(new ClaimedInstance(Head(reader), reader.Text(20), messages) { Taken = reader.IsDBNull(21) ? null : reader.GetFieldValue<long[]>(21) });
             }
 
             messages!.Add(ReadMessage(reader));
@@ -124,7 +124,7 @@ internal sealed class InstanceStore(NpgsqlDataSource source, DurableSettings set
             SELECT c.instance_id, c.execution_id, c.name, c.version, c.status, c.fence, c.next_sequence, coalesce(left(c.custom_state, 1) = '@', false),
                    c.parent_instance_id, c.parent_name, c.parent_execution_id, c.parent_task_id,
                    m.id, m.execution_id, m.kind, m.task_id, m.name, m.payload, durable.payload(m.payload), m.due_at,
-                   CASE WHEN c.next_sequence = 0 THEN durable.payload(c.input) END
+                   CASE WHEN c.next_sequence = 0 THEN durable.payload(c.input) END, c.taken
             FROM claimed c CROSS JOIN LATERAL (
                 SELECT * FROM durable.messages m WHERE m.instance_id = c.instance_id AND (m.parked OR m.due_at <= $1) OFFSET 0
             ) m

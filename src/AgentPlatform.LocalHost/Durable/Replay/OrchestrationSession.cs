@@ -34,16 +34,22 @@ internal sealed class OrchestrationSession : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _scope.DisposeAsync();
 
-    /// <summary>Runs the orchestrator over what has happened so far.</summary>
+    /// <summary>Whether an answer of a single activity is all that it waits for.</summary>
+    internal bool AwaitsOneActivity => _context.AwaitsOneStep;
+
+    /// <summary>
+    /// Runs the orchestrator over what has happened so far. What is not <paramref name="isWhole"/> may lack the decisions of its last turn: they
+    /// come with the next <see cref="Advance"/>.
+    /// </summary>
     /// <exception cref="NonDeterministicOrchestrationException">It does not do what it did.</exception>
-    internal void Replay(IEnumerable<HistoryEvent> past)
+    internal void Replay(IEnumerable<HistoryEvent> past, bool isWhole)
     {
         foreach (var recorded in past)
         {
             Apply(recorded, isReplaying: true);
         }
 
-        if (_context.Decided.Count > 0)
+        if (isWhole && _context.Decided.Count > 0)
         {
             throw NonDeterministic(null, _context.Decided.Values.First());
         }

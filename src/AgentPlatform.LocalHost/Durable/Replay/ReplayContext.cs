@@ -46,6 +46,9 @@ internal sealed class ReplayContext(
     /// <summary>Whether anything could still wake the orchestrator.</summary>
     internal bool IsWaiting => _open.Count > 0 || Events.IsAwaited;
 
+    /// <summary>Whether the answer of a single step is all that could.</summary>
+    internal bool AwaitsOneStep => _open.Count == 1 && !Events.IsAwaited;
+
     internal DurableTrail Code { get; } = new();
 
     internal void BeginTurn(DateTimeOffset now, bool isReplaying)

@@ -71,7 +71,7 @@ internal sealed class AnswerDesk(OrchestrationWorker orchestrations, ActivitySto
             killed.ThrowIfCancellationRequested();
             if (!await orchestrations.GoOnAsync([.. execution], killed) && await store.AnswerAsync([.. execution], killed) > 0)
             {
-                signals.Pulse(DurableSignals.Turns);
+                signals.Reach(execution.First().Activity.Instance);
             }
         }
     }

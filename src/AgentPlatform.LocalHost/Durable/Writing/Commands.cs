@@ -7,16 +7,16 @@ namespace AgentPlatform.LocalHost.Durable;
 internal static class Commands
 {
     /// <summary>
-    /// First of a batch that finds every row by a key. Plans are kept for long, and those made while a table was small must not read all of it
-    /// later.
+    /// First of a batch that finds every row by a key. Plans are made once and kept for long, and those made while a table was small must not read
+    /// all of it later.
     /// </summary>
-    internal const string ByIndex = "SELECT set_config('enable_seqscan', 'off', true)";
+    internal const string ByIndex = "SELECT set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)";
 
     /// <summary>
     /// First of a batch that only claims, and need not wait for the disk: a claim that a crash of the server forgets was never there, and what its
     /// holder then writes is refused, or finds everything as it was.
     /// </summary>
-    internal const string Claiming = "SELECT set_config('enable_seqscan', 'off', true), set_config('synchronous_commit', 'off', true)";
+    internal const string Claiming = ByIndex + ", set_config('synchronous_commit', 'off', true)";
 
     /// <summary>A text that may be null.</summary>
     internal static NpgsqlParameter Text(string? value) => new() { Value = value ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text };

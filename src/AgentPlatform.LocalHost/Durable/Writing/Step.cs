@@ -4,18 +4,35 @@ namespace AgentPlatform.LocalHost.Durable;
 
 /// <summary>One step of an instance, decided and not yet written.</summary>
 /// <param name="Head">The instance before it.</param>
-/// <param name="Answers">Activities whose answers it takes in without a message.</param>
+/// <param name="Answers">Activities that are rows, and whose answers it takes in without a message.</param>
 /// <param name="At">When it was taken.</param>
-internal sealed record Step(InstanceHead Head, TurnIntake Intake, IReadOnlyList<Answer> Answers, HistoryEvent? Started, Turn Turn, DateTimeOffset At)
+/// <param name="Earlier">What the turn before decided, where that is not written yet.</param>
+internal sealed record Step(
+    InstanceHead Head, TurnIntake Intake, IReadOnlyList<Answer> Answers, HistoryEvent? Started, Turn Turn, DateTimeOffset At,
+    IReadOnlyList<HistoryEvent> Earlier)
 {
     /// <summary>Payloads above this size are kept aside; <c>durable.keep</c> knows the same number.</summary>
-    private const int Large = 32_768;
+    internal const int Large = 32_768;
 
     /// <summary>What it adds to the history.</summary>
-    internal IReadOnlyList<HistoryEvent> Events { get; } = All(Intake, Started, Turn, At);
+    internal IReadOnlyList<HistoryEvent> Events { get; } = All(Earlier, Intake, Started, Turn, At);
 
-    /// <summary>The scheduled activities that begin in this process: claimed from the start.</summary>
+    /// <summary>The scheduled activities that begin in this process: their rows are claimed from the start.</summary>
     internal IReadOnlyList<int> Here { get; init; } = [];
+
+    /// <summary>Whether the instance stays claimed and its one activity runs without a row.</summary>
+    internal bool IsHeld { get; init; }
+
+    /// <summary>Whether the activity that the turn before decided gets its row now.</summary>
+    internal bool PutsDown { get; init; }
+
+    /// <summary>Whether a host died with the instance in hand: activities that nobody has answered get rows.</summary>
+    internal bool Recovers { get; init; }
+
+    /// <summary>From here on the history's activities get rows.</summary>
+    internal int SchedulesFrom => Head.NextSequence + Earlier.Count - (PutsDown ? 1 : 0);
+
+    internal bool Schedules => !IsHeld && (PutsDown || Decides(HistoryKind.TaskScheduled));
 
     /// <summary>The instance after it, unless it ends or begins anew.</summary>
     internal InstanceHead After => Head with
@@ -25,16 +42,12 @@ internal sealed record Step(InstanceHead Head, TurnIntake Intake, IReadOnlyList<
         HasLargeStatus = Turn.CustomStatus is { } status ? status.Item1 is { } text && Encoding.UTF8.GetByteCount(text) > Large : Head.HasLargeStatus,
     };
 
-    /// <summary>Whether it leaves messages, now or later.</summary>
-    internal bool LeavesMessages =>
-        Turn.Ending is Ending.ContinuedAsNew or Ending.Terminated { Recursive: true } || (Turn.Ending is not null && Head.Parent is not null)
-        || Turn.Decisions.Any(d => d.Kind != HistoryKind.TaskScheduled);
-
     internal bool Decides(HistoryKind kind) => Turn.Decisions.Any(d => d.Kind == kind);
 
-    private static List<HistoryEvent> All(TurnIntake intake, HistoryEvent? started, Turn turn, DateTimeOffset at)
+    private static List<HistoryEvent> All(
+        IReadOnlyList<HistoryEvent> earlier, TurnIntake intake, HistoryEvent? started, Turn turn, DateTimeOffset at)
     {
-        var events = new List<HistoryEvent>();
+        List<HistoryEvent> events = [.. earlier];
         if (started is not null)
         {
             events.Add(started);

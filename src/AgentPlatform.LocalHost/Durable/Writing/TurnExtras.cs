@@ -14,6 +14,11 @@ internal static class TurnExtras
             batch.Add(Sql.Park, step.Intake.Parked.ToArray());
         }
 
+        if (step.Recovers)
+        {
+            batch.Add(OpenSteps.Activities, head.Id, now);
+        }
+
         if (turn.CancelledTimers.Count > 0)
         {
             batch.Add(Sql.CancelTimers, head.Id, head.Execution, turn.CancelledTimers.ToArray());
@@ -172,7 +177,7 @@ internal static class TurnExtras
             """
             UPDATE durable.instances
             SET execution_id = $2, input = durable.keep($1, $3), version = coalesce($4, version), status = 'Running', next_sequence = 0,
-                last_updated_at = $5, code_version = $6, locked_until = NULL
+                last_updated_at = $5, code_version = $6, locked_until = NULL, taken = NULL
             WHERE instance_id = $1
             """;
 

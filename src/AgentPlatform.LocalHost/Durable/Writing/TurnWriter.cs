@@ -9,7 +9,7 @@ namespace AgentPlatform.LocalHost.Durable;
 /// </summary>
 internal sealed class TurnWriter
 {
-    /// <summary>Raised by <c>durable.hold</c>.</summary>
+    /// <summary>Raised by <c>durable.move</c>.</summary>
     private const string Lost = "AP001";
 
     private readonly NpgsqlDataSource _source;
@@ -40,8 +40,11 @@ internal sealed class TurnWriter
     private async Task<IReadOnlyList<bool>> WriteManyAsync(IReadOnlyList<Step> steps)
     {
         var now = _clock.GetUtcNow();
+        // Two writes that meet take their instances in one order.
+        steps = [.. steps.OrderBy(s => s.Head.Id, StringComparer.Ordinal)];
         await using var batch = _source.CreateBatch();
-        Hold(batch, steps);
+        batch.Add(Commands.ByIndex);
+        Move(batch, steps, now);
         Append(batch, steps);
         Schedule(batch, steps, now);
         foreach (var step in steps)
@@ -49,19 +52,31 @@ internal sealed class TurnWriter
             TurnExtras.Add(batch, step, now, _code.Text);
         }
 
-        Finish(batch, steps, now);
+        if (steps.Where(s => s.Turn.Ending is not (null or Ending.ContinuedAsNew)).Select(s => s.Head.Id).ToArray() is { Length: > 0 } ended)
+        {
+            batch.Add(Sql.DropMessages, (object)ended);
+        }
+
         await batch.ExecuteNonQueryAsync();
         return [.. steps.Select(_ => true)];
     }
 
-    private static void Hold(NpgsqlBatch batch, IReadOnlyList<Step> steps)
+    private void Move(NpgsqlBatch batch, IReadOnlyList<Step> steps, DateTimeOffset now)
     {
+        var ends = steps.Select(s => End(s)).ToList();
         var answered = steps.SelectMany(s => s.Answers).Select(a => a.Activity).ToList();
         batch.Add(
-            Sql.Hold, steps.Select(s => s.Head.Id).ToArray(), steps.Select(s => s.Head.Fence).ToArray(), steps.Select(s => s.Head.Execution).ToArray(),
-            steps.SelectMany(s => s.Intake.Consumed).ToArray(), answered.Select(a => a.Instance).ToArray(),
+            Sql.Move, steps.Select(s => s.Head.Id).ToArray(), steps.Select(s => s.Head.Fence).ToArray(), steps.Select(s => s.Head.Execution).ToArray(),
+            ends.Select(e => e.Status).ToArray(), steps.Select(s => s.After.NextSequence).ToArray(), steps.Select(s => s.IsHeld).ToArray(),
+            steps.Select(Kept).ToArray(), ends.Select(e => e.Output).ToArray(), ends.Select(e => e.Failure).ToArray(), now, _code.Text,
+            steps.Where(s => s.IsHeld).SelectMany(s => s.Intake.Consumed).ToArray(),
+            steps.Where(s => !s.IsHeld).SelectMany(s => s.Intake.Consumed).ToArray(), answered.Select(a => a.Instance).ToArray(),
             answered.Select(a => a.Execution).ToArray(), answered.Select(a => a.Task).ToArray(), answered.Select(a => a.Claim).ToArray());
     }
+
+    /// <summary>The messages that an instance in hand keeps, as an array of the database's; null when they stay as they are.</summary>
+    private static string? Kept(Step step) =>
+        step is { IsHeld: true, Intake.Consumed: { Count: > 0 } taken } ? $"{{{string.Join(',', taken)}}}" : null;
 
     private static void Append(NpgsqlBatch batch, IReadOnlyList<Step> steps)
     {
@@ -79,10 +94,10 @@ internal sealed class TurnWriter
     // What the history now says was decided is what gets done.
     private void Schedule(NpgsqlBatch batch, IReadOnlyList<Step> steps, DateTimeOffset now)
     {
-        if (steps.Where(s => s.Decides(HistoryKind.TaskScheduled)).ToList() is { Count: > 0 } scheduling)
+        if (steps.Where(s => s.Schedules).ToList() is { Count: > 0 } scheduling)
         {
             batch.Add(
-                Sql.Activities, scheduling.Select(s => s.Head.Id).ToArray(), scheduling.Select(s => s.Head.NextSequence).ToArray(),
+                Sql.Activities, scheduling.Select(s => s.Head.Id).ToArray(), scheduling.Select(s => s.SchedulesFrom).ToArray(),
                 scheduling.Select(s => s.Head.Execution).ToArray(), scheduling.Select(s => s.Here.Count > 0 ? s.Here[^1] : -1).ToArray(), now,
                 now + _settings.Lease);
         }
@@ -95,41 +110,23 @@ internal sealed class TurnWriter
         }
     }
 
-    private void Finish(NpgsqlBatch batch, IReadOnlyList<Step> steps, DateTimeOffset now)
-    {
-        if (steps.Where(s => s.Turn.Ending is null).ToList() is { Count: > 0 } going)
-        {
-            batch.Add(
-                Sql.GoOn, going.Select(s => s.Head.Id).ToArray(), going.Select(s => s.After.Status).ToArray(),
-                going.Select(s => s.After.NextSequence).ToArray(), now, _code.Text);
-        }
-
-        if (steps.Where(s => s.Turn.Ending is not (null or Ending.ContinuedAsNew)).ToList() is { Count: > 0 } ending)
-        {
-            var ends = ending.Select(s => End(s.Turn.Ending!)).ToList();
-            batch.Add(
-                Sql.End, ending.Select(s => s.Head.Id).ToArray(), ends.Select(e => e.Status).ToArray(), ends.Select(e => e.Output).ToArray(),
-                ends.Select(e => e.Failure).ToArray(), ending.Select(s => s.After.NextSequence).ToArray(), now, _code.Text);
-            batch.Add(Sql.DropMessages, (object)ending.Select(s => s.Head.Id).ToArray());
-        }
-    }
-
-    private static (string Status, string? Output, string? Failure) End(Ending ending) => ending switch
+    private static (string Status, string? Output, string? Failure) End(Step step) => step.Turn.Ending switch
     {
         Ending.Completed done => ("Completed", done.Output, null),
         Ending.Failed failed => ("Failed", null, JsonSerializer.Serialize(failed.Failure)),
         Ending.Terminated ended => ("Terminated", ended.Output, null),
-        _ => throw new ArgumentException($"{ending} ends nothing.", nameof(ending)),
+        _ => (step.Intake.Status, null, null),
     };
 
     private static class Sql
     {
-        internal const string Hold = "SELECT durable.hold($1, $2, $3, $4, $5, $6, $7, $8)";
+        internal const string Move = "SELECT durable.move($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 
         internal const string Append =
             """
             INSERT INTO durable.history (instance_id, sequence, kind, task_id, name, target, due_at, happened_at, payload)
-            SELECT instance_id, sequence, kind, task_id, name, target, due_at, happened_at, durable.keep(instance_id, payload)
+            SELECT instance_id, sequence, kind, task_id, name, target, due_at, happened_at,
+                   CASE WHEN octet_length(payload) > 32768 THEN durable.keep(instance_id, payload) ELSE payload END
             FROM unnest($1::text[], $2::integer[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::text[])
                 AS e (instance_id, sequence, kind, task_id, name, target, due_at, happened_at, payload)
             """;
@@ -152,22 +149,6 @@ internal sealed class TurnWriter
             FROM unnest($1::text[], $2::integer[], $3::uuid[]) AS s (instance_id, since, execution_id)
             JOIN durable.history h ON h.instance_id = s.instance_id AND h.sequence >= s.since
             WHERE h.kind = 'TimerCreated'
-            """;
-
-        internal const string GoOn =
-            """
-            UPDATE durable.instances i SET status = s.status, next_sequence = s.next, last_updated_at = $4, code_version = $5, locked_until = NULL
-            FROM unnest($1::text[], $2::text[], $3::integer[]) AS s (instance_id, status, next)
-            WHERE i.instance_id = s.instance_id
-            """;
-
-        internal const string End =
-            """
-            UPDATE durable.instances i
-            SET status = s.status, output = durable.keep(i.instance_id, s.output), failure = s.failure, next_sequence = s.next, last_updated_at = $6,
-                completed_at = $6, code_version = $7, locked_until = NULL
-            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::integer[]) AS s (instance_id, status, output, failure, next)
-            WHERE i.instance_id = s.instance_id
             """;
 
         internal const string DropMessages = "DELETE FROM durable.messages WHERE instance_id = ANY ($1)";

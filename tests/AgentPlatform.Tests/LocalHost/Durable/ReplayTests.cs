@@ -16,7 +16,7 @@ public sealed class ReplayTests
         var first = await DurableApp.StartAsync(bench: bench, functions: [typeof(Activities), typeof(Original)]);
         await using var database = first.App;
         var id = await first.StartAsync("Changing");
-        await Eventually.SeeAsync(() => Task.FromResult(bench.Count("here")), n => n == 1);
+        await Eventually.SeeAsync(() => database.Database.ScalarAsync<long>("SELECT count(*) FROM durable.activities"), n => n == 1);
         await first.KillAsync();
         await database.Database.ScalarAsync<object>("WITH a AS (UPDATE durable.activities SET visible_at = now() RETURNING 1) SELECT count(*) FROM a");
         bench.Gate.SetResult();
