@@ -102,6 +102,7 @@ internal sealed class OrchestrationWorker(
             {
                 log.StepLost(head.Id);
                 await ReleaseAsync(head);
+                signals.Pulse(DurableSignals.Turns);
             }
         }
         catch (OperationCanceledException) when (killed.IsCancellationRequested)

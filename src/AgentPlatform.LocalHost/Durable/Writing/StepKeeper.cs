@@ -30,7 +30,7 @@ internal sealed class StepKeeper(TurnWriter writer, SessionCache sessions, Activ
                 activities.Begin(Claimed(step.Head, decided));
             }
 
-            if (scheduled.Count > step.Here.Count)
+            if (scheduled.Count > step.Here.Count || step.Recovers)
             {
                 signals.Pulse(DurableSignals.Activities);
             }

@@ -17,6 +17,9 @@ public sealed class Bench
     /// <summary>Activities that wait do so until it completes.</summary>
     public TaskCompletionSource Gate { get; set; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>What befalls the host in an activity's run of this number.</summary>
+    public Func<int, Task> Blow { get; set; } = _ => Task.CompletedTask;
+
     public int Count(string key) => _runs.GetValueOrDefault(key);
 
     public int Run(string key) => _runs.AddOrUpdate(key, 1, (_, n) => n + 1);
