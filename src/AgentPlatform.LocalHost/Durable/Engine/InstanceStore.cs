@@ -93,7 +93,7 @@ internal sealed class InstanceStore(NpgsqlDataSource source, DurableSettings set
     {
         // The innermost query walks due messages in their order and passes over those of instances that a host steps now, which may be many.
         // Locking the instances skips what another host is claiming. The messages are those of this statement's snapshot: should a step have
-        // taken one of them since, durable.hold refuses this one.
+        // taken one of them since, durable.move refuses this one.
         internal const string Claim =
             """
             WITH waiting AS (

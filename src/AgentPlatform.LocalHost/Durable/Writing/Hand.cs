@@ -11,6 +11,7 @@ internal sealed class Hand(StepKeeper keeper, TurnTaker turns, ActivityRunner ru
     /// <summary>How long: a command to the instance waits until then.</summary>
     private static readonly TimeSpan Longest = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>How many instances: as many steps as are written at once.</summary>
     private readonly SemaphoreSlim _free = new(64);
 
     public void Dispose() => _free.Dispose();
@@ -59,10 +60,11 @@ internal sealed class Hand(StepKeeper keeper, TurnTaker turns, ActivityRunner ru
 
             IReadOnlyList<HistoryEvent> earlier = isLater ? [decided] : [];
             isBorn = false;
-            var running = await room.TakeAsync(Left(since)) ? runner.RunAsync(StepKeeper.Claimed(step.Head, decided), aborting) : null;
+            var activity = StepKeeper.Claimed(step.Head, decided);
+            var running = await room.TakeAsync(Left(since)) ? Task.Run(() => runner.RunAsync(activity, aborting), CancellationToken.None) : null;
             if (running is null || !await IsOverAsync(running, Left(since)))
             {
-                return await keeper.PutDownAsync(turns.Nothing(session, earlier, taken), session, decided, running, killed);
+                return await PutDownAsync(turns.Nothing(session, earlier, taken), session, decided, running, killed);
             }
 
             var answer = await running;
@@ -71,6 +73,21 @@ internal sealed class Hand(StepKeeper keeper, TurnTaker turns, ActivityRunner ru
         }
 
         return await keeper.WriteAsync(step with { Intake = step.Intake with { Consumed = taken } }, session, killed);
+    }
+
+    private async Task<bool> PutDownAsync(
+        Step step, OrchestrationSession session, HistoryEvent decided, Task<Answer>? running, CancellationToken killed)
+    {
+        try
+        {
+            return await keeper.PutDownAsync(step, session, decided, running, killed);
+        }
+        catch when (running is not null)
+        {
+            // It has no row: nobody begins it again while it runs here.
+            await Task.WhenAny(running);
+            throw;
+        }
     }
 
     private bool IsShort(Step step, OrchestrationSession session) =>

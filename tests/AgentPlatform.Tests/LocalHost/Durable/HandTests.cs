@@ -9,6 +9,7 @@ public sealed class HandTests : IAsyncLifetime
 
     private readonly FakeClock _clock = FakeClock.AtNoon();
     private readonly Bench _bench = new();
+    private readonly SemaphoreSlim _killed = new(0);
     private DurableApp _first = null!;
 
     public async Task InitializeAsync() => _first = await StartAsync(null);
@@ -17,6 +18,7 @@ public sealed class HandTests : IAsyncLifetime
     {
         _bench.Gate.TrySetResult();
         await _first.DisposeAsync();
+        _killed.Dispose();
     }
 
     [Fact]
@@ -39,9 +41,9 @@ public sealed class HandTests : IAsyncLifetime
     [InlineData(3)]
     public async Task What_a_killed_host_had_in_hand_begins_again_elsewhere_with_the_same_input(int done)
     {
-        _bench.Blow = run => run == 1 ? _first.KillAsync() : Task.CompletedTask;
+        _bench.Blow = run => run == 1 ? KillAsync(_first) : Task.CompletedTask;
         var id = await _first.StartAsync("Struck", done);
-        await Eventually.SeeAsync(() => Task.FromResult(_bench.Count($"{id}-struck")), n => n == 1);
+        await SeeKilledAsync();
         Assert.Equal(0, await CountAsync("SELECT count(*) FROM durable.activities"));
 
         _clock.Advance(TimeSpan.FromMinutes(1));
@@ -58,12 +60,12 @@ public sealed class HandTests : IAsyncLifetime
     [Fact]
     public async Task What_a_claimed_instance_had_taken_in_when_its_host_was_killed_is_not_taken_in_again()
     {
-        _bench.Blow = run => run == 1 ? _first.KillAsync() : Task.CompletedTask;
+        _bench.Blow = run => run == 1 ? KillAsync(_first) : Task.CompletedTask;
         var id = await _first.StartAsync("StruckAfterEvent");
         await _first.SeeAsync(id, i => i.RuntimeStatus == OrchestrationRuntimeStatus.Running);
         await Eventually.SeeAsync(() => CountAsync("SELECT count(*) FROM durable.instances WHERE locked_until IS NULL"), n => n == 1);
         await _first.Client.RaiseEventAsync(id, "Go", "one");
-        await Eventually.SeeAsync(() => Task.FromResult(_bench.Count($"{id}-struck")), n => n == 1);
+        await SeeKilledAsync();
 
         _clock.Advance(TimeSpan.FromMinutes(1));
         await using var second = await StartAsync(_first);
@@ -102,7 +104,7 @@ public sealed class HandTests : IAsyncLifetime
     [Fact]
     public async Task An_activity_that_takes_its_hosts_down_fails_in_the_end()
     {
-        DurableApp? second = null;
+        var second = new TaskCompletionSource<DurableApp>(TaskCreationOptions.RunContinuationsAsynchronously);
         _bench.Blow = async run =>
         {
             if (run == 2)
@@ -110,19 +112,29 @@ public sealed class HandTests : IAsyncLifetime
                 Assert.Equal(1, await CountAsync("WITH often AS (UPDATE durable.activities SET claims = claims + 19 WHERE claims = 1 RETURNING 1) SELECT count(*) FROM often"));
             }
 
-            await (run == 1 ? _first : second!).KillAsync();
+            await KillAsync(run == 1 ? _first : await second.Task);
         };
         var id = await _first.StartAsync("Struck", 0);
-        await Eventually.SeeAsync(() => Task.FromResult(_bench.Count($"{id}-struck")), n => n == 1);
+        await SeeKilledAsync();
         _clock.Advance(TimeSpan.FromMinutes(1));
-        await using var killed = second = await StartAsync(_first);
-        await Eventually.SeeAsync(() => Task.FromResult(_bench.Count($"{id}-struck")), n => n == 2);
+        await using var killed = await StartAsync(_first);
+        second.SetResult(killed);
+        await SeeKilledAsync();
         _clock.Advance(TimeSpan.FromMinutes(1));
         await using var third = await StartAsync(_first);
 
         Assert.Contains("begun 20 times", (await third.EndAsync(id)).FailureDetails!.ErrorMessage, StringComparison.Ordinal);
         Assert.Equal(2, _bench.Count($"{id}-struck"));
     }
+
+    private async Task KillAsync(DurableApp host)
+    {
+        await host.KillAsync();
+        _killed.Release();
+    }
+
+    // Before the clock moves: a host that lives would renew its claims.
+    private async Task SeeKilledAsync() => Assert.True(await _killed.WaitAsync(TimeSpan.FromSeconds(20)));
 
     private Task<DurableApp> StartAsync(DurableApp? after) =>
         DurableApp.StartAsync(database: after?.App.Database, clock: _clock, bench: _bench, functions: Functions);
