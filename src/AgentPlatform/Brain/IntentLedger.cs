@@ -70,16 +70,17 @@ internal sealed record IntentMove(string Status)
 /// <summary>The immutable log of what was understood, with the one-way life of each intent.</summary>
 public sealed class IntentLedger(TimeProvider clock)
 {
-    /// <summary>Logs an intent that its turn takes up at once; returns its public id.</summary>
-    internal string Log(Transaction tx, IntentPlace place, Intent intent)
-    {
-        var id = clock.NewId();
-        var intentId = $"int_{id:n}";
-        tx.Post(Sql.Insert, tx.TenantId, id, intentId, place.SessionId, place.ContactId, place.AgentId, place.ConversationId, intent.Type, intent.Canonical,
-            intent.MatchType, Math.Round(intent.Confidence, 2), place.TurnNumber, place.SequenceOrder, intent.Reasoning, Json.Param(intent.Entities), clock.GetUtcNow(),
-            place.AgentInstanceId);
-        return intentId;
-    }
+    private const string Prefix = "int_";
+
+    /// <summary>A new intent's id, as the API knows it.</summary>
+    internal string NewId() => $"{Prefix}{clock.NewId():n}";
+
+    /// <summary>Logs an intent that its turn takes up at once, with its end where the turn answers it.</summary>
+    internal void Log(Transaction tx, string intentId, IntentPlace place, Intent intent, IntentMove? end = null) =>
+        tx.Post(Sql.Insert, tx.TenantId, Guid.ParseExact(intentId[Prefix.Length..], "n"), intentId, place.SessionId, place.ContactId, place.AgentId,
+            place.ConversationId, intent.Type, intent.Canonical, intent.MatchType, Math.Round(intent.Confidence, 2), place.TurnNumber, place.SequenceOrder,
+            intent.Reasoning, Json.Param(intent.Entities), clock.GetUtcNow(), place.AgentInstanceId, end?.Status ?? "processing", end?.Resolution,
+            end?.ResponseType, end?.ResponseText);
 
     internal void Move(Transaction tx, string intentId, IntentMove move) =>
         tx.Post(Sql.Move, intentId, move.Status, move.BlockedReason, move.Resolution, move.Error, move.ResponseType, move.ResponseText, move.Triggered);
@@ -114,8 +115,9 @@ public sealed class IntentLedger(TimeProvider clock)
         internal const string Insert =
             """
             INSERT INTO brain.intent_ledger (tenant_id, id, intent_id, session_id, contact_id, agent_id, conversation_id, intent_type, canonical_intent,
-                match_type, confidence, turn_number, sequence_order, reasoning, entities, "timestamp", agent_instance_id, status)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'processing')
+                match_type, confidence, turn_number, sequence_order, reasoning, entities, "timestamp", agent_instance_id, status, resolution, response_type,
+                response_text)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
             """;
 
         // Saying the same again is no move: only a change has to be a legal way.

@@ -26,6 +26,9 @@ internal static class Who
         [contact.Verified ? "verified" : "unverified", contact.StatusLevel, .. contact.Innovator ? new[] { "innovator" } : []];
 }
 
+/// <summary>An intent that its turn answered.</summary>
+internal sealed record EndedIntent(string IntentId, string Type, string? Canonical, string Status);
+
 /// <summary>Keeps the copies inside <c>sessions.state</c> equal to the tables they come from.</summary>
 internal sealed class SessionMirror(IntentLedger ledger, ActionQueue queue, SessionStore sessions)
 {
@@ -39,10 +42,33 @@ internal sealed class SessionMirror(IntentLedger ledger, ActionQueue queue, Sess
         await tx.AskAsync(ct);
         return state with
         {
-            IntentLedger = [.. (await intents).Select(i => Json.Of(new { i.IntentId, i.IntentType, i.CanonicalIntent, i.Status, turn = i.TurnNumber }))],
-            ActionQueue = [.. (await items).Select(q => Json.Of(new { q.QueueId, q.ActionId, q.Status, q.Priority, q.ParamsMissing }))],
+            IntentLedger = [.. (await intents).Select(i => Entry(i.IntentId, i.IntentType, i.CanonicalIntent, i.Status, i.TurnNumber))],
+            ActionQueue = Entries(await items),
         };
     }
+
+    /// <summary>
+    /// The same without a look, where this transaction has changed no request and no intent but those it <paramref name="ended"/>; null when an earlier
+    /// intent is open and may have moved.
+    /// </summary>
+    internal static SessionState? Extend(SessionState state, int turn, IEnumerable<EndedIntent> ended, IReadOnlyList<QueuedAction> items) =>
+        state.IntentLedger.Any(i => i.GetProperty("status").GetString() is not ("completed" or "failed" or "action_not_found" or "cancelled"))
+            ? null
+            : state with
+            {
+                IntentLedger =
+                [
+                    .. ended.OrderByDescending(i => i.IntentId, StringComparer.Ordinal).Select(i => Entry(i.IntentId, i.Type, i.Canonical, i.Status, turn))
+                        .Concat(state.IntentLedger).Take(Intents),
+                ],
+                ActionQueue = Entries(items),
+            };
+
+    private static JsonElement Entry(string intentId, string intentType, string? canonicalIntent, string status, int turn) =>
+        Json.Of(new { intentId, intentType, canonicalIntent, status, turn });
+
+    private static JsonElement[] Entries(IReadOnlyList<QueuedAction> items) =>
+        [.. items.Select(q => Json.Of(new { q.QueueId, q.ActionId, q.Status, q.Priority, q.ParamsMissing }))];
 
     /// <summary>The state now; an empty one when the session is over.</summary>
     internal async Task<SessionState> StateAsync(Transaction tx, Guid sessionId, CancellationToken ct) =>

@@ -13,8 +13,8 @@ using Microsoft.Extensions.Options;
 namespace AgentPlatform.Brain;
 
 /// <summary>
-/// Loads what a turn is about. Contact and agent are asked for together with the conversation, as intake knew them, so a turn that finds its session running
-/// begins after one round trip.
+/// Loads what a turn is about. Contact and agent are asked for together with the conversation, as intake knew them, and their session begins there where
+/// none runs, so a turn begins after one round trip.
 /// </summary>
 internal sealed class TurnScenes(
     ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, IntentModels models, ScenarioPlaces places, AgentBooks books,
@@ -26,7 +26,7 @@ internal sealed class TurnScenes(
         var began = clock.GetUtcNow();
         tx.Gather();
         var (unread, thread) = (conversations.UnreadAsync(tx, work.ConversationId, work.MessageId, ct), conversations.FindAsync(tx, work.ConversationId, ct));
-        var running = sessions.TakeRunningAsync(tx, work.ConversationId, ct);
+        var taking = sessions.TakeRunningOrStartAsync(tx, work.ConversationId, work.AgentId ?? Guid.Empty, work.ContactId ?? Guid.Empty, ct);
         var asking = KnownAsync(tx, work.ContactId, work.AgentId, ct);
         await tx.AskAsync(ct);
         // It may have more to ask, and the transaction must not end meanwhile.
@@ -44,7 +44,7 @@ internal sealed class TurnScenes(
 
         var contact = known.Contact ?? throw new InvalidOperationException($"Conversation {conversation.Id} has lost its contact.");
         var address = new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier);
-        var session = await running ?? await sessions.StartAsync(tx, conversation.Id, known.Agent!.Id, contact.Id, address, ct);
+        var session = await taking ?? await sessions.LoadOrStartAsync(tx, conversation.Id, known.Agent!.Id, contact.Id, address, ct);
         (session, var place) = await places.FindAsync(tx, known.Book.Scenarios, session, ct);
         var proof = known.Agent!.VerifyEmail && !contact.Verified ? await proofs.LatestAsync(tx, contact.Id, ct) : null;
         var input = Input(known, contact, conversation, session, place, messages) with { Proof = proof };

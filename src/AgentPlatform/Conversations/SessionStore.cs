@@ -30,6 +30,23 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
     public Task<ConversationSession?> TakeRunningAsync(Transaction tx, Guid conversationId, CancellationToken ct) =>
         ReadAsync(tx, Sql.TakeRunning, [conversationId, clock.GetUtcNow()], ct);
 
+    /// <summary>
+    /// The same, or a new one of that agent and contact, in one round trip. Null when the conversation is not theirs, or has a session that is out of
+    /// date: see <see cref="LoadOrStartAsync"/>.
+    /// </summary>
+    public async Task<ConversationSession?> TakeRunningOrStartAsync(Transaction tx, Guid conversationId, Guid agentId, Guid contactId, CancellationToken ct)
+    {
+        var now = clock.GetUtcNow();
+        var id = clock.NewId();
+        var session = await ReadAsync(tx, Sql.TakeRunningOrStart, [conversationId, now, id, agentId, contactId, Hot(now), Persist(now)], ct);
+        if (session?.SessionId == id)
+        {
+            Started(tx, session);
+        }
+
+        return session;
+    }
+
     /// <summary>The same by id; null when there is none, when it ended, expired, or is another tenant's.</summary>
     public Task<ConversationSession?> TakeAsync(Transaction tx, Guid sessionId, CancellationToken ct) =>
         ReadAsync(tx, Sql.Take, [sessionId, clock.GetUtcNow()], ct);
@@ -55,8 +72,7 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             return await TakeRunningAsync(tx, conversationId, ct) ?? throw new InvalidOperationException($"Conversation {conversationId} can have no session.");
         }
 
-        var about = new { conversation_id = conversationId, agent_id = agentId, channel = address.Channel };
-        audit.Append(tx, new AuditEvent("session.started", about) { SessionId = id });
+        Started(tx, started);
         return started;
     }
 
@@ -149,6 +165,12 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
         return true;
     }
 
+    private void Started(Transaction tx, ConversationSession session)
+    {
+        var about = new { conversation_id = session.ConversationId, agent_id = session.AgentId, channel = session.Channel };
+        audit.Append(tx, new AuditEvent("session.started", about) { SessionId = session.SessionId });
+    }
+
     private async Task<ConversationSession?> ReadAsync(Transaction tx, string sql, object?[] args, CancellationToken ct) =>
         (await tx.FindAsync<Row>(sql, args, ct))?.ToSession();
 
@@ -220,6 +242,28 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
                    current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until,
                    created_at, last_activity_at
             FROM conversations.sessions WHERE conversation_id = $1 AND status = 'ACTIVE' AND persist_until > $2 FOR NO KEY UPDATE
+            """;
+
+        // An address that still has a session out of date gets none here.
+        internal const string TakeRunningOrStart =
+            """
+            WITH running AS (
+                SELECT id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id,
+                       active_scenario_version, current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot,
+                       hot_until, persist_until, created_at, last_activity_at
+                FROM conversations.sessions WHERE conversation_id = $1 AND status = 'ACTIVE' AND persist_until > $2 FOR NO KEY UPDATE
+            ), started AS (
+                INSERT INTO conversations.sessions
+                    (tenant_id, id, conversation_id, agent_id, contact_id, channel, user_channel_id, hot_until, persist_until, created_at, last_activity_at)
+                SELECT c.tenant_id, $3, c.id, c.agent_id, c.contact_id, c.channel, c.participant_identifier, $6, $7, $2, $2
+                FROM conversations.conversations c
+                WHERE c.tenant_id = kernel.current_tenant_id() AND c.id = $1 AND c.agent_id = $4 AND c.contact_id = $5 AND NOT EXISTS (SELECT FROM running)
+                ON CONFLICT DO NOTHING
+                RETURNING id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id,
+                          active_scenario_version, current_step_id, step_history, pending_migration, last_turn_number, version, true AS was_hot,
+                          hot_until, persist_until, created_at, last_activity_at
+            )
+            SELECT * FROM running UNION ALL SELECT * FROM started
             """;
 
         internal const string Take =

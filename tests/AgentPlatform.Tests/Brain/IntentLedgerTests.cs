@@ -65,7 +65,7 @@ public sealed class IntentLedgerTests : IAsyncLifetime
             await MoveAsync(id, step);
         }
 
-        Assert.Equal("intent_ledger_begins_new", (await RefusedAsync("INSERT INTO brain.intent_ledger (tenant_id, id, intent_id, session_id, contact_id, agent_id, conversation_id, intent_type, confidence, turn_number, sequence_order, status) SELECT tenant_id, gen_random_uuid(), 'x', session_id, contact_id, agent_id, conversation_id, 'a', 1, 1, 99, 'completed' FROM brain.intent_ledger")).ConstraintName);
+        Assert.Equal("intent_ledger_begins_new", (await RefusedAsync("INSERT INTO brain.intent_ledger (tenant_id, id, intent_id, session_id, contact_id, agent_id, conversation_id, intent_type, confidence, turn_number, sequence_order, status) SELECT tenant_id, gen_random_uuid(), 'x', session_id, contact_id, agent_id, conversation_id, 'a', 1, 1, 99, 'executing' FROM brain.intent_ledger")).ConstraintName);
     }
 
     [Fact]
@@ -117,8 +117,14 @@ public sealed class IntentLedgerTests : IAsyncLifetime
     private async Task<string> LogAsync()
     {
         var session = await _talk.SessionAsync();
-        return await _talk.InAsync(tx =>
-            Task.FromResult(_talk.Platform.Get<IntentLedger>().Log(tx, new IntentPlace(session.SessionId, _talk.ContactId, _talk.AgentId, _talk.ConversationId, 1, 1), new Intent("action", 0.9m))));
+        var ledger = _talk.Platform.Get<IntentLedger>();
+        var id = ledger.NewId();
+        await _talk.InAsync(tx =>
+        {
+            ledger.Log(tx, id, new IntentPlace(session.SessionId, _talk.ContactId, _talk.AgentId, _talk.ConversationId, 1, 1), new Intent("action", 0.9m));
+            return Task.FromResult(id);
+        });
+        return id;
     }
 
     private Task MoveAsync(string id, string status) => _talk.InAsync(async tx =>

@@ -29,7 +29,13 @@ internal sealed class ApplyTurn(
     {
         envelope = Wording.FallBack(scene.Input, envelope);
         Event(tx, scene, "turn.started", new { turn_number = scene.Input.Turn, role = envelope.Role, instance = scene.Input.Instance?.Name, messages = scene.Messages.Select(m => m.Id) });
-        var intents = envelope.Intents.Select((intent, i) => Log(tx, scene, intent, i + 1)).ToList();
+        var open = envelope.Do.OfType<Step.Enqueue>().Select(step => step.Intent).ToHashSet();
+        var intents = envelope.Intents.Select((intent, i) => Tell(tx, scene, intent, i + 1)).ToList();
+        foreach (var i in open)
+        {
+            ledger.Log(tx, intents[i], scene.Place(i + 1), envelope.Intents[i]);
+        }
+
         if (envelope.Rules.Count > 0)
         {
             Event(tx, scene, "rules.matched", new { turn_number = scene.Input.Turn, rules = envelope.Rules.Select(verdict => verdict.Record) });
@@ -39,17 +45,18 @@ internal sealed class ApplyTurn(
         envelope = unproved is null ? envelope : EmailStep.Unsent(envelope, unproved);
         var who = Who.Of(contact, scene.Input.State);
         var outcome = await DoAsync(tx, scene, envelope, intents, who, ct);
-        var waiting = await NextTaskAsync(tx, scene, envelope, who, ct);
+        var (waiting, requests) = await NextTaskAsync(tx, scene, envelope, who, ct);
         // The scenario asks: what is said next answers it, and not a request that waits as well.
         var task = envelope.Scenario?.Prompt is null ? waiting : null;
         var ask = envelope.Ask?.Text ?? task?.Question ?? (outcome.Runs ? null : envelope.Resume);
         var text = Word(tx, scene, envelope, string.Join('\n', envelope.Say.Concat(outcome.Say).Append(ask).Where(part => !string.IsNullOrWhiteSpace(part))));
         await HandOffAsync(tx, scene, envelope, ct);
-        CloseIntents(tx, envelope, intents, outcome, text);
+        CloseIntents(tx, scene, envelope, intents, outcome, text);
         Reply(tx, scene, envelope, text);
         RemindOfOnboarding(tx, scene, task?.Task, ask);
         Record(tx, scene, envelope, outcome, text);
-        await SaveAsync(tx, scene, envelope, intents, task?.Task, ask is not null, ct);
+        var state = NextState.Of(scene.Input, envelope, intents, task?.Task, ask is not null, clock.GetUtcNow(), options.Value.RememberedIntents);
+        await SaveAsync(tx, scene, envelope, Mirrored(scene, envelope, intents, state, requests), state, ct);
     }
 
     /// <summary>The conversation is not the bot's: what was said is recorded as a turn, and nobody answers.</summary>
@@ -85,9 +92,9 @@ internal sealed class ApplyTurn(
         return words.Text;
     }
 
-    private string Log(Transaction tx, TurnScene scene, Intent intent, int sequence)
+    private string Tell(Transaction tx, TurnScene scene, Intent intent, int sequence)
     {
-        var id = ledger.Log(tx, scene.Place(sequence), intent);
+        var id = ledger.NewId();
         Event(tx, scene, "intent.logged", new
         {
             intent_id = id,
@@ -162,32 +169,38 @@ internal sealed class ApplyTurn(
         return item;
     }
 
-    /// <summary>What kept requests waiting may be over. The oldest that still waits for a parameter is the one that is asked about.</summary>
-    private async Task<Asking?> NextTaskAsync(Transaction tx, TurnScene scene, Envelope envelope, EligibilityContext who, CancellationToken ct)
+    /// <summary>
+    /// What kept requests waiting may be over. The oldest that still waits for a parameter is the one that is asked about. The session's requests come along
+    /// if this turn has changed none.
+    /// </summary>
+    private async Task<(Asking? Asking, IReadOnlyList<QueuedAction>? Requests)> NextTaskAsync(
+        Transaction tx, TurnScene scene, Envelope envelope, EligibilityContext who, CancellationToken ct)
     {
         tx.Gather();
         var (waiting, freeing) = (queue.OfSessionAsync(tx, scene.Session.SessionId, ct), queue.ReevaluateAsync(tx, scene.Input.Contact.Id, who, ct));
         await tx.AskAsync(ct);
-        var freed = await freeing;
+        var (requests, freed) = (await waiting, await freeing);
+        var changed = envelope.Do.Count > 0 || freed.Count > 0;
         if (envelope.Task is { } own)
         {
-            return new(own, null);
+            return (new(own, null), changed ? null : requests);
         }
 
-        var open = (await waiting).Concat(freed).Where(q => q.Status == QueueStatus.Pending).ToLookup(Abandoned);
+        var open = requests.Concat(freed).Where(q => q.Status == QueueStatus.Pending).ToLookup(Abandoned);
         foreach (var abandoned in open[true])
         {
             await queue.CancelAsync(tx, abandoned.Id, "abandoned", ct);
+            changed = true;
         }
 
         var pending = open[false].MinBy(q => q.AddedAt);
         if (pending is null || scene.Input.FindAction(pending.ActionId) is not { } action)
         {
-            return null;
+            return (null, changed ? null : requests);
         }
 
         var (asked, text) = Waiting.Next(pending, action);
-        return new(Waiting.Task(pending, asked), text);
+        return (new(Waiting.Task(pending, asked), text), changed ? null : requests);
     }
 
     private bool Abandoned(QueuedAction item) => item.UpdatedAt < clock.GetUtcNow().AddMinutes(-options.Value.AbandonMinutes);
@@ -201,7 +214,7 @@ internal sealed class ApplyTurn(
     }
 
     /// <summary>Intents that an action will settle stay open; all others end with their turn.</summary>
-    private void CloseIntents(Transaction tx, Envelope envelope, List<string> intents, Outcome outcome, string text)
+    private void CloseIntents(Transaction tx, TurnScene scene, Envelope envelope, List<string> intents, Outcome outcome, string text)
     {
         for (var i = 0; i < intents.Count; i++)
         {
@@ -221,14 +234,19 @@ internal sealed class ApplyTurn(
                 continue;
             }
 
-            var notFound = intent.MatchType == ActionMatch.NotFound;
-            ledger.Move(tx, intents[i], new IntentMove(notFound ? "action_not_found" : "completed")
-            {
-                Resolution = notFound ? null : intent.Resolution ?? "answered",
-                ResponseType = intent.ResponseType,
-                ResponseText = text.Length > 0 ? text : null,
-            });
+            ledger.Log(tx, intents[i], scene.Place(i + 1), intent, End(intent, text));
         }
+    }
+
+    private static IntentMove End(Intent intent, string text)
+    {
+        var notFound = intent.MatchType == ActionMatch.NotFound;
+        return new(notFound ? "action_not_found" : "completed")
+        {
+            Resolution = notFound ? null : intent.Resolution ?? "answered",
+            ResponseType = intent.ResponseType,
+            ResponseText = text.Length > 0 ? text : null,
+        };
     }
 
     private void Reply(Transaction tx, TurnScene scene, Envelope envelope, string text)
@@ -283,16 +301,28 @@ internal sealed class ApplyTurn(
         Event(tx, scene, "turn.completed", new { turn_number = scene.Input.Turn, intents = envelope.Intents.Count, actions = outcome.Queued.Count });
     }
 
-    private async Task SaveAsync(Transaction tx, TurnScene scene, Envelope envelope, List<string> intents, ActiveTask? task, bool asks, CancellationToken ct)
+    /// <summary>
+    /// The session's state after a turn that touched no request, without another look at the tables it mirrors; null where there must be one: what was
+    /// learned of a contact may move requests, too.
+    /// </summary>
+    private static SessionState? Mirrored(TurnScene scene, Envelope envelope, List<string> intents, SessionState state, IReadOnlyList<QueuedAction>? requests) =>
+        requests is null || envelope.Handoff is not null || !envelope.Remember.All(memory => memory is Memory.Note or Memory.Presented) ? null
+        : SessionMirror.Extend(state, scene.Input.Turn, envelope.Intents.Select((i, n) => new EndedIntent(intents[n], i.Type, i.Canonical, End(i, "").Status)), requests);
+
+    private async Task SaveAsync(Transaction tx, TurnScene scene, Envelope envelope, SessionState? mirrored, SessionState state, CancellationToken ct)
     {
-        var state = NextState.Of(scene.Input, envelope, intents, task, asks, clock.GetUtcNow(), options.Value.RememberedIntents);
+        var session = mirrored is null ? await RefreshedAsync(tx, scene, state, ct) : scene.Session with { State = mirrored };
+        session = envelope.Variables is { } variables ? session with { Variables = variables } : session;
+        sessions.Save(tx, envelope.Scenario?.Apply(session, clock.GetUtcNow()) ?? session);
+    }
+
+    private async Task<ConversationSession> RefreshedAsync(Transaction tx, TurnScene scene, SessionState state, CancellationToken ct)
+    {
         // Requests that this turn has cancelled or completed told the session already: its version has moved on, under our lock.
         tx.Gather();
         var latest = sessions.PeekAsync(tx, scene.Session.SessionId, ct);
         var refreshed = await mirror.RefreshAsync(tx, scene.Session.SessionId, state, ct);
-        var session = (await latest ?? scene.Session) with { State = refreshed };
-        session = envelope.Variables is { } variables ? session with { Variables = variables } : session;
-        sessions.Save(tx, envelope.Scenario?.Apply(session, clock.GetUtcNow()) ?? session);
+        return (await latest ?? scene.Session) with { State = refreshed };
     }
 
     private static Guid[] InboundIds(TurnScene scene) => [.. scene.Messages.Select(m => m.InboundMessageId).OfType<Guid>()];

@@ -35,81 +35,83 @@ internal static class ActionMatcher
 
     internal static ActionMatch Match(IReadOnlyList<ActionDefinition> actions, string sentence, int fuzzyThreshold)
     {
-        var words = Phrases.Words(sentence);
-        return words.Length == 0 ? ActionMatch.None
-            : Best(actions, ActionMatch.Exact, phrase => phrase.IsName ? Literal(phrase.Words, words, whole: 1.00m, inside: 0.97m, gapped: null) : null)
-            ?? Best(actions, ActionMatch.Synonym, phrase => phrase.IsName ? null : Literal(phrase.Words, words, whole: 0.95m, inside: 0.92m, gapped: 0.88m))
-            ?? Best(actions, ActionMatch.Fuzzy, phrase => Near(phrase.Words, words, fuzzyThreshold))
+        var said = new Wording(Phrases.Words(sentence));
+        return said.Words.Length == 0 ? ActionMatch.None
+            : Best(actions, ActionMatch.Exact, phrase => phrase.IsName ? Literal(phrase.Wording, said, whole: 1.00m, inside: 0.97m, gapped: null) : null)
+            ?? Best(actions, ActionMatch.Synonym, phrase => phrase.IsName ? null : Literal(phrase.Wording, said, whole: 0.95m, inside: 0.92m, gapped: 0.88m))
+            ?? Best(actions, ActionMatch.Fuzzy, phrase => Near(phrase.Wording, said, fuzzyThreshold))
             ?? ActionMatch.None;
     }
 
     private static Phrase[] PhrasesOf(ActionDefinition action)
     {
         string?[] names = [action.ActionName, action.ActionId, action.DisplayName];
-        var all = names.OfType<string>().Select(name => new Phrase(name, Phrases.Words(name), IsName: true))
-            .Concat(action.SynonymPhrases.Select(synonym => new Phrase(synonym, Phrases.Words(synonym), IsName: false)));
-        return [.. all.Where(phrase => phrase.Words.Length > 0)];
+        var all = names.OfType<string>().Select(name => new Phrase(action, name, new Wording(Phrases.Words(name)), IsName: true))
+            .Concat(action.SynonymPhrases.Select(synonym => new Phrase(action, synonym, new Wording(Phrases.Words(synonym)), IsName: false)));
+        return [.. all.Where(phrase => phrase.Wording.Words.Length > 0)];
     }
 
     /// <summary>The most certain hit; among equals the longest phrase, then the first action id, so that the answer never depends on row order.</summary>
-    private static ActionMatch? Best(IReadOnlyList<ActionDefinition> actions, string type, Func<Phrase, decimal?> score) =>
-        (from action in actions
-         from phrase in Prepared.GetValue(action, PhrasesOf)
-         let confidence = score(phrase)
-         where confidence is not null
-         orderby confidence descending, phrase.Words.Length descending, action.ActionId
-         select new ActionMatch(type, action, confidence.Value, phrase.Text)).FirstOrDefault();
+    private static ActionMatch? Best(IReadOnlyList<ActionDefinition> actions, string type, Func<Phrase, decimal?> score)
+    {
+        Phrase? best = null;
+        var most = 0m;
+        for (var i = 0; i < actions.Count; i++)
+        {
+            foreach (var phrase in Prepared.GetValue(actions[i], PhrasesOf))
+            {
+                if (score(phrase) is { } confidence && (best is null || confidence > most || (confidence == most && phrase.GoesBefore(best))))
+                {
+                    (best, most) = (phrase, confidence);
+                }
+            }
+        }
 
-    private static decimal? Literal(string[] phrase, string[] said, decimal whole, decimal inside, decimal? gapped) =>
-        phrase.AsSpan().SequenceEqual(said) ? whole
-        : said.AsSpan().IndexOf(phrase) >= 0 ? inside
-        : gapped is not null && phrase.Length > 1 && Aligned(phrase, said, (a, b) => a == b ? 100 : 0, 100) is not null ? gapped
+        return best is null ? null : new ActionMatch(type, best.Action, most, best.Text);
+    }
+
+    private static decimal? Literal(Wording phrase, Wording said, decimal whole, decimal inside, decimal? gapped) =>
+        (phrase.Letters & ~said.Letters) != 0 ? null
+        : phrase.Words.AsSpan().SequenceEqual(said.Words) ? whole
+        : said.Words.AsSpan().IndexOf(phrase.Words) >= 0 ? inside
+        : gapped is not null && phrase.Words.Length > 1 && Aligned(phrase, said, 100) is not null ? gapped
         : null;
 
     /// <summary>Between 0.50 and 0.85, below every literal hit, in proportion to the likeness.</summary>
-    private static decimal? Near(string[] phrase, string[] said, int threshold)
+    private static decimal? Near(Wording phrase, Wording said, int threshold)
     {
-        var whole = Ratio(string.Concat(phrase), string.Concat(said), threshold);
-        var likeness = Math.Max(whole, Aligned(phrase, said, (a, b) => Likeness(a, b, threshold), threshold) ?? 0);
-        return likeness < threshold || phrase.Sum(word => word.Length) < 4 ? null : Math.Round(0.50m + 0.35m * (likeness - threshold) / Math.Max(1, 100 - threshold), 2);
+        if (phrase.Joined.Length < 4)
+        {
+            return null;
+        }
+
+        var whole = Ratio(phrase.Joined, phrase.Letters, said.Joined, said.Letters, threshold);
+        var likeness = Math.Max(whole, Aligned(phrase, said, threshold) ?? 0);
+        return likeness < threshold ? null : Math.Round(0.50m + 0.35m * (likeness - threshold) / Math.Max(1, 100 - threshold), 2);
     }
 
-    // Two letters of difference in a short word make another word.
-    private static int Likeness(string a, string b, int threshold) => a == b ? 100 : a.Length < 4 || b.Length < 4 ? 0 : Ratio(a, b, threshold);
-
-    /// <summary>How alike they are where that is the threshold at least: twice the letters in common, of all. What has too few letters in common is not compared.</summary>
-    private static int Ratio(string a, string b, int threshold)
+    /// <summary>
+    /// How alike they are where that is the threshold at least: twice the letters in common, of all. What has too few letters in common is not compared.
+    /// </summary>
+    private static int Ratio(string a, ulong lettersOfA, string b, ulong lettersOfB, int threshold)
     {
-        var (lettersOfA, lettersOfB) = (Letters(a), Letters(b));
         var common = Math.Min(a.Length - BitOperations.PopCount(lettersOfA & ~lettersOfB), b.Length - BitOperations.PopCount(lettersOfB & ~lettersOfA));
         return 200.0 * common / (a.Length + b.Length) < threshold - 1 ? 0 : Fuzz.Ratio(a, b);
     }
 
-    /// <summary>One bit a letter, which others may share: then it only looks more alike than it is.</summary>
-    private static ulong Letters(string word)
-    {
-        var letters = 0UL;
-        foreach (var letter in word)
-        {
-            letters |= 1UL << (letter & 63);
-        }
-
-        return letters;
-    }
-
     /// <summary>The phrase's words found in order, each alike enough: their average likeness, or null.</summary>
-    private static int? Aligned(string[] phrase, string[] said, Func<string, string, int> alike, int threshold)
+    private static int? Aligned(Wording phrase, Wording said, int threshold)
     {
         var (at, last, sum) = (0, -1, 0);
-        foreach (var word in phrase)
+        for (var word = 0; word < phrase.Words.Length; word++)
         {
             var best = 0;
-            while (at < said.Length && (best = alike(word, said[at])) < threshold)
+            while (at < said.Words.Length && (best = Likeness(phrase, word, said, at, threshold)) < threshold)
             {
                 at++;
             }
 
-            if (at == said.Length || (last >= 0 && at - last > MaxGap))
+            if (at == said.Words.Length || (last >= 0 && at - last > MaxGap))
             {
                 return null;
             }
@@ -118,8 +120,46 @@ internal static class ActionMatcher
             last = at++;
         }
 
-        return sum / phrase.Length;
+        return sum / phrase.Words.Length;
     }
 
-    private sealed record Phrase(string Text, string[] Words, bool IsName);
+    // Two letters of difference in a short word make another word.
+    private static int Likeness(Wording phrase, int word, Wording said, int at, int threshold)
+    {
+        var (a, b) = (phrase.Words[word], said.Words[at]);
+        return a == b ? 100
+            : threshold == 100 || a.Length < 4 || b.Length < 4 ? 0
+            : Ratio(a, phrase.LettersOf[word], b, said.LettersOf[at], threshold);
+    }
+
+    /// <summary>Words, and what comparisons look at first.</summary>
+    private sealed class Wording(string[] words)
+    {
+        internal string[] Words { get; } = words;
+
+        internal ulong[] LettersOf { get; } = [.. words.Select(Bits)];
+
+        internal string Joined { get; } = string.Concat(words);
+
+        internal ulong Letters { get; } = words.Aggregate(0UL, (all, word) => all | Bits(word));
+
+        /// <summary>One bit a letter, which others may share: then it only looks more alike than it is.</summary>
+        private static ulong Bits(string word)
+        {
+            var letters = 0UL;
+            foreach (var letter in word)
+            {
+                letters |= 1UL << (letter & 63);
+            }
+
+            return letters;
+        }
+    }
+
+    private sealed record Phrase(ActionDefinition Action, string Text, Wording Wording, bool IsName)
+    {
+        internal bool GoesBefore(Phrase other) => Wording.Words.Length != other.Wording.Words.Length
+            ? Wording.Words.Length > other.Wording.Words.Length
+            : string.CompareOrdinal(Action.ActionId, other.Action.ActionId) < 0;
+    }
 }
