@@ -154,6 +154,10 @@ public sealed class ActionQueue
     public Task<IReadOnlyList<QueuedAction>> OfSessionAsync(Transaction tx, Guid sessionId, CancellationToken ct) =>
         tx.QueryAsync<QueuedAction>(Sql.OfSession, [sessionId, _clock.GetUtcNow().AddHours(-1)], ct);
 
+    /// <summary>Whether a conversation has such requests, or its contact blocked ones.</summary>
+    public Task<bool> HasAnyAsync(Transaction tx, Guid conversationId, Guid contactId, CancellationToken ct) =>
+        tx.SingleAsync<bool>(Sql.HasAny, [conversationId, contactId, _clock.GetUtcNow().AddHours(-1)], ct);
+
     internal async Task<Page<QueuedAction>> ListAsync(Transaction tx, QueueFilter filter, PageRequest page, CancellationToken ct) =>
         Page<QueuedAction>.Cut(
             await tx.QueryAsync<QueuedAction>(Sql.List, [filter.Status, filter.AgentId, filter.SessionId, page.Before, page.Fetch], ct),
@@ -267,6 +271,12 @@ public sealed class ActionQueue
             SELECT * FROM actions.action_queue
             WHERE session_id = $1 AND (completed_at IS NULL OR completed_at > $2)
             ORDER BY id DESC LIMIT 50
+            """;
+
+        internal const string HasAny =
+            """
+            SELECT EXISTS (SELECT FROM actions.action_queue WHERE conversation_id = $1 AND (completed_at IS NULL OR completed_at > $3))
+                OR EXISTS (SELECT FROM actions.action_queue WHERE contact_id = $2 AND status = 'blocked')
             """;
 
         // Either side may declare the pair.

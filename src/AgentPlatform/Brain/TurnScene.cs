@@ -12,6 +12,9 @@ namespace AgentPlatform.Brain;
 /// <summary>A turn and everything it happens in, loaded and locked by its transaction.</summary>
 internal sealed record TurnScene(Conversation Conversation, ConversationSession Session, TurnInput Input, IReadOnlyList<Message> Messages, DateTimeOffset BeganAt, AgentBook Book)
 {
+    /// <summary>False where neither the conversation nor the contact had a request that the turn could go on with.</summary>
+    internal bool HasRequests { get; init; } = true;
+
     internal IntentPlace Place(int sequence) =>
         new(Session.SessionId, Input.Contact.Id, Input.Agent.Id, Conversation.Id, Input.Turn, sequence, Input.Instance?.Id);
 }

@@ -1,3 +1,4 @@
+using AgentPlatform.Actions;
 using AgentPlatform.Agents.Scenarios;
 using AgentPlatform.Brain.Instances;
 using AgentPlatform.Brain.Nlu.Models;
@@ -17,7 +18,7 @@ namespace AgentPlatform.Brain;
 /// none runs, so a turn begins after one round trip.
 /// </summary>
 internal sealed class TurnScenes(
-    ConversationLog conversations, SessionStore sessions, ContactDirectory contacts, AgentDirectory agents, IntentModels models, ScenarioPlaces places, AgentBooks books,
+    ConversationLog conversations, SessionStore sessions, ActionQueue queue, ContactDirectory contacts, AgentDirectory agents, IntentModels models, ScenarioPlaces places, AgentBooks books,
     ServingInstance serving, EmailProofs proofs, TimeProvider clock, IOptions<BrainOptions> options)
 {
     /// <summary>Null when an earlier turn has read the message already, or the conversation is gone.</summary>
@@ -28,6 +29,7 @@ internal sealed class TurnScenes(
         var (unread, thread) = (conversations.UnreadAsync(tx, work.ConversationId, work.MessageId, ct), conversations.FindAsync(tx, work.ConversationId, ct));
         var taking = sessions.TakeRunningOrStartAsync(tx, work.ConversationId, work.AgentId ?? Guid.Empty, work.ContactId ?? Guid.Empty, ct);
         var asking = KnownAsync(tx, work.ContactId, work.AgentId, ct);
+        var requests = queue.HasAnyAsync(tx, work.ConversationId, work.ContactId ?? Guid.Empty, ct);
         await tx.AskAsync(ct);
         // It may have more to ask, and the transaction must not end meanwhile.
         var known = await asking;
@@ -37,7 +39,8 @@ internal sealed class TurnScenes(
             return null;
         }
 
-        if (known is not { Contact: { } person, Agent: { } own } || person.Id != contactId || own.Id != conversation.AgentId)
+        var isAsKnown = known is { Contact: { } person, Agent: { } own } && person.Id == contactId && own.Id == conversation.AgentId;
+        if (!isAsKnown)
         {
             known = await KnownAgainAsync(tx, conversation, ct);
         }
@@ -48,7 +51,10 @@ internal sealed class TurnScenes(
         (session, var place) = await places.FindAsync(tx, known.Book.Scenarios, session, ct);
         var proof = known.Agent!.VerifyEmail && !contact.Verified ? await proofs.LatestAsync(tx, contact.Id, ct) : null;
         var input = Input(known, contact, conversation, session, place, messages) with { Proof = proof };
-        return new(conversation, session, conversation.BotMayReply && input.Agent.Enabled ? await serving.ServeAsync(tx, known.Book, input, ct) : input, messages, began, known.Book);
+        return new(conversation, session, conversation.BotMayReply && input.Agent.Enabled ? await serving.ServeAsync(tx, known.Book, input, ct) : input, messages, began, known.Book)
+        {
+            HasRequests = !isAsKnown || await requests,
+        };
     }
 
     /// <summary>What came after a model was asked is answered by its own turn.</summary>

@@ -176,6 +176,11 @@ internal sealed class ApplyTurn(
     private async Task<(Asking? Asking, IReadOnlyList<QueuedAction>? Requests)> NextTaskAsync(
         Transaction tx, TurnScene scene, Envelope envelope, EligibilityContext who, CancellationToken ct)
     {
+        if (!scene.HasRequests && envelope.Do.Count == 0)
+        {
+            return (envelope.Task is { } asked ? new(asked, null) : null, []);
+        }
+
         tx.Gather();
         var (waiting, freeing) = (queue.OfSessionAsync(tx, scene.Session.SessionId, ct), queue.ReevaluateAsync(tx, scene.Input.Contact.Id, who, ct));
         await tx.AskAsync(ct);
@@ -199,8 +204,8 @@ internal sealed class ApplyTurn(
             return (null, changed ? null : requests);
         }
 
-        var (asked, text) = Waiting.Next(pending, action);
-        return (new(Waiting.Task(pending, asked), text), changed ? null : requests);
+        var (name, text) = Waiting.Next(pending, action);
+        return (new(Waiting.Task(pending, name), text), changed ? null : requests);
     }
 
     private bool Abandoned(QueuedAction item) => item.UpdatedAt < clock.GetUtcNow().AddMinutes(-options.Value.AbandonMinutes);

@@ -14,12 +14,28 @@ internal sealed class RuleBook
 {
     internal static readonly RuleBook Empty = new([], []);
 
+    /// <summary>Beside the rules, for most are ruled out by it: see <see cref="PhraseBook"/>.</summary>
+    private readonly ulong[] _words;
+
     internal RuleBook(IReadOnlyList<Rule> rules, IReadOnlyList<ReplyTemplate> templates)
     {
         (Written, Templates) = (rules, templates);
         Names = rules.ToDictionary(rule => rule.Id, rule => rule.Name);
         var order = RuleOrder.Of(rules) ?? throw new InvalidOperationException("Rules that wait for themselves were stored.");
         Rules = [.. order.Where(rule => rule.Enabled).Select(rule => new ReadyRule(rule))];
+        _words = [.. Rules.Select(rule => rule.Words)];
+    }
+
+    /// <summary>Those that the words of a text do not rule out, in their order.</summary>
+    internal IEnumerable<ReadyRule> MayHold(RuleText text)
+    {
+        for (var i = 0; i < _words.Length; i++)
+        {
+            if ((_words[i] & ~text.WordBits) == 0)
+            {
+                yield return Rules[i];
+            }
+        }
     }
 
     /// <summary>The enabled ones.</summary>
@@ -61,6 +77,9 @@ internal sealed class RuleText(string text, Func<JsonElement> scope, Func<Taught
     /// <summary>Normalised, with a blank at either end, so that a phrase with blanks around it is found as whole words.</summary>
     internal string Words { get; } = $" {Phrases.Normalize(text.Length <= Longest ? text : text[..Longest])} ";
 
+    /// <summary>See <see cref="WordRow.BitsOf"/>.</summary>
+    internal ulong WordBits { get; } = WordRow.BitsOf(Phrases.Words(text.Length <= Longest ? text : text[..Longest]));
+
     internal JsonElement Scope => _scope.Value;
 
     /// <summary>A rule does not ask whether it was meant: it holds where nobody would be asked.</summary>
@@ -98,6 +117,9 @@ internal sealed class ReadyRule
     internal ReadyRule(Rule rule)
     {
         (Rule, Action) = (rule, rule.Action);
+        Words = rule.ConditionKind == Rule.Phrases
+            ? Rule.Lines(rule.ConditionText).Select(line => WordRow.BitsOf(Phrases.Words(line))).DefaultIfEmpty().Aggregate((all, line) => all & line)
+            : 0;
         _find = rule.ConditionKind switch
         {
             Rule.Phrases => Says([.. Rule.Lines(rule.ConditionText).Select(line => $" {Phrases.Normalize(line)} ")]),
@@ -111,6 +133,9 @@ internal sealed class ReadyRule
     internal Rule Rule { get; }
 
     internal RuleAction Action { get; }
+
+    /// <summary>Words that are in each of the phrases that it waits for, by <see cref="WordRow.BitsOf"/>; none for other conditions.</summary>
+    internal ulong Words { get; }
 
     /// <summary>It cannot be told whether a pattern holds that took too long, or came after such ones.</summary>
     internal Finding Find(RuleText text)

@@ -54,7 +54,7 @@ internal static class RuleDecision
         var text = new RuleText(
             input.Text, () => Json.Of(Scope(input)), () => input.Place is null ? Taught.Of(input, ClassNames.Rules) : null, input.Options.ConfirmModelBelow);
         var (scenario, step) = (input.Place?.Scenario.Id, input.Place?.Step.Id);
-        foreach (var rule in input.Rules.Rules.Where(rule => Agents.Scope.Holds(rule.Rule.Scope, rule.Rule.ScopeId, scenario, step)))
+        foreach (var rule in input.Rules.MayHold(text).Where(rule => Agents.Scope.Holds(rule.Rule.Scope, rule.Rule.ScopeId, scenario, step)))
         {
             var found = rule.Find(text);
             if (found is { Holds: false, Near: null })

@@ -21,7 +21,7 @@ internal static partial class ScenarioTurn
     private static readonly HashSet<Guid> NoSteps = [];
 
     /// <summary>Scenarios as the matcher knows them, each for as long as it is in memory.</summary>
-    private static readonly ConditionalWeakTable<Scenario, ActionDefinition> Entries = [];
+    private static readonly ConditionalWeakTable<IReadOnlyList<Scenario>, ActionDefinition[]> Entries = [];
 
     /// <summary>The answer, unless it moved the scenario, with the question the talk should come back to.</summary>
     internal static Envelope GoOn(TurnInput input, Envelope envelope)
@@ -119,7 +119,7 @@ internal static partial class ScenarioTurn
     }
 
     internal static ActionMatch EntryOf(TurnInput input, string said) =>
-        ActionMatcher.Match([.. input.Scenarios.Where(s => s.Enabled).Select(s => Entries.GetValue(s, Entry))], said, input.Options.FuzzyThreshold);
+        ActionMatcher.Match(Entries.GetValue(input.Scenarios, static all => [.. all.Where(s => s.Enabled).Select(Entry)]), said, input.Options.FuzzyThreshold);
 
     private static Envelope? Reply(TurnInput input, ScenarioPlace place)
     {
