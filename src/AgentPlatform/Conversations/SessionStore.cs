@@ -24,15 +24,8 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
     }
 
     /// <summary>
-    /// The conversation's session, locked until the transaction ends, for a use that ends with a <see cref="Save"/>, which keeps it hot; null when a
-    /// new one is to be started.
-    /// </summary>
-    public Task<ConversationSession?> TakeRunningAsync(Transaction tx, Guid conversationId, CancellationToken ct) =>
-        ReadAsync(tx, Sql.TakeRunning, [conversationId, clock.GetUtcNow()], ct);
-
-    /// <summary>
-    /// The same, or a new one of that agent and contact, in one round trip. Null when the conversation is not theirs, or has a session that is out of
-    /// date: see <see cref="LoadOrStartAsync"/>.
+    /// The conversation's session, locked until the transaction ends, for a use that ends with a <see cref="Save"/>, which keeps it hot; or a new one of
+    /// that agent and contact. Null when the conversation has none and is not theirs, or has one that is out of date: see <see cref="LoadOrStartAsync"/>.
     /// </summary>
     public async Task<ConversationSession?> TakeRunningOrStartAsync(Transaction tx, Guid conversationId, Guid agentId, Guid contactId, CancellationToken ct)
     {
@@ -69,7 +62,7 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
         if (await starting is not { } started)
         {
             // Another transaction has begun one since we looked, and has committed.
-            return await TakeRunningAsync(tx, conversationId, ct) ?? throw new InvalidOperationException($"Conversation {conversationId} can have no session.");
+            return await ReadAsync(tx, Sql.TakeRunning, [conversationId, clock.GetUtcNow()], ct) ?? throw new InvalidOperationException($"Conversation {conversationId} can have no session.");
         }
 
         Started(tx, started);

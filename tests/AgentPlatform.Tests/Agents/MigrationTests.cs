@@ -234,7 +234,7 @@ public sealed class MigrationTests : IAsyncLifetime
 
     private async Task<(int? Version, Guid? Step)> StandingAsync(Guid conversation) => await _talk.InAsync(async tx =>
     {
-        var session = (await _talk.Platform.Get<AgentPlatform.Conversations.SessionStore>().TakeRunningAsync(tx, conversation, default))!;
+        var session = (await _talk.Platform.Get<AgentPlatform.Conversations.SessionStore>().TakeRunningOrStartAsync(tx, conversation, _talk.AgentId, _talk.ContactId, default))!;
         return (session.ActiveScenarioVersion, session.CurrentStepId);
     });
 

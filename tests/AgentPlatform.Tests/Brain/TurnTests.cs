@@ -162,6 +162,28 @@ public sealed class TurnTests : IAsyncLifetime
         Assert.Equal(queue, state.ActionQueue.ToDictionary(q => q.GetProperty("queue_id").GetString()!, q => q.GetProperty("status").GetString()!));
     }
 
+    [Fact]
+    [Behaviour("brain-session-mirror")]
+    public async Task The_session_agrees_with_the_tables_after_every_turn_also_where_it_reads_nothing_back()
+    {
+        // Turns that ask for nothing, before and after a request that waits, and one that was called off.
+        foreach (var said in new[] { "hi", "colourless green ideas sleep furiously", "hi", "apply for a job", "hi", "cancel", "thanks" })
+        {
+            await _talk.SayAsync(said);
+            var state = (await _talk.SessionAsync()).State;
+            Assert.Equal(
+                await MirrorAsync("SELECT intent_id || ' ' || intent_type || ' ' || coalesce(canonical_intent, '') || ' ' || status || ' ' || turn_number FROM brain.intent_ledger ORDER BY id DESC"),
+                state.IntentLedger.Select(i => string.Join(' ', new[] { "intent_id", "intent_type", "canonical_intent", "status", "turn" }.Select(name => Text(i, name)))));
+            Assert.Equal(
+                await MirrorAsync("SELECT queue_id || ' ' || status FROM actions.action_queue ORDER BY id DESC"),
+                state.ActionQueue.Select(q => $"{Text(q, "queue_id")} {Text(q, "status")}"));
+        }
+
+        Task<IReadOnlyList<string>> MirrorAsync(string sql) => _talk.InAsync(tx => tx.QueryAsync<string>(sql, [], default));
+
+        static string Text(JsonElement entry, string name) => entry.TryGetProperty(name, out var value) ? value.ToString() : "";
+    }
+
     [Theory]
     [InlineData("please don't text me again")]
     [InlineData("STOP")]

@@ -185,6 +185,25 @@ public sealed class SessionStoreTests : IAsyncLifetime
         Assert.Single(started.Select(s => s.SessionId).Distinct());
     }
 
+    [Fact]
+    public async Task A_session_begins_where_it_is_looked_for_unless_the_conversation_is_anothers_or_has_one_out_of_date()
+    {
+        Task<ConversationSession?> LookAsync(Guid contactId) =>
+            _talk.DoAsync(tx => _talk.Sessions.TakeRunningOrStartAsync(tx, _talk.Conversation.Id, _talk.AgentId, contactId, default));
+
+        Assert.Null(await LookAsync(_talk.Clock.NewId()));
+        var begun = (await LookAsync(_talk.Contact.Id))!;
+        Assert.Equal(
+            (_talk.Conversation.Id, _talk.AgentId, _talk.Contact.Id, Talk.Number, "ACTIVE", 0),
+            (begun.ConversationId, begun.AgentId, begun.CustomerProfileId, begun.UserChannelId, begun.Status, begun.LastTurnNumber));
+        Assert.Equal(begun.SessionId, (await LookAsync(_talk.Clock.NewId()))!.SessionId);
+        Assert.Equal(1, await _talk.ScalarAsync<long>("SELECT count(*) FROM conversations.audit_events WHERE event_type = 'session.started'"));
+
+        _talk.Clock.Advance(TimeSpan.FromDays(8));
+        Assert.Null(await LookAsync(_talk.Contact.Id));
+        Assert.NotEqual(begun.SessionId, (await _talk.SessionAsync()).SessionId);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -201,7 +220,7 @@ public sealed class SessionStoreTests : IAsyncLifetime
         Assert.Equal((session.Version + 1, true), ((await second)!.Version, (await second)!.PendingMigration is not null));
 
         Task<ConversationSession?> TakeAsync(Transaction tx) =>
-            byConversation ? _talk.Sessions.TakeRunningAsync(tx, _talk.Conversation.Id, default) : _talk.Sessions.TakeAsync(tx, session.SessionId, default);
+            byConversation ? _talk.Sessions.TakeRunningOrStartAsync(tx, _talk.Conversation.Id, _talk.AgentId, _talk.Contact.Id, default) : _talk.Sessions.TakeAsync(tx, session.SessionId, default);
     }
 
     private Task<ConversationSession?> FindAsync(ConversationSession session) => _talk.DoAsync(tx => _talk.Sessions.FindAsync(tx, session.SessionId, default));
