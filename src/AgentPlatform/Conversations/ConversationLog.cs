@@ -95,18 +95,31 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
 
     private static class Sql
     {
-        // The update is there for its lock and to learn by which of the tenant's channels the contact wrote last.
+        // One that is there is locked, and written only to learn by which of the tenant's channels the contact wrote last: a new version of the row
+        // is a line in each of its indexes.
         internal const string Open =
             """
-            INSERT INTO conversations.conversations AS c
-                (tenant_id, id, contact_id, agent_id, channel, participant_identifier, phone_number, webhook_id, started_at)
-            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8)
-            ON CONFLICT (tenant_id, contact_id, channel, participant_identifier, agent_id) WHERE status IN ('active', 'paused')
-            DO UPDATE SET webhook_id = coalesce(excluded.webhook_id, c.webhook_id)
-            RETURNING c.id, c.conversation_uuid, c.contact_id, c.agent_id, c.user_id, c.shared, c.webhook_id, c.channel, c.participant_identifier,
-                      c.phone_number, c.status, c.handled_by, c.assigned_user_id, c.title, c.topic, c.data, c.conversation_summary, c.last_summary_message_id,
-                      c.messages_since_summary, c.context_memory, c.ai_personality, c.auto_create_tasks, c.require_confirmation, c.message_count,
-                      c.tasks_created, c.last_message_at, c.started_at, c.resolved_at, c.changed_at, c.created_at, c.updated_at
+            WITH found AS (
+                SELECT c.id, c.conversation_uuid, c.contact_id, c.agent_id, c.user_id, c.shared, c.webhook_id, c.channel, c.participant_identifier,
+                       c.phone_number, c.status, c.handled_by, c.assigned_user_id, c.title, c.topic, c.data, c.conversation_summary, c.last_summary_message_id,
+                       c.messages_since_summary, c.context_memory, c.ai_personality, c.auto_create_tasks, c.require_confirmation, c.message_count,
+                       c.tasks_created, c.last_message_at, c.started_at, c.resolved_at, c.changed_at, c.created_at, c.updated_at
+                FROM conversations.conversations c
+                WHERE c.tenant_id = kernel.current_tenant_id() AND c.contact_id = $2 AND c.agent_id = $3 AND c.channel = $4 AND c.participant_identifier = $5
+                  AND c.status IN ('active', 'paused') AND ($7::uuid IS NULL OR c.webhook_id = $7)
+                FOR NO KEY UPDATE
+            ), opened AS (
+                INSERT INTO conversations.conversations AS c
+                    (tenant_id, id, contact_id, agent_id, channel, participant_identifier, phone_number, webhook_id, started_at)
+                SELECT kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8 WHERE NOT EXISTS (SELECT FROM found)
+                ON CONFLICT (tenant_id, contact_id, channel, participant_identifier, agent_id) WHERE status IN ('active', 'paused')
+                DO UPDATE SET webhook_id = coalesce(excluded.webhook_id, c.webhook_id)
+                RETURNING c.id, c.conversation_uuid, c.contact_id, c.agent_id, c.user_id, c.shared, c.webhook_id, c.channel, c.participant_identifier,
+                          c.phone_number, c.status, c.handled_by, c.assigned_user_id, c.title, c.topic, c.data, c.conversation_summary, c.last_summary_message_id,
+                          c.messages_since_summary, c.context_memory, c.ai_personality, c.auto_create_tasks, c.require_confirmation, c.message_count,
+                          c.tasks_created, c.last_message_at, c.started_at, c.resolved_at, c.changed_at, c.created_at, c.updated_at
+            )
+            SELECT * FROM found UNION ALL SELECT * FROM opened
             """;
 
         internal const string Find =
