@@ -23,6 +23,7 @@ public sealed class CrashTests : IAsyncLifetime
         Assert.Equal("", await _talk.SayAsync("cancel application"));
         Assert.Single(await _talk.IntentsAsync());
         Assert.Single(await _talk.QueueAsync());
+        _crash.At = null;
         await _talk.HastenAsync();
         await _talk.Platform.DrainAsync();
 
@@ -40,24 +41,28 @@ public sealed class CrashTests : IAsyncLifetime
 
         Assert.Equal("", await _talk.SayAsync("find me nurse jobs"));
         Assert.Equal("executing", Assert.Single(await _talk.IntentsAsync()).Status);
+        _crash.At = null;
         await _talk.HastenAsync();
         await _talk.Platform.DrainAsync();
 
         Assert.StartsWith("Here is what I found", await _talk.RepliesAsync(), StringComparison.Ordinal);
         Assert.Single(_talk.Endpoint.Requests.Select(r => r.Headers["Idempotency-Key"]).Distinct());
-        Assert.Equal(["failed", "completed"], (await _talk.ExecutionsAsync()).Select(e => e.Status));
+        var attempts = (await _talk.ExecutionsAsync()).Select(e => e.Status).ToList();
+        Assert.Equal("completed", attempts[^1]);
+        Assert.NotEmpty(attempts[..^1]);
+        Assert.All(attempts[..^1], status => Assert.Equal("failed", status));
         Assert.Equal("completed", Assert.Single(await _talk.IntentsAsync()).Status);
     }
 
     private sealed class Crash : IActionListener
     {
+        /// <summary>Every attempt dies there, for on a busy machine the next may begin before the test looks.</summary>
         public QueueStatus? At { get; set; }
 
         public Task ChangedAsync(Transaction tx, ActionChange change, CancellationToken ct)
         {
             if (change.Item.Status == At)
             {
-                At = null;
                 throw new InvalidOperationException("The worker dies here.");
             }
 

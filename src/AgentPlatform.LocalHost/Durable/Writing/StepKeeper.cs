@@ -137,7 +137,9 @@ internal sealed class StepKeeper(TurnWriter writer, SessionCache sessions, Activ
             signals.Reach(parent.InstanceId);
         }
 
-        if (step.Turn.Ending is Ending.ContinuedAsNew || step.Decides(HistoryKind.SubOrchestrationCreated) || step.Decides(HistoryKind.TimerCreated))
+        // A step that recovers takes in nothing: what is new waits for the next.
+        if (step.Recovers || step.Turn.Ending is Ending.ContinuedAsNew || step.Decides(HistoryKind.SubOrchestrationCreated)
+            || step.Decides(HistoryKind.TimerCreated))
         {
             signals.Pulse(DurableSignals.Turns);
         }

@@ -24,12 +24,17 @@ public sealed class HandTests : IAsyncLifetime
     [Fact]
     public async Task Short_activities_leave_no_rows_but_the_history()
     {
-        var rows = -1L;
-        _bench.Blow = async _ => rows = await CountAsync("SELECT (SELECT count(*) FROM durable.activities) + (SELECT count(*) FROM durable.messages)");
-        await _first.RunAsync<string>("Struck", 3, "kept");
+        var (activities, messages) = (-1L, -1L);
+        _bench.Blow = async _ => (activities, messages) =
+            (await CountAsync("SELECT count(*) FROM durable.activities"), await CountAsync("SELECT count(*) FROM durable.messages"));
+        // Where the machine is so slow that the activity was put down, once more.
+        for (var n = 0; n < 5 && activities != 0; n++)
+        {
+            await _first.RunAsync<string>("Struck", 3, "kept");
+        }
 
         // The message that it was started with is why somebody would claim it, should this host die.
-        Assert.Equal(1, rows);
+        Assert.Equal((0, 1), (activities, messages));
         Assert.Equal(0, await CountAsync("SELECT count(*) FROM durable.messages"));
         Assert.Equal(
             "TurnStarted ExecutionStarted TaskScheduled TurnStarted TaskCompleted TaskScheduled", await _first.App.Database.ScalarAsync<string>(
@@ -44,8 +49,6 @@ public sealed class HandTests : IAsyncLifetime
         _bench.Blow = run => run == 1 ? KillAsync(_first) : Task.CompletedTask;
         var id = await _first.StartAsync("Struck", done);
         await SeeKilledAsync();
-        Assert.Equal(0, await CountAsync("SELECT count(*) FROM durable.activities"));
-
         _clock.Advance(TimeSpan.FromMinutes(1));
         await using var second = await StartAsync(_first);
         var key = (await second.EndAsync(id)).ReadOutputAs<string>()!;
@@ -66,10 +69,11 @@ public sealed class HandTests : IAsyncLifetime
         await Eventually.SeeAsync(() => CountAsync("SELECT count(*) FROM durable.instances WHERE locked_until IS NULL"), n => n == 1);
         await _first.Client.RaiseEventAsync(id, "Go", "one");
         await SeeKilledAsync();
+        // Who takes the instance up finds this one beside the first, and takes it in once it has recovered.
+        await _first.Client.RaiseEventAsync(id, "Go", "two");
 
         _clock.Advance(TimeSpan.FromMinutes(1));
         await using var second = await StartAsync(_first);
-        await second.Client.RaiseEventAsync(id, "Go", "two");
 
         Assert.Equal("one two", (await second.EndAsync(id)).ReadOutputAs<string>());
     }
@@ -77,14 +81,25 @@ public sealed class HandTests : IAsyncLifetime
     [Fact]
     public async Task A_host_that_lost_its_claim_meanwhile_writes_nothing()
     {
-        _bench.Blow = run => run > 1
-            ? Task.CompletedTask
-            : CountAsync("WITH lost AS (UPDATE durable.instances SET fence = fence + 1, locked_until = NULL RETURNING 1) SELECT count(*) FROM lost");
-        var id = await _first.StartAsync("Struck", 1);
-        var key = (await _first.EndAsync(id)).ReadOutputAs<string>()!;
+        var lost = 0L;
+        _bench.Blow = async run => lost = run > 1 ? lost : await CountAsync(
+            """
+            WITH lost AS (
+                UPDATE durable.instances SET fence = fence + 1, locked_until = NULL
+                WHERE completed_at IS NULL AND NOT EXISTS (SELECT FROM durable.activities) RETURNING 1
+            )
+            SELECT count(*) FROM lost
+            """);
+        var (id, key) = ("", "");
+        // Where the machine is so slow that the activity was put down before, once more.
+        for (var n = 0; n < 5 && lost == 0; n++)
+        {
+            id = await _first.StartAsync("Struck", 1);
+            key = (await _first.EndAsync(id)).ReadOutputAs<string>()!;
+        }
 
-        Assert.Equal((1, 2), (_bench.Count($"{id}-0"), _bench.Count(key)));
-        Assert.Equal(2, await CountAsync("SELECT count(*) FROM durable.history WHERE kind = 'TaskCompleted'"));
+        Assert.Equal((1, 1, 2), (lost, _bench.Count($"{id}-0"), _bench.Count(key)));
+        Assert.Equal(2, await CountAsync($"SELECT count(*) FROM durable.history WHERE instance_id = '{id}' AND kind = 'TaskCompleted'"));
     }
 
     [Fact]
