@@ -18,8 +18,8 @@ namespace AgentPlatform.Brain;
 /// none runs, so a turn begins after one round trip.
 /// </summary>
 internal sealed class TurnScenes(
-    ConversationLog conversations, SessionStore sessions, ActionQueue queue, ContactDirectory contacts, AgentDirectory agents, IntentModels models, ScenarioPlaces places, AgentBooks books,
-    ServingInstance serving, EmailProofs proofs, TimeProvider clock, IOptions<BrainOptions> options)
+    ConversationLog conversations, SessionStore sessions, ActionQueue queue, ContactDirectory contacts, AgentDirectory agents, IntentModels models,
+    ScenarioPlaces places, AgentBooks books, ServingInstance serving, EmailProofs proofs, TimeProvider clock, IOptions<BrainOptions> options)
 {
     /// <summary>Null when an earlier turn has read the message already, or the conversation is gone.</summary>
     internal async Task<TurnScene?> LoadAsync(Transaction tx, TurnWork work, Guid? through, CancellationToken ct)

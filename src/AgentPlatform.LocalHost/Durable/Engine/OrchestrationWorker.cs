@@ -94,16 +94,10 @@ internal sealed class OrchestrationWorker(
     internal async Task StepAsync(ClaimedInstance claimed, CancellationToken aborting, CancellationToken killed)
     {
         var head = claimed.Head;
-        var hasRoom = true;
+        var place = new Place(Room);
         try
         {
-            var (step, session) = await turns.TakeAsync(claimed, killed);
-            if (!await hand.WriteAsync(step, session, claimed.Birth is not null, Leave, aborting, killed))
-            {
-                log.StepLost(head.Id);
-                await ReleaseAsync(head);
-                signals.Pulse(DurableSignals.Turns);
-            }
+            await StepAsync(claimed, place, aborting, killed);
         }
         catch (OperationCanceledException) when (killed.IsCancellationRequested)
         {
@@ -126,17 +120,8 @@ internal sealed class OrchestrationWorker(
         finally
         {
             _held.TryRemove(new(head.Id, head));
-            Leave();
+            place.Leave();
             signals.LetGo(head.Id);
-        }
-
-        void Leave()
-        {
-            if (hasRoom)
-            {
-                hasRoom = false;
-                Room.Release();
-            }
         }
     }
 
@@ -163,6 +148,17 @@ internal sealed class OrchestrationWorker(
         }
     }
 
+    private async Task StepAsync(ClaimedInstance claimed, Place place, CancellationToken aborting, CancellationToken killed)
+    {
+        var (step, session) = await turns.TakeAsync(claimed, killed);
+        if (!await hand.WriteAsync(step, session, claimed.Birth is not null, place.Leave, aborting, killed))
+        {
+            log.StepLost(claimed.Head.Id);
+            await ReleaseAsync(claimed.Head);
+            signals.Pulse(DurableSignals.Turns);
+        }
+    }
+
     private async Task ReleaseAsync(InstanceHead head)
     {
         try
@@ -173,6 +169,21 @@ internal sealed class OrchestrationWorker(
         {
             // Its lease runs out.
             log.StepFailed(head.Id, e);
+        }
+    }
+
+    /// <summary>A claimed instance's place among those that take turns, left once: when the instance stays in hand, or at the end.</summary>
+    private sealed class Place(SemaphoreSlim room)
+    {
+        private bool _hasLeft;
+
+        internal void Leave()
+        {
+            if (!_hasLeft)
+            {
+                _hasLeft = true;
+                room.Release();
+            }
         }
     }
 }

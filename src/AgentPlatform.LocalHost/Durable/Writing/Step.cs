@@ -12,7 +12,7 @@ internal sealed record Step(
     IReadOnlyList<HistoryEvent> Earlier)
 {
     /// <summary>Payloads above this size are kept aside; <c>durable.keep</c> knows the same number.</summary>
-    internal const int Large = 32_768;
+    private const int Large = 32_768;
 
     /// <summary>What it adds to the history.</summary>
     internal IReadOnlyList<HistoryEvent> Events { get; } = All(Earlier, Intake, Started, Turn, At);

@@ -29,9 +29,10 @@ internal sealed class RuleBook
     /// <summary>Those that the words of a text do not rule out, in their order.</summary>
     internal IEnumerable<ReadyRule> MayHold(RuleText text)
     {
+        var said = WordRow.BitsOf(text.Words.Split(' ', StringSplitOptions.RemoveEmptyEntries));
         for (var i = 0; i < _words.Length; i++)
         {
-            if ((_words[i] & ~text.WordBits) == 0)
+            if ((_words[i] & ~said) == 0)
             {
                 yield return Rules[i];
             }
@@ -76,9 +77,6 @@ internal sealed class RuleText(string text, Func<JsonElement> scope, Func<Taught
 
     /// <summary>Normalised, with a blank at either end, so that a phrase with blanks around it is found as whole words.</summary>
     internal string Words { get; } = $" {Phrases.Normalize(text.Length <= Longest ? text : text[..Longest])} ";
-
-    /// <summary>See <see cref="WordRow.BitsOf"/>.</summary>
-    internal ulong WordBits { get; } = WordRow.BitsOf(Phrases.Words(text.Length <= Longest ? text : text[..Longest]));
 
     internal JsonElement Scope => _scope.Value;
 

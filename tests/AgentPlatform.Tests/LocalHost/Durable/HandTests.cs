@@ -79,6 +79,25 @@ public sealed class HandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_message_that_another_step_has_taken_is_not_taken_in_hand()
+    {
+        var id = await _first.StartAsync("StruckAfterEvent");
+        await Eventually.SeeAsync(() => CountAsync("SELECT count(*) FROM durable.instances WHERE locked_until IS NULL"), n => n == 1);
+        var (fence, execution) = (await CountAsync("SELECT fence FROM durable.instances"), await _first.App.Database.ScalarAsync<Guid>("SELECT execution_id FROM durable.instances"));
+
+        // The claim's snapshot still had the message.
+        var refused = await Assert.ThrowsAsync<Npgsql.PostgresException>(() => _first.App.Database.ScalarAsync<object>(
+            """
+            SELECT durable.move(ARRAY[$1::text], ARRAY[$2::bigint], ARRAY[$3::uuid], '{Running}', '{9}', '{true}', '{"{1}"}', '{NULL}', '{NULL}', now(), 'code',
+                '{1}', '{}', '{}', '{}', '{}', '{}')::text
+            """,
+            id, fence, execution));
+
+        Assert.Equal("AP001", refused.SqlState);
+        Assert.Contains("taken already", refused.MessageText, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_host_that_lost_its_claim_meanwhile_writes_nothing()
     {
         var lost = 0L;
