@@ -50,6 +50,19 @@ public sealed class IntakeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_talk_knows_the_channel_that_was_written_to_last()
+    {
+        var other = await _stage.SmsChannelAsync();
+        foreach (var (channel, sid) in new[] { (_channel, "SM1"), (_channel, "SM2"), (other, "SM3") })
+        {
+            using var answer = await _stage.TextAsync(channel, Sender, "hello", sid);
+            Assert.Equal(channel.Id, await _stage.ValueAsync<Guid>("SELECT webhook_id FROM conversations.conversations"));
+        }
+
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM conversations.conversations"));
+    }
+
+    [Fact]
     [Behaviour("bb-inbound-dedupe")]
     public async Task A_message_delivered_three_times_also_at_once_is_stored_and_answered_once()
     {

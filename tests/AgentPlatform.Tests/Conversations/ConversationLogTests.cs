@@ -31,6 +31,16 @@ public sealed class ConversationLogTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_living_conversation_is_joined_without_a_new_version_of_its_row()
+    {
+        const string Version = "SELECT xmin::text FROM conversations.conversations WHERE id = $1";
+        var before = await _talk.ScalarAsync<string>(Version, _talk.Conversation.Id);
+        await _talk.OpenAsync();
+
+        Assert.Equal(before, await _talk.ScalarAsync<string>(Version, _talk.Conversation.Id));
+    }
+
+    [Fact]
     [Behaviour("bb-conversation-find-or-create")]
     public async Task Two_first_messages_at_once_meet_in_one_conversation()
     {
