@@ -33,6 +33,8 @@ internal sealed record InboundChannel(ChannelGateway.Row Row, IReadOnlyList<stri
 
     public Guid Id => Row.Id;
 
+    public InboundSource Source => new(Row.Id, Row.AgentId, Row.ChannelType);
+
     /// <summary>Why this channel takes nothing now; null when it does.</summary>
     public Problem? Refusal(DateTimeOffset now) => this switch
     {

@@ -6,6 +6,8 @@ using AgentPlatform.Channels.Manage;
 using AgentPlatform.Channels.Twilio;
 
 using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -54,7 +56,11 @@ public static class ChannelsModule
         services.AddOptions<EmailOptions>().BindConfiguration("Channels:Email").ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<CustomOptions>().BindConfiguration("Channels:Custom").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<SecretBox>().AddSingleton<ChannelSecrets>().AddSingleton<PublicAddress>();
-        services.AddSingleton<ChannelGateway>().AddSingleton<InboundIntake>().AddSingleton<InboundMessages>();
+        services.AddSingleton<ChannelGateway>().AddSingleton<InboundMessages>().AddSingleton<RateWindows>().AddSingleton<StoreInbound>().AddSingleton<Inbox>();
+        services.AddSingleton(p => new InboundIntake(
+            p.GetRequiredService<ChannelGateway>(), p.GetRequiredService<Database>(), p.GetRequiredService<StoreInbound>(), p.GetRequiredService<Inbox>(), p.GetRequiredService<RateWindows>(),
+            p.GetRequiredService<ForegroundLoad>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<InboundIntake>>()));
+        services.AddWorkHandler<StoreInbox>(StoreInbox.Kind);
         services.AddSingleton(p => new WebhookEndpoints(
             p.GetRequiredService<InboundIntake>(), p.GetRequiredService<DeliveryReports>(), p.GetRequiredService<PublicAddress>(),
             p.GetRequiredService<TwilioInbound>(), p.GetRequiredService<EmailInbound>(), p.GetRequiredService<CustomInbound>(), p.GetRequiredService<ForegroundLoad>()));
@@ -62,7 +68,7 @@ public static class ChannelsModule
         services.AddSingleton<ChannelDirectory>().AddSingleton<OutboundLog>().AddSingleton<DeliveryReports>().AddSingleton<WebhookAttempts>().AddSingleton<WebhookLogRetention>();
         services.AddProviders();
 
-        services.AddSingleton<ManageChannels>().AddSingleton<RotateChannel>().AddSingleton<VerifyChannel>().AddSingleton<MessageLists>();
+        services.AddSingleton<ManageChannels>().AddSingleton<RotateChannel>().AddSingleton<VerifyChannel>().AddSingleton<MessageLists>().AddSingleton<ManageInbox>();
         services.AddSingleton<Contacts.IContactMergeParticipant, MergedContacts>();
         services.AddHostedService<KeyCheck>();
         return services;
@@ -73,6 +79,7 @@ public static class ChannelsModule
         ChannelsApi.MapChannels(v1);
         ChannelsApi.MapChannelActions(v1);
         ChannelsApi.MapMessages(v1);
+        ChannelsApi.MapInbox(v1);
     }
 
     private static void AddProviders(this IServiceCollection services)

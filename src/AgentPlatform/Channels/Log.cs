@@ -19,4 +19,7 @@ internal static partial class Log
 
     [LoggerMessage(4004, LogLevel.Warning, "The endpoint of channel {ChannelId} answered 410: its outbound side is disabled.")]
     internal static partial void OutboundDisabled(ILogger logger, Guid channelId);
+
+    [LoggerMessage(4005, LogLevel.Error, "Message {MessageId} of channel {ChannelId} was taken down and could not be stored.")]
+    internal static partial void NotStored(ILogger logger, Guid messageId, Guid channelId, Exception exception);
 }

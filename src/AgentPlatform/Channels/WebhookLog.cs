@@ -18,6 +18,13 @@ internal sealed record WebhookAttempt(
     string? Error,
     string? ErrorCode);
 
+/// <summary>A provider's request, as it may be kept.</summary>
+internal sealed record LoggedCall(string Url, JsonObject Headers)
+{
+    internal static LoggedCall Of(WebhookCall call) =>
+        new(WebhookLog.MaskUrl(call.PublicUrl), WebhookLog.MaskHeaders(call.Headers.Select(h => KeyValuePair.Create(h.Key, h.Value.ToString()))));
+}
+
 /// <summary>Writes <c>webhook_logs</c>. Nothing that proves an identity is ever written: not in headers, not in addresses.</summary>
 internal static partial class WebhookLog
 {
@@ -27,11 +34,8 @@ internal static partial class WebhookLog
     private static readonly string[] Telling = ["auth", "cookie", "signature", "secret", "token", "key", "password"];
 
     /// <summary>An inbound delivery that was taken.</summary>
-    internal static void PostInbound(Transaction tx, Guid id, Guid webhookId, Guid inboundId, string adapterEvent, WebhookCall call, JsonNode? body) =>
-        tx.Post(
-            Sql.Inbound,
-            tx.TenantId, id, webhookId, adapterEvent, inboundId, MaskUrl(call.PublicUrl),
-            Json.Param(MaskHeaders(call.Headers.Select(h => KeyValuePair.Create(h.Key, h.Value.ToString())))), Json.Param(body));
+    internal static void PostInbound(Transaction tx, Guid id, Guid webhookId, Guid inboundId, string adapterEvent, LoggedCall call, JsonNode? body) =>
+        tx.Post(Sql.Inbound, tx.TenantId, id, webhookId, adapterEvent, inboundId, call.Url, Json.Param(call.Headers), Json.Param(body));
 
     internal static JsonObject MaskHeaders(IEnumerable<KeyValuePair<string, string>> headers)
     {

@@ -262,6 +262,7 @@ public sealed class IntakeTests : IAsyncLifetime
         var refused = answers.Where(a => a.StatusCode == HttpStatusCode.TooManyRequests).ToList();
         Assert.Equal(7, refused.Count);
         Assert.All(refused, a => Assert.InRange(a.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 120));
+        await _stage.SettleAsync();
         Assert.Equal(5, await _stage.CountAsync("SELECT count(*) FROM channels.inbound_messages"));
         Array.ForEach(answers, a => a.Dispose());
     }
@@ -309,6 +310,6 @@ public sealed class IntakeTests : IAsyncLifetime
     private async Task AssertNothingStoredAsync() => Assert.Equal(0, await _stage.CountAsync(
         """
         SELECT (SELECT count(*) FROM channels.inbound_messages) + (SELECT count(*) FROM channels.webhook_logs) + (SELECT count(*) FROM conversations.messages)
-             + (SELECT count(*) FROM contacts.customer_profiles) + (SELECT count(*) FROM work.items WHERE kind = 'conversation.turn') + (SELECT count(*) FROM channels.webhook_traffic)
+             + (SELECT count(*) FROM contacts.customer_profiles) + (SELECT count(*) FROM work.items WHERE kind = 'conversation.turn') + (SELECT count(*) FROM channels.webhook_traffic) + (SELECT count(*) FROM channels.inbox)
         """));
 }

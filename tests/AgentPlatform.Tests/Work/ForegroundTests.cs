@@ -22,6 +22,8 @@ public sealed class ForegroundTests : IAsyncLifetime
         Assert.Equal(1, await MostAtATimeAsync("crowded"));
 
         callers.ForEach(caller => caller.Dispose());
+        Assert.True(load.IsCrowded, "a crowd is believed to come back for a moment");
+        Assert.False(await Eventually.SeeAsync(() => Task.FromResult(load.IsCrowded), crowded => !crowded));
         Assert.InRange(await MostAtATimeAsync("alone"), 2, 6);
     }
 

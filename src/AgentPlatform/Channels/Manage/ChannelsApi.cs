@@ -69,6 +69,20 @@ internal static class ChannelsApi
             .WithTags("Messages").RequireScope("messages:read").Describe("getAttachment", "Download a file of an inbound mail.").Produces(StatusCodes.Status200OK, contentType: "application/octet-stream");
     }
 
+    internal static void MapInbox(IEndpointRouteBuilder v1)
+    {
+        var inbox = v1.MapGroup("/inbox").WithTags("Messages");
+        inbox.MapGet("", async (HttpContext http, ManageInbox manage, Guid? channel_id, int? limit, string? cursor, CancellationToken ct) =>
+                await PageRequest.Parse(limit, cursor).ThenAsync(page => manage.ListAsync(http.Actor(), channel_id, page, ct)).ToHttpAsync())
+            .RequireScope("messages:read").Describe("listInbox", "List messages that were taken down under load and are not stored yet.").Produces<Page<InboxView>>();
+        inbox.MapPost("/{id:guid}/retry", async (HttpContext http, ManageInbox manage, Guid id, CancellationToken ct) =>
+                (await manage.RetryAsync(http.Actor(), id, ct)).ToHttp())
+            .RequireScope("messages:write").Describe("retryInboxMessage", "Try to store a message again.").Produces<InboxView>();
+        inbox.MapDelete("/{id:guid}", async (HttpContext http, ManageInbox manage, Guid id, CancellationToken ct) =>
+                (await manage.DiscardAsync(http.Actor(), id, ct)).Match(_ => Results.NoContent(), problem => problem.ToHttp()))
+            .RequireScope("messages:write").Describe("discardInboxMessage", "Give up a message that cannot be stored.").Produces(StatusCodes.Status204NoContent);
+    }
+
     private static async Task<IResult> DownloadAsync(HttpContext http, MessageLists lists, Guid id, CancellationToken ct)
     {
         if (await lists.AttachmentAsync(http.Actor(), id, ct) is not { } file)
