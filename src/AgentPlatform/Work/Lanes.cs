@@ -7,6 +7,8 @@ internal sealed record Lane(Guid TenantId, string Kind, short Priority);
 internal sealed record Place(DateTimeOffset RunAt, long Id)
 {
     internal static readonly Place Start = new(DateTimeOffset.MinValue, 0);
+
+    internal bool IsBefore(Place other) => RunAt < other.RunAt || RunAt == other.RunAt && Id < other.Id;
 }
 
 /// <summary>Lanes of this priority and less urgent ones are claimed no more often than that.</summary>
@@ -24,6 +26,9 @@ internal sealed class Lanes(TimeProvider clock)
     /// <summary>Tenants that share one claim: the cost of a claim must not grow with their number.</summary>
     internal const int Tenants = 64;
 
+    /// <summary>Of so many lanes it is remembered where they were left; of more, from one look to the next.</summary>
+    private const int Remembered = 1000;
+
     /// <summary>New work is last in its lane, but a transaction may commit this much later than another that began after it.</summary>
     private static readonly TimeSpan LateCommit = TimeSpan.FromSeconds(10);
 
@@ -34,7 +39,7 @@ internal sealed class Lanes(TimeProvider clock)
     private readonly Queue<Guid> _turns = new();
     private readonly HashSet<Guid> _queued = [];
 
-    /// <summary>Where lanes that have nothing left were left, until the next look.</summary>
+    /// <summary>Where lanes that have nothing left were left.</summary>
     private readonly Dictionary<Lane, Place> _left = [];
     private readonly Dictionary<Guid, long> _later = [];
 
@@ -104,6 +109,18 @@ internal sealed class Lanes(TimeProvider clock)
         }
     }
 
+    /// <summary>Something in any lane may be new: each goes on exactly where it was left. What began earlier and is committed later waits for a look.</summary>
+    internal void Resume()
+    {
+        lock (_lock)
+        {
+            foreach (var (lane, left) in _left)
+            {
+                Of(lane.TenantId).TryAdd(lane, new Known(left, ++_told, _readings));
+            }
+        }
+    }
+
     /// <summary>These lanes were seen to begin with something due. Read <paramref name="again"/>, they give what was passed over in them.</summary>
     internal void Found(IEnumerable<Lane> lanes, bool again)
     {
@@ -118,9 +135,24 @@ internal sealed class Lanes(TimeProvider clock)
                 }
             }
 
-            if (again)
+            if (again && _left.Count > Remembered)
             {
                 _left.Clear();
+            }
+        }
+    }
+
+    /// <summary>These may start now, though their lanes may have been read past them.</summary>
+    internal void GoBack(IEnumerable<(Lane Lane, Place Place)> next)
+    {
+        lock (_lock)
+        {
+            foreach (var (lane, place) in next)
+            {
+                var lanes = Of(lane.TenantId);
+                var before = place with { Id = place.Id - 1 };
+                var after = lanes.TryGetValue(lane, out var known) && known.After.IsBefore(before) ? known.After : before;
+                lanes[lane] = new Known(after, ++_told, ++_readings);
             }
         }
     }
@@ -226,7 +258,8 @@ internal sealed class Lanes(TimeProvider clock)
 
     private void Leave(LaneTurn turn, Place place)
     {
-        if (place != Place.Start)
+        // Read to its end from wherever: nothing is left before the place that was reached earlier.
+        if (place != Place.Start && !(_left.TryGetValue(turn.Lane, out var left) && place.IsBefore(left)))
         {
             _left[turn.Lane] = place;
         }

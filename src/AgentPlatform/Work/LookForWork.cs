@@ -2,17 +2,24 @@ using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Work;
 
+/// <summary>Where something ended that others may have waited for: a serial key, or, when null, anything of the tenant.</summary>
+internal sealed record Freed(Guid TenantId, string? SerialKey);
+
 /// <summary>
-/// Where to look for due work: around, from where the last look ended, and at the whole of some tenants. Again: known lanes are read from their
-/// beginning once more, for what was passed over in them.
+/// Where to look for due work: around, from where the last look ended; at the whole of some tenants; and at who is next in some serial keys. Again:
+/// known lanes are read from their beginning once more, for what was passed over in them.
 /// </summary>
-internal sealed record Look(bool Around, bool Again, IReadOnlyCollection<Guid> At)
+internal sealed record Look(bool Around, bool Again, IReadOnlyCollection<Freed> Freed)
 {
     internal static readonly Look Everywhere = new(true, true, []);
 
     internal static readonly Look Nowhere = new(false, false, []);
 
-    internal bool Any => Around || At.Count > 0;
+    internal bool Any => Around || Freed.Count > 0;
+
+    internal Guid[] Tenants => [.. Freed.Where(f => f.SerialKey is null).Select(f => f.TenantId).Distinct()];
+
+    internal Freed[] Keys => [.. Freed.Where(f => f.SerialKey is not null)];
 }
 
 /// <summary>
@@ -35,7 +42,7 @@ internal sealed class LookForWork(WorkKinds kinds)
     internal bool Knows(string kind) => _kinds.Contains(kind);
 
     /// <summary>To be gathered: travels with the transaction's next round trip.</summary>
-    internal async Task<IReadOnlyList<Lane>> AskAsync(Transaction tx, Look look, CancellationToken ct)
+    internal async Task<(IReadOnlyList<Lane> Lanes, IReadOnlyList<(Lane Lane, Place Place)> Next)> AskAsync(Transaction tx, Look look, CancellationToken ct)
     {
         var around = Task.FromResult<IReadOnlyList<Seen>>([]);
         if (look.Around)
@@ -44,20 +51,27 @@ internal sealed class LookForWork(WorkKinds kinds)
             around = tx.QueryAsync<Seen>(Sql.Around, [_last.TenantId, _last.Kind, _last.Priority, Steps], ct);
         }
 
-        var at = look.At.Count > 0 ? tx.QueryAsync<Seen>(Sql.At, [look.At.ToArray()], ct) : Task.FromResult<IReadOnlyList<Seen>>([]);
+        var at = look.Tenants is { Length: > 0 } tenants ? tx.QueryAsync<Seen>(Sql.At, [tenants], ct) : Task.FromResult<IReadOnlyList<Seen>>([]);
+        var next = look.Keys is { Length: > 0 } keys
+            ? tx.QueryAsync<Next>(Sql.Next, [keys.Select(k => k.TenantId).ToArray(), keys.Select(k => k.SerialKey).ToArray()], ct)
+            : Task.FromResult<IReadOnlyList<Next>>([]);
         var seen = await around;
         if (look.Around)
         {
             _last = seen.Count == Steps ? seen[^1].Lane : First;
         }
 
-        return [.. seen.Concat(await at).Where(s => s.Due && Knows(s.Kind)).Select(s => s.Lane)];
+        return (
+            [.. seen.Concat(await at).Where(s => s.Due && Knows(s.Kind)).Select(s => s.Lane)],
+            [.. (await next).Where(n => Knows(n.Kind)).Select(n => (new Lane(n.TenantId, n.Kind, n.Priority), new Place(n.RunAt, n.Id)))]);
     }
 
     private sealed record Seen(Guid TenantId, string Kind, short Priority, bool Due)
     {
         internal Lane Lane => new(TenantId, Kind, Priority);
     }
+
+    private sealed record Next(Guid TenantId, string Kind, short Priority, DateTimeOffset RunAt, long Id);
 
     private static class Sql
     {
@@ -85,6 +99,16 @@ internal sealed class LookForWork(WorkKinds kinds)
                 WHERE l.step < $4
             )
             SELECT tenant_id, kind, priority, run_at <= now() AS due FROM lane
+            """;
+
+        // Who is next in a serial key, and where: its lane need not be read from the beginning for it, which an old snapshot would make dear.
+        internal const string Next =
+            """
+            SELECT n.* FROM unnest($1::uuid[], $2::text[]) AS k (tenant_id, serial_key) CROSS JOIN LATERAL (
+                SELECT i.tenant_id, i.kind, i.priority, i.run_at, i.id FROM work.items AS i
+                WHERE i.tenant_id = k.tenant_id AND i.serial_key = k.serial_key AND i.state IN ('ready', 'running')
+                ORDER BY i.id LIMIT 1) AS n
+            WHERE n.run_at <= now()
             """;
 
         internal const string At =

@@ -67,8 +67,11 @@ public sealed record WorkItem(
     /// <summary>Where it waited.</summary>
     internal short Priority { get; init; }
 
-    /// <summary>Others may have to wait for its end: it has a serial key, or it counts in a limit.</summary>
-    internal bool HoldsOthers { get; init; }
+    /// <summary>Others of the same key wait for its end.</summary>
+    internal string? SerialKey { get; init; }
+
+    /// <summary>It counts in a limit: any of its tenant's may wait for its end.</summary>
+    internal bool IsLimited { get; init; }
 
     /// <summary>The trace it belongs to: that of whoever enqueued it.</summary>
     internal string? TraceParent { get; init; }

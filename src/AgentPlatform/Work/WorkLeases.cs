@@ -94,7 +94,9 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             turns,
             [.. claimed.Select(c => (new Lane(c.TenantId, c.Kind, c.Priority), new Place(c.RunAt, c.Id)))],
             claimed.Where(c => c.Cut).Select(c => c.TenantId).ToHashSet());
-        Lanes.Found(await looking, look.Again || look.At.Count > 0);
+        var (found, behind) = await looking;
+        Lanes.Found(found, look.Again || look.Tenants.Length > 0);
+        Lanes.GoBack(behind);
         if (horizon is not null)
         {
             alarm.See(await horizon);
@@ -148,18 +150,19 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
         return new WorkItem(c.Id, c.TenantId, c.Kind, c.Key, c.RawPayload, c.Attempt, c.MaxAttempts, c.Interruptions, c.Fence, c.EnqueuedAt)
         {
             Priority = c.Priority,
-            HoldsOthers = c.HoldsOthers,
+            SerialKey = c.SerialKey,
+            IsLimited = c.IsLimited,
             TraceParent = c.TraceParent,
         };
     }
 
     /// <summary>
-    /// A claimed row. HoldsOthers: its end makes room for others. Cut: a limit kept some of the tenant's back, and others may wait behind those.
+    /// A claimed row. Cut: a limit kept some of the tenant's back, and others may wait behind those.
     /// TakenOver: from a process whose lease ran out.
     /// </summary>
     private sealed record Claimed(
         long Id, Guid TenantId, string Kind, string Key, string RawPayload, int Attempt, int MaxAttempts, int Interruptions, long Fence,
-        DateTimeOffset EnqueuedAt, short Priority, DateTimeOffset RunAt, string? TraceParent, bool HoldsOthers, bool Cut, bool TakenOver);
+        DateTimeOffset EnqueuedAt, short Priority, DateTimeOffset RunAt, string? TraceParent, string? SerialKey, bool IsLimited, bool Cut, bool TakenOver);
 
     private sealed record TokenWait(Guid TenantId, double Seconds);
 
@@ -242,7 +245,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             FROM due AS d
             WHERE i.tenant_id = d.tenant_id AND i.id = d.id AND d.id NOT IN (SELECT id FROM limited WHERE beyond)
             RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
-                      i.priority, i.run_at, i.trace_parent, i.serial_key IS NOT NULL OR i.id IN (SELECT id FROM limited) AS holds_others,
+                      i.priority, i.run_at, i.trace_parent, i.serial_key, i.id IN (SELECT id FROM limited) AS is_limited,
                       i.tenant_id IN (SELECT tenant_id FROM limited WHERE beyond) AS cut, false AS taken_over
             """;
 
@@ -277,7 +280,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             FROM expired AS e
             WHERE i.tenant_id = e.tenant_id AND i.id = e.id
             RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
-                      i.priority, i.run_at, i.trace_parent, true AS holds_others, false AS cut, true AS taken_over
+                      i.priority, i.run_at, i.trace_parent, i.serial_key, true AS is_limited, false AS cut, true AS taken_over
             """;
 
         internal const string Renew =

@@ -16,6 +16,9 @@ public sealed class WorkRunner : IDisposable
     /// <summary>While work goes on without a pause, a look around every so often finds what nobody told of.</summary>
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>Looks that take so much that they come no more often than that are dear.</summary>
+    private static readonly TimeSpan LookDearly = TimeSpan.FromSeconds(2);
+
     /// <summary>About what a round trip takes.</summary>
     private static readonly TimeSpan RoundTrip = TimeSpan.FromMilliseconds(5);
 
@@ -231,11 +234,22 @@ public sealed class WorkRunner : IDisposable
         }
     }
 
+    /// <summary>
+    /// A look that is asked for is taken at once, unless looks have become dear: then lanes go on where they were left, and the look comes when it
+    /// is its time.
+    /// </summary>
     private Look NextLook()
     {
         var asked = Interlocked.Exchange(ref _lookAround, 0) == 1;
-        var around = asked || _leases.Lanes.Any && _clock.GetElapsedTime(_lookedAt) > _lookAgainAfter;
-        return new Look(around, asked, [.. _slots.TakeTenantsToLookAt(), .. _leases.Lanes.TakeLater()]);
+        var isTime = _clock.GetElapsedTime(_lookedAt) > _lookAgainAfter;
+        if (asked && !isTime && _lookAgainAfter > LookDearly)
+        {
+            _leases.Lanes.Resume();
+            asked = false;
+        }
+
+        var around = asked || _leases.Lanes.Any && isTime;
+        return new Look(around, asked, [.. _slots.TakeFreed(), .. _leases.Lanes.TakeLater().Select(tenant => new Freed(tenant, null))]);
     }
 
     /// <summary>Looks take a twentieth of the time at most, whatever they cost: an old snapshot makes them expensive.</summary>

@@ -16,7 +16,7 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
 
     private readonly ConcurrentQueue<WorkItem> _waiting = new();
     private readonly ConcurrentQueue<Settlement> _ended = new();
-    private readonly ConcurrentQueue<Guid> _lookAt = new();
+    private readonly ConcurrentQueue<Freed> _freed = new();
     private long _average = TimeSpan.FromSeconds(1).Ticks;
     private int _ends;
     private int _busy;
@@ -79,16 +79,16 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
         }
     }
 
-    /// <summary>Tenants in which something may have become due because something else ended.</summary>
-    internal IReadOnlyCollection<Guid> TakeTenantsToLookAt()
+    /// <summary>What something may have become due in, because something else ended.</summary>
+    internal IReadOnlyCollection<Freed> TakeFreed()
     {
-        var tenants = new HashSet<Guid>();
-        while (_lookAt.TryDequeue(out var tenant))
+        var all = new HashSet<Freed>();
+        while (_freed.TryDequeue(out var freed))
         {
-            tenants.Add(tenant);
+            all.Add(freed);
         }
 
-        return tenants;
+        return all;
     }
 
     /// <summary>Another process has taken these over.</summary>
@@ -146,9 +146,14 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
             _ended.Enqueue(settlement);
         }
 
-        if (item.HoldsOthers || (settlement ?? item.Settled) is { State: "ready" })
+        if (item.SerialKey is not null)
         {
-            _lookAt.Enqueue(item.TenantId);
+            _freed.Enqueue(new Freed(item.TenantId, item.SerialKey));
+        }
+
+        if (item.IsLimited || item.SerialKey is null && (settlement ?? item.Settled) is { State: "ready" })
+        {
+            _freed.Enqueue(new Freed(item.TenantId, null));
         }
 
         if (_inHand.TryRemove(item, out var held))

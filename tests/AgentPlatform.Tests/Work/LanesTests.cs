@@ -39,6 +39,41 @@ public sealed class LanesTests
     }
 
     [Fact]
+    public void A_lane_that_was_left_resumes_exactly_where_that_was()
+    {
+        _lanes.Found([Lane], again: true);
+        Answer(_lanes.Take(2));
+        Assert.False(_lanes.Any);
+        _lanes.Resume();
+        Assert.Equal(_reached, Assert.Single(_lanes.Take(2)).After);
+    }
+
+    [Fact]
+    public void A_lane_goes_back_to_who_may_start_now_and_is_not_passed_on_from_there_by_a_claim_that_was_under_way()
+    {
+        _lanes.Found([Lane], again: true);
+        Answer(_lanes.Take(1));
+        var underWay = _lanes.Take(1);
+        var passed = new Place(_reached.RunAt.AddHours(-1), 3);
+        _lanes.GoBack([(Lane, passed)]);
+        _lanes.GoBack([(Lane, _reached with { Id = 9 })]);
+        Answer(underWay);
+        Assert.Equal(passed with { Id = 2 }, Assert.Single(_lanes.Take(1)).After);
+    }
+
+    [Fact]
+    public void A_lane_that_was_read_to_its_end_from_further_back_is_left_where_it_had_been_left()
+    {
+        _lanes.Found([Lane], again: true);
+        Answer(_lanes.Take(2));
+        var passed = new Place(_reached.RunAt.AddHours(-1), 3);
+        _lanes.GoBack([(Lane, passed)]);
+        _lanes.Answered(_lanes.Take(2), [(Lane, passed)], new HashSet<Guid>());
+        _lanes.Resume();
+        Assert.Equal(_reached, Assert.Single(_lanes.Take(2)).After);
+    }
+
+    [Fact]
     public void A_throttle_lets_urgent_lanes_through_and_the_others_once_in_each_pause()
     {
         var clock = new HandClock();

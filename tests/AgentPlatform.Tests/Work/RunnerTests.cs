@@ -153,6 +153,47 @@ public sealed class RunnerTests : IAsyncLifetime
     }
 
     /// <summary>Every pooled connection fails once before it is replaced.</summary>
+    [Fact]
+    public async Task When_looks_have_become_dear_work_is_found_where_its_lane_was_left_and_what_was_passed_over_by_the_next_look()
+    {
+        await PutInAsync("a", "now()");
+        await _stage.Platform.DrainAsync();
+        await DrainBehindALockAsync(TimeSpan.FromMilliseconds(400));
+
+        await PutInAsync("b", "now()");
+        await PutInAsync("passed over", "now() - interval '1 hour'");
+        await _stage.Platform.DrainAsync();
+        Assert.Equal(["a", "b"], _stage.Runs);
+
+        await Eventually.SeeAsync(
+            async () =>
+            {
+                await _stage.Platform.DrainAsync();
+                return _stage.Runs.Count;
+            },
+            runs => runs == 3);
+        Assert.Equal(["a", "b", "passed over"], _stage.Runs);
+    }
+
+    /// <summary>As another host would that tells nobody.</summary>
+    private Task<int> PutInAsync(string key, string runAt) => _stage.Platform.Postgres.ScalarAsync<int>(
+        $$"""
+        INSERT INTO work.items (tenant_id, kind, key, max_attempts, run_at, payload) VALUES ($1, 'test.play', $2, 3, {{runAt}}, '{"key": "{{key}}"}') RETURNING 1
+        """, _stage.Tenant.TenantId, key);
+
+    /// <summary>A drain whose look takes its time.</summary>
+    private async Task DrainBehindALockAsync(TimeSpan time)
+    {
+        var locking = _stage.Platform.Postgres.ScalarAsync<int>(
+            $"BEGIN; LOCK TABLE work.items; SELECT count(pg_sleep({time.TotalSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture)}))::integer; COMMIT");
+        await Eventually.SeeAsync(
+            () => _stage.Platform.Postgres.ScalarAsync<bool>(
+                "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'work.items'::regclass AND mode = 'AccessExclusiveLock' AND granted)"),
+            locked => locked);
+        await _stage.Platform.DrainAsync();
+        await locking;
+    }
+
     private async Task DrainWhenBackAsync()
     {
         for (var i = 0; i < 50; i++)
