@@ -15,7 +15,7 @@ internal sealed record DeliveryReport(string ExternalId, Guid? OutboundId, strin
 /// <summary>Moves outbound messages along a lattice that has no way back, and the conversation's line with them.</summary>
 public sealed class DeliveryReports(ChannelGateway gateway, ConversationLog conversations, ContactDirectory contacts, EventStore events, TimeProvider clock)
 {
-    private static readonly ActivitySource Activities = new("AgentPlatform.Channels");
+    internal static readonly ActivitySource Activities = new("AgentPlatform.Channels");
 
     /// <summary>False when the report says nothing new, or concerns a message that is not known yet: then it waits for its send to settle.</summary>
     internal async Task<Result<bool>> ReceiveTwilioAsync(Guid token, WebhookCall call, CancellationToken ct)

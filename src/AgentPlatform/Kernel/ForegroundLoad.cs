@@ -11,35 +11,28 @@ public sealed class ForegroundLoad(TimeProvider clock)
 
     private readonly int _ample = 2 * Environment.ProcessorCount;
     private int _waiting;
-    private long _crowdedAt = clock.GetTimestamp() - clock.TimestampFrequency;
+    private long _leftCrowdAt = clock.GetTimestamp() - clock.TimestampFrequency;
 
     /// <summary>More wait than the machine can serve side by side, or did a moment ago.</summary>
-    public bool IsCrowded => clock.GetElapsedTime(Volatile.Read(ref _crowdedAt)) < Lull || Look() > _ample;
+    public bool IsCrowded => Volatile.Read(ref _waiting) > _ample || clock.GetElapsedTime(Volatile.Read(ref _leftCrowdAt)) < Lull;
 
     /// <summary>Counts a caller until it is disposed of.</summary>
     public IDisposable Enter()
     {
-        if (Interlocked.Increment(ref _waiting) > _ample)
-        {
-            Volatile.Write(ref _crowdedAt, clock.GetTimestamp());
-        }
-
+        Interlocked.Increment(ref _waiting);
         return new Caller(this);
     }
 
-    private int Look()
+    private void Leave()
     {
-        var waiting = Volatile.Read(ref _waiting);
-        if (waiting > _ample)
+        if (Interlocked.Decrement(ref _waiting) >= _ample)
         {
-            Volatile.Write(ref _crowdedAt, clock.GetTimestamp());
+            Volatile.Write(ref _leftCrowdAt, clock.GetTimestamp());
         }
-
-        return waiting;
     }
 
     private sealed class Caller(ForegroundLoad load) : IDisposable
     {
-        public void Dispose() => Interlocked.Decrement(ref load._waiting);
+        public void Dispose() => load.Leave();
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
@@ -32,7 +33,12 @@ internal sealed class Inbox(ChannelGateway gateway, Database database, RateWindo
             _lines[line] = new Queue<Caller>([caller]);
         }
 
-        _ = Task.Run(() => ServeAsync(line));
+        // Not on behalf of this caller: what is done is done for all of the line.
+        using (ExecutionContext.SuppressFlow())
+        {
+            _ = Task.Run(() => ServeAsync(line));
+        }
+
         return caller.Answer;
     }
 
@@ -173,7 +179,7 @@ internal sealed class Inbox(ChannelGateway gateway, Database database, RateWindo
             }
             else
             {
-                messages[read.Value.ExternalId] = (new Arrival(clock.NewId(), read.Value, LoggedCall.Of(caller.Call), now), [caller]);
+                messages[read.Value.ExternalId] = (new Arrival(clock.NewId(), read.Value, LoggedCall.Of(caller.Call), now) { TraceParent = caller.TraceParent }, [caller]);
             }
         }
 
@@ -191,6 +197,7 @@ internal sealed class Inbox(ChannelGateway gateway, Database database, RateWindo
                 .. RateWindows.Args(channel, clock.GetUtcNow()),
                 arrivals.Select(a => a.Id).ToArray(), arrivals.Select(a => a.Message.ExternalId).ToArray(), arrivals.Select(a => a.Message.Sender).ToArray(),
                 Json.Params(arrivals.Select(a => a.Message)), Json.Params(arrivals.Select(a => a.Call)), arrivals.Select(a => a.ReceivedAt.ToUniversalTime()).ToArray(),
+                arrivals.Select(a => a.TraceParent).ToArray(),
             ],
             CancellationToken.None);
         StoreInbox.Enqueue(tx, work, channel.Id, arrivals[0].Id.ToString());
@@ -205,6 +212,8 @@ internal sealed class Inbox(ChannelGateway gateway, Database database, RateWindo
         internal IInboundAdapter Adapter => adapter;
 
         internal WebhookCall Call => call;
+
+        internal string? TraceParent { get; } = Activity.Current?.Id;
 
         internal Task<Result<Guid>> Answer => _answer.Task;
 
@@ -223,8 +232,8 @@ internal sealed class Inbox(ChannelGateway gateway, Database database, RateWindo
         internal const string TakeDown =
             $"""
             WITH offered AS MATERIALIZED (
-                SELECT o.* FROM unnest($9::uuid[], $10::text[], $11::text[], $12::jsonb[], $13::jsonb[], $14::timestamptz[])
-                     AS o (id, external_message_id, sender_identifier, message, request, received_at)
+                SELECT o.* FROM unnest($9::uuid[], $10::text[], $11::text[], $12::jsonb[], $13::jsonb[], $14::timestamptz[], $15::text[])
+                     AS o (id, external_message_id, sender_identifier, message, request, received_at, trace_parent)
             ),
             seen AS MATERIALIZED (
                 SELECT o.external_message_id, first.id FROM offered AS o CROSS JOIN LATERAL (
@@ -241,13 +250,13 @@ internal sealed class Inbox(ChannelGateway gateway, Database database, RateWindo
             admitted AS (
                 INSERT INTO channels.webhook_rates AS r (tenant_id, webhook_id, minute_start, minute_count, hour_start, hour_count)
                 SELECT $1, $2, $3, n.fresh, $4, n.fresh FROM (SELECT count(*)::integer AS fresh FROM fresh) AS n
-                WHERE n.fresh BETWEEN 1 AND least($7, $8)
+                WHERE n.fresh BETWEEN 1 AND least($7::integer, $8::integer)
                 {RateWindows.Raise}
                 RETURNING 1
             ),
             taken AS (
-                INSERT INTO channels.inbox (tenant_id, webhook_id, external_message_id, id, sender_identifier, message, request, received_at)
-                SELECT $1, $2, f.external_message_id, f.id, f.sender_identifier, f.message, f.request, f.received_at
+                INSERT INTO channels.inbox (tenant_id, webhook_id, external_message_id, id, sender_identifier, message, request, received_at, trace_parent)
+                SELECT $1, $2, f.external_message_id, f.id, f.sender_identifier, f.message, f.request, f.received_at, f.trace_parent
                 FROM fresh AS f WHERE EXISTS (SELECT FROM admitted)
                 ON CONFLICT DO NOTHING
                 RETURNING external_message_id, id

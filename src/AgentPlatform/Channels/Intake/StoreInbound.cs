@@ -15,7 +15,11 @@ internal sealed record InboundSource(Guid Id, Guid AgentId, string ChannelType)
 }
 
 /// <summary>A message that is to be stored, under the id its sender may have been told.</summary>
-internal sealed record Arrival(Guid Id, InboundEnvelope Message, LoggedCall Call, DateTimeOffset ReceivedAt);
+internal sealed record Arrival(Guid Id, InboundEnvelope Message, LoggedCall Call, DateTimeOffset ReceivedAt)
+{
+    /// <summary>The trace of the delivery, for those who store it later.</summary>
+    internal string? TraceParent { get; init; }
+}
 
 /// <summary>Who wrote, and the message it answers; null for what is not known yet.</summary>
 internal sealed record KnownSender(Contact? Contact, Guid? ParentId);

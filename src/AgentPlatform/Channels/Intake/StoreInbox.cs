@@ -69,6 +69,7 @@ internal sealed class StoreInbox(Database database, StoreInbound store, WorkQueu
     /// <summary>Another run may be at the same message: it waits for this one's row to go, and then finds nothing to store.</summary>
     private async Task StoreAsync(Guid tenantId, Waiting waiting, CancellationToken ct)
     {
+        using var activity = DeliveryReports.Activities.GoOn("message.store", waiting.TraceParent);
         var arrival = new Arrival(waiting.Id, Json.Read<InboundEnvelope>(waiting.Message), Json.Read<LoggedCall>(waiting.Request), waiting.ReceivedAt);
         var source = new InboundSource(waiting.WebhookId, waiting.AgentId, waiting.ChannelType);
         try
@@ -108,13 +109,13 @@ internal sealed class StoreInbox(Database database, StoreInbound store, WorkQueu
 
     private sealed record Waiting(
         Guid Id, Guid WebhookId, string ExternalMessageId, string SenderIdentifier, Guid AgentId, string ChannelType, JsonElement Message, JsonElement Request, int Attempts,
-        DateTimeOffset ReceivedAt);
+        DateTimeOffset ReceivedAt, string? TraceParent);
 
     private static class Sql
     {
         internal const string Waiting =
             """
-            SELECT i.id, i.webhook_id, i.external_message_id, i.sender_identifier, w.agent_id, w.channel_type, i.message, i.request, i.attempts, i.received_at
+            SELECT i.id, i.webhook_id, i.external_message_id, i.sender_identifier, w.agent_id, w.channel_type, i.message, i.request, i.attempts, i.received_at, i.trace_parent
             FROM channels.inbox AS i
             JOIN channels.user_webhooks AS w ON w.tenant_id = i.tenant_id AND w.id = i.webhook_id
             WHERE i.tenant_id = $1 AND i.webhook_id = $2 AND i.attempts < $3 AND (i.retry_at IS NULL OR i.retry_at <= now())

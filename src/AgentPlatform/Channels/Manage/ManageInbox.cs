@@ -5,9 +5,9 @@ using AgentPlatform.Work;
 
 namespace AgentPlatform.Channels.Manage;
 
-/// <summary>A message that was taken down and is not stored yet. Without a time at which it is tried again it waits its turn, or, after attempts, rests.</summary>
+/// <summary>A message that was taken down and is not stored yet. What it says is not shown: it may be for a private conversation.</summary>
 public sealed record InboxView(
-    Guid Id, Guid WebhookId, string ExternalMessageId, string SenderIdentifier, string? Content, int Attempts, string? LastError, DateTimeOffset? RetryAt, DateTimeOffset ReceivedAt);
+    Guid Id, Guid WebhookId, string ExternalMessageId, string SenderIdentifier, int Attempts, string? LastError, DateTimeOffset? RetryAt, DateTimeOffset ReceivedAt);
 
 /// <summary>What waits in the inbox, and what an operator does with a message that could not be stored.</summary>
 public sealed class ManageInbox(Database database, WorkQueue work, TimeProvider clock)
@@ -45,7 +45,7 @@ public sealed class ManageInbox(Database database, WorkQueue work, TimeProvider 
     {
         internal const string List =
             """
-            SELECT id, webhook_id, external_message_id, sender_identifier, message ->> 'content' AS content, attempts, last_error, retry_at, received_at
+            SELECT id, webhook_id, external_message_id, sender_identifier, attempts, last_error, retry_at, received_at
             FROM channels.inbox
             WHERE tenant_id = $1 AND ($2::uuid IS NULL OR webhook_id = $2) AND ($3::uuid IS NULL OR id < $3)
             ORDER BY id DESC LIMIT $4
@@ -54,7 +54,7 @@ public sealed class ManageInbox(Database database, WorkQueue work, TimeProvider 
         internal const string Retry =
             """
             UPDATE channels.inbox SET attempts = 0, retry_at = NULL WHERE tenant_id = $1 AND id = $2
-            RETURNING id, webhook_id, external_message_id, sender_identifier, message ->> 'content' AS content, attempts, last_error, retry_at, received_at
+            RETURNING id, webhook_id, external_message_id, sender_identifier, attempts, last_error, retry_at, received_at
             """;
 
         internal const string Discard = "DELETE FROM channels.inbox WHERE tenant_id = $1 AND id = $2";

@@ -11,6 +11,7 @@ CREATE TABLE channels.inbox (
     attempts            integer     NOT NULL DEFAULT 0,
     last_error          text,
     retry_at            timestamptz,
+    trace_parent        text,
     received_at         timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, webhook_id, external_message_id)
 );
