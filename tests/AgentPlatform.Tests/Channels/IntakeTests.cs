@@ -268,6 +268,37 @@ public sealed class IntakeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_channel_that_is_remembered_is_taken_as_it_is_by_now()
+    {
+        async Task<HttpStatusCode> TextAsync(ChannelView channel)
+        {
+            using var answer = await _stage.TextAsync(channel, Sender, "hello");
+            return answer.StatusCode;
+        }
+
+        Assert.Equal(HttpStatusCode.OK, await TextAsync(_channel));
+        Assert.Equal(HttpStatusCode.OK, await TextAsync(_channel));
+        await ChangeAsync(new ChannelInput(null, null) { IsActive = false });
+        Assert.Equal(HttpStatusCode.Forbidden, await TextAsync(_channel));
+        await ChangeAsync(new ChannelInput(null, null) { IsActive = true });
+        Assert.Equal(HttpStatusCode.OK, await TextAsync(_channel));
+
+        var rotate = _stage.Platform.Get<RotateChannel>();
+        await rotate.SecretAsync(_stage.System, _channel.Id, new Rotation(0) { Secret = "another secret of the account" }, CancellationToken.None);
+        Assert.Equal(HttpStatusCode.Forbidden, await TextAsync(_channel));
+        await rotate.SecretAsync(_stage.System, _channel.Id, new Rotation(0) { Secret = FakeTwilio.AuthToken }, CancellationToken.None);
+        Assert.Equal(HttpStatusCode.OK, await TextAsync(_channel));
+
+        var renewed = (await rotate.TokenAsync(_stage.System, _channel.Id, new Rotation(0), CancellationToken.None)).Value;
+        Assert.Equal((HttpStatusCode.Gone, HttpStatusCode.OK), (await TextAsync(_channel), await TextAsync(renewed)));
+        await ChangeAsync(new ChannelInput(null, null) { RateLimitPerMinute = 5 });
+        Assert.Equal(HttpStatusCode.TooManyRequests, await TextAsync(renewed));
+        Assert.Equal(5, await _stage.CountAsync("SELECT sum(minute_count) FROM channels.webhook_rates"));
+        await _stage.ValueAsync<int>("SELECT 1; DELETE FROM channels.user_webhooks");
+        Assert.Equal(HttpStatusCode.NotFound, await TextAsync(renewed));
+    }
+
+    [Fact]
     [Behaviour("bb-webhook-rate-limit")]
     public async Task The_hour_has_a_limit_of_its_own()
     {

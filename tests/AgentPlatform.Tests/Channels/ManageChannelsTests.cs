@@ -45,6 +45,31 @@ public sealed class ManageChannelsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_rests_in_the_inbox_is_listed_asked_for_again_and_discarded()
+    {
+        var channel = (await CreateAsync("sms")).GetProperty("id").GetGuid();
+        var id = TimeProvider.System.NewId();
+        await _api.Platform.Postgres.ScalarAsync<int>(
+            """
+            INSERT INTO channels.inbox (tenant_id, webhook_id, external_message_id, id, sender_identifier, message, request, attempts, last_error, received_at)
+            VALUES ($1, $2, 'SM1', $3, '+14155550100', '{"content": "in confidence"}', '{}', 10, 'out of order', now()) RETURNING 1
+            """, _api.Tenant.TenantId, channel, id);
+
+        var listed = await _api.GetAsync($"/api/v1/inbox?channel_id={channel}");
+        var resting = Assert.Single(listed.Json.GetProperty("items").EnumerateArray());
+        Assert.Equal((id, 10, "out of order"), (resting.GetProperty("id").GetGuid(), resting.GetProperty("attempts").GetInt32(), resting.GetProperty("last_error").GetString()));
+        Assert.DoesNotContain("in confidence", listed.Body);
+        Assert.Equal(403, (await _api.GetAsync("/api/v1/inbox", await _api.KeyAsync("member", "channels:read"))).Status);
+        Assert.Equal(403, (await _api.PostAsync($"/api/v1/inbox/{id}/retry", null, await _api.KeyAsync("member", "messages:read"))).Status);
+
+        var asked = await _api.PostAsync($"/api/v1/inbox/{id}/retry", null);
+        Assert.Equal((200, 0), (asked.Status, asked.Json.GetProperty("attempts").GetInt32()));
+        Assert.Equal(204, (await _api.SendAsync(HttpMethod.Delete, $"/api/v1/inbox/{id}")).Status);
+        Assert.Equal(404, (await _api.SendAsync(HttpMethod.Delete, $"/api/v1/inbox/{id}")).Status);
+        Assert.Equal(404, (await _api.PostAsync($"/api/v1/inbox/{id}/retry", null)).Status);
+    }
+
+    [Fact]
     [Behaviour("bb-webhook-primary")]
     public async Task Exactly_one_channel_is_primary()
     {

@@ -161,7 +161,7 @@ public sealed class PureTests
     private static (int Status, string Code) Status(InboundChannel channel) => (channel.Refusal(Noon)!.Status, channel.Refusal(Noon)!.Code);
 
     private static InboundChannel Channel(bool active = true, bool verified = true, DateTimeOffset? expires = null, bool mustRotate = false) =>
-        new(new ChannelGateway.Row(Guid.Empty, Guid.Empty, Guid.Empty, "sms", default, default, active, verified, expires, mustRotate, 30, 200, null), [], null);
+        new(new ChannelGateway.Row(Guid.Empty, Guid.Empty, Guid.Empty, "sms", default, default, active, verified, expires, mustRotate, 30, 200, Noon, null), [], null);
 
     private static SecretBox Box(params string[] keys) => new(Options.Create(new ChannelsOptions { EncryptionKeys = keys }));
 }

@@ -33,6 +33,16 @@ public sealed class InboundIntake
             return await _inbox.TakeAsync(adapter, token, call);
         }
 
+        if (_gateway.Recall(token, adapter.ChannelType) is { } known)
+        {
+            if (await ReceiveRecalledAsync(adapter, token, known, call, ct) is { } answer)
+            {
+                return answer;
+            }
+
+            _gateway.Forget(token);
+        }
+
         var (gate, channel) = await _gateway.OpenAsync(token, adapter.ChannelType, ct);
         await using var tx = gate;
         if (channel is null)
@@ -40,37 +50,59 @@ public sealed class InboundIntake
             return Problem.NotFound("channel");
         }
 
-        var read = await adapter.ReadAsync(call, channel, ct);
-        var refusal = read.Problem ?? channel.Refusal(_clock.GetUtcNow());
-        if (refusal is not null)
+        var read = await ReadAsync(adapter, call, channel, ct);
+        if (read.Problem is { } refusal)
         {
             Log.Refused(_log, channel.Id, refusal.Code);
             return refusal;
         }
 
-        var admission = await AdmitAsync(tx, channel, read.Value, ct);
-        return admission switch
+        tx.Enter(Actor.System(channel.TenantId));
+        return await AnswerAsync(adapter, token, channel, read.Value, call, await AdmitAsync(tx, channel, asOf: null, read.Value, ct), ct);
+    }
+
+    /// <summary>Null when the channel is not what it was when its token was presented last, or would refuse what it may take by now.</summary>
+    private async Task<Result<Guid>?> ReceiveRecalledAsync(IInboundAdapter adapter, Guid token, InboundChannel channel, WebhookCall call, CancellationToken ct)
+    {
+        var read = await ReadAsync(adapter, call, channel, ct);
+        if (!read.IsOk)
+        {
+            return null;
+        }
+
+        await using var tx = _database.Begin(Actor.System(channel.TenantId));
+        var admission = await AdmitAsync(tx, channel, channel.Row.UpdatedAt, read.Value, ct);
+        return admission.IsUnchanged ? await AnswerAsync(adapter, token, channel, read.Value, call, admission, ct) : (Result<Guid>?)null;
+    }
+
+    private async Task<Result<InboundEnvelope>> ReadAsync(IInboundAdapter adapter, WebhookCall call, InboundChannel channel, CancellationToken ct)
+    {
+        var read = await adapter.ReadAsync(call, channel, ct);
+        return (read.Problem ?? channel.Refusal(_clock.GetUtcNow())) is { } refusal ? refusal : read;
+    }
+
+    private async Task<Result<Guid>> AnswerAsync(
+        IInboundAdapter adapter, Guid token, InboundChannel channel, InboundEnvelope message, WebhookCall call, Admission admission, CancellationToken ct) =>
+        admission switch
         {
             { DuplicateOf: { } first } => first,
             { OthersWait: true } => await _inbox.TakeAsync(adapter, token, call),
             { Admitted: false } => await _rates.RefuseAsync(channel, ct),
-            _ => await StoreAsync(channel, read.Value, call, admission, ct),
+            _ => await StoreAsync(channel, message, call, admission, ct),
         };
-    }
 
     // Counting is a transaction of its own that does not wait for the disk: were it part of the next one, every message of a
     // channel would queue for the channel's row until its predecessor has been flushed. Its commit travels with the question.
 
-    private async Task<Admission> AdmitAsync(Transaction tx, InboundChannel channel, InboundEnvelope message, CancellationToken ct)
+    private async Task<Admission> AdmitAsync(Transaction tx, InboundChannel channel, DateTimeOffset? asOf, InboundEnvelope message, CancellationToken ct)
     {
-        tx.Enter(Actor.System(channel.TenantId));
         tx.FlushLater();
         tx.Gather();
         var known = _store.KnownAsync(tx, channel.Source, message, ct);
-        var counted = tx.SingleAsync<Counted>(Sql.Admit, [.. RateWindows.Args(channel, _clock.GetUtcNow()), message.ExternalId], ct);
+        var counted = tx.SingleAsync<Counted>(Sql.Admit, [.. RateWindows.Args(channel, _clock.GetUtcNow()), message.ExternalId, asOf], ct);
         await tx.CommitAsync(ct);
-        var (duplicateOf, othersWait, admitted) = await counted;
-        return new(duplicateOf, othersWait, admitted, await known);
+        var (isUnchanged, duplicateOf, othersWait, admitted) = await counted;
+        return new(isUnchanged, duplicateOf, othersWait, admitted, await known);
     }
 
     private async Task<Result<Guid>> StoreAsync(InboundChannel channel, InboundEnvelope message, WebhookCall call, Admission admission, CancellationToken ct)
@@ -90,17 +122,21 @@ public sealed class InboundIntake
         }
     }
 
-    private sealed record Counted(Guid? DuplicateOf, bool OthersWait, bool Admitted);
+    private sealed record Counted(bool IsUnchanged, Guid? DuplicateOf, bool OthersWait, bool Admitted);
 
-    private sealed record Admission(Guid? DuplicateOf, bool OthersWait, bool Admitted, KnownSender Known);
+    private sealed record Admission(bool IsUnchanged, Guid? DuplicateOf, bool OthersWait, bool Admitted, KnownSender Known);
 
     private static class Sql
     {
         // A repeated delivery is recognised before it is counted, so that a provider's retries never use up a channel's limit. One that has to
-        // wait behind others is counted where they were: what was taken down first is stored first.
+        // wait behind others is counted where they were: what was taken down first is stored first. Nor is anything counted for a channel that
+        // has changed since it was remembered.
         internal const string Admit =
             $"""
-            WITH seen AS (
+            WITH unchanged AS (
+                SELECT FROM channels.user_webhooks WHERE tenant_id = $1 AND id = $2 AND ($10::timestamptz IS NULL OR updated_at = $10)
+            ),
+            seen AS (
                 SELECT id FROM channels.inbound_messages WHERE tenant_id = $1 AND webhook_id = $2 AND external_message_id = $9
             ),
             waiting AS (
@@ -108,11 +144,12 @@ public sealed class InboundIntake
             ),
             admitted AS (
                 INSERT INTO channels.webhook_rates AS r (tenant_id, webhook_id, minute_start, minute_count, hour_start, hour_count)
-                SELECT $1, $2, $3, 1, $4, 1 WHERE NOT EXISTS (SELECT FROM seen) AND NOT EXISTS (SELECT FROM waiting)
+                SELECT $1, $2, $3, 1, $4, 1 WHERE EXISTS (SELECT FROM unchanged) AND NOT EXISTS (SELECT FROM seen) AND NOT EXISTS (SELECT FROM waiting)
                 {RateWindows.Raise}
                 RETURNING 1
             )
-            SELECT (SELECT id FROM seen) AS duplicate_of, EXISTS (SELECT FROM waiting) AS others_wait, EXISTS (SELECT FROM admitted) AS admitted
+            SELECT EXISTS (SELECT FROM unchanged) AS is_unchanged, (SELECT id FROM seen) AS duplicate_of, EXISTS (SELECT FROM waiting) AS others_wait,
+                   EXISTS (SELECT FROM admitted) AS admitted
             """;
     }
 }
