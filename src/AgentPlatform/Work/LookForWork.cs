@@ -6,16 +6,16 @@ namespace AgentPlatform.Work;
 internal sealed record Freed(Guid TenantId, string? SerialKey);
 
 /// <summary>
-/// Where to look for due work: around, from where the last look ended; at the whole of some tenants; and at who is next in some serial keys. Again:
-/// known lanes are read from their beginning once more, for what was passed over in them.
+/// Where to look for due work: at leases that ran out; around, from where the last look ended; at the whole of some tenants; and at who is next in some
+/// serial keys. Again: known lanes are read from their beginning once more, for what was passed over in them.
 /// </summary>
-internal sealed record Look(bool Around, bool Again, IReadOnlyCollection<Freed> Freed)
+internal sealed record Look(bool Leases, bool Around, bool Again, IReadOnlyCollection<Freed> Freed)
 {
-    internal static readonly Look Everywhere = new(true, true, []);
+    internal static readonly Look Everywhere = new(true, true, true, []);
 
-    internal static readonly Look Nowhere = new(false, false, []);
+    internal static readonly Look Nowhere = new(false, false, false, []);
 
-    internal bool Any => Around || Freed.Count > 0;
+    internal bool Any => Leases || Around || Freed.Count > 0;
 
     internal Guid[] Tenants => [.. Freed.Where(f => f.SerialKey is null).Select(f => f.TenantId).Distinct()];
 

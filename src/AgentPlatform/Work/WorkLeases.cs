@@ -84,7 +84,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
         }
 
         var claiming = ClaimAsync(tx, turns, ct);
-        var reclaiming = look.Around ? tx.QueryAsync<Claimed>(Sql.Reclaim, [_owner, Lease, kinds.Names, capacity], ct) : Task.FromResult<IReadOnlyList<Claimed>>([]);
+        var reclaiming = look.Leases ? tx.QueryAsync<Claimed>(Sql.Reclaim, [_owner, Lease, kinds.Names, capacity], ct) : Task.FromResult<IReadOnlyList<Claimed>>([]);
         var looking = _look.AskAsync(tx, look, ct);
         var horizon = look.Around && alarm.IsToLook ? VacuumHorizon.ReadAsync(tx, ct) : null;
         await tx.CommitAsync(ct);

@@ -19,6 +19,9 @@ public sealed class WorkRunner : IDisposable
     /// <summary>Looks that take so much that they come no more often than that are dear.</summary>
     private static readonly TimeSpan LookDearly = TimeSpan.FromSeconds(2);
 
+    /// <summary>However dear looks are, or one seemed because it had to wait: work that nobody told of must not wait for longer.</summary>
+    private static readonly TimeSpan LookSeldom = TimeSpan.FromSeconds(15);
+
     /// <summary>About what a round trip takes.</summary>
     private static readonly TimeSpan RoundTrip = TimeSpan.FromMilliseconds(5);
 
@@ -235,28 +238,29 @@ public sealed class WorkRunner : IDisposable
     }
 
     /// <summary>
-    /// A look that is asked for is taken at once, unless looks have become dear: then lanes go on where they were left, and the look comes when it
-    /// is its time.
+    /// A look that is asked for is taken at once, unless looks have become dear: then lanes go on where they were left, only leases are looked at, and the
+    /// rest comes when it is its time.
     /// </summary>
     private Look NextLook()
     {
         var asked = Interlocked.Exchange(ref _lookAround, 0) == 1;
         var isTime = _clock.GetElapsedTime(_lookedAt) > _lookAgainAfter;
-        if (asked && !isTime && _lookAgainAfter > LookDearly)
+        var isPutOff = asked && !isTime && _lookAgainAfter > LookDearly;
+        if (isPutOff)
         {
             _leases.Lanes.Resume();
-            asked = false;
         }
 
-        var around = asked || _leases.Lanes.Any && isTime;
-        return new Look(around, asked, [.. _slots.TakeFreed(), .. _leases.Lanes.TakeLater().Select(tenant => new Freed(tenant, null))]);
+        var again = asked && !isPutOff;
+        var around = again || _leases.Lanes.Any && isTime;
+        return new Look(asked || around, around, again, [.. _slots.TakeFreed(), .. _leases.Lanes.TakeLater().Select(tenant => new Freed(tenant, null))]);
     }
 
-    /// <summary>Looks take a twentieth of the time at most, whatever they cost: an old snapshot makes them expensive.</summary>
+    /// <summary>Looks take a twentieth of the time, unless even one in fifteen seconds takes more: an old snapshot makes them expensive.</summary>
     private void LookedAround(TimeSpan took)
     {
         _lookedAt = _clock.GetTimestamp();
-        _lookAgainAfter = took * 20 > LookEvery ? took * 20 : LookEvery;
+        _lookAgainAfter = TimeSpan.FromTicks(Math.Clamp((took * 20).Ticks, LookEvery.Ticks, LookSeldom.Ticks));
         if (!_leases.HasLookedEverywhere)
         {
             WakeToLook();

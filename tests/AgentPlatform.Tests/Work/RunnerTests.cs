@@ -156,14 +156,20 @@ public sealed class RunnerTests : IAsyncLifetime
     [Fact]
     public async Task When_looks_have_become_dear_work_is_found_where_its_lane_was_left_and_what_was_passed_over_by_the_next_look()
     {
+        var other = await _stage.Platform.NewTenantAsync("Other");
         await PutInAsync("a", "now()");
         await _stage.Platform.DrainAsync();
         await DrainBehindALockAsync(TimeSpan.FromMilliseconds(400));
 
         await PutInAsync("b", "now()");
         await PutInAsync("passed over", "now() - interval '1 hour'");
+        await PutInAsync("lost", "now() - interval '1 hour'", other.TenantId);
+        await _stage.Platform.Postgres.ScalarAsync<int>(
+            """
+            UPDATE work.items SET state = 'running', owner = gen_random_uuid(), lease_until = now() - interval '1 second', fence = 1, attempts = 1 WHERE key = 'lost' RETURNING 1
+            """);
         await _stage.Platform.DrainAsync();
-        Assert.Equal(["a", "b"], _stage.Runs);
+        Assert.Equal(["a", "b", "lost"], _stage.Runs.Order(StringComparer.Ordinal));
 
         await Eventually.SeeAsync(
             async () =>
@@ -171,15 +177,15 @@ public sealed class RunnerTests : IAsyncLifetime
                 await _stage.Platform.DrainAsync();
                 return _stage.Runs.Count;
             },
-            runs => runs == 3);
-        Assert.Equal(["a", "b", "passed over"], _stage.Runs);
+            runs => runs == 4);
+        Assert.Equal("passed over", _stage.Runs.Last());
     }
 
     /// <summary>As another host would that tells nobody.</summary>
-    private Task<int> PutInAsync(string key, string runAt) => _stage.Platform.Postgres.ScalarAsync<int>(
+    private Task<int> PutInAsync(string key, string runAt, Guid? tenant = null) => _stage.Platform.Postgres.ScalarAsync<int>(
         $$"""
         INSERT INTO work.items (tenant_id, kind, key, max_attempts, run_at, payload) VALUES ($1, 'test.play', $2, 3, {{runAt}}, '{"key": "{{key}}"}') RETURNING 1
-        """, _stage.Tenant.TenantId, key);
+        """, tenant ?? _stage.Tenant.TenantId, key);
 
     /// <summary>A drain whose look takes its time.</summary>
     private async Task DrainBehindALockAsync(TimeSpan time)
