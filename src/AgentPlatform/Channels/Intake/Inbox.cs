@@ -134,29 +134,33 @@ internal sealed class Inbox(ChannelGateway gateway, Database database, RateWindo
             return;
         }
 
-        foreach (var (externalId, id, admitted) in await OfferAsync(tx, channel, messages))
+        foreach (var offered in await OfferAsync(tx, channel, messages))
         {
-            var senders = messages[externalId].Callers;
-            if (id is { } known)
-            {
-                senders.ForEach(c => c.Hear(known));
-            }
-            else if (admitted)
-            {
-                // Another host has taken it down at the same moment.
-                var first = await FirstDeliveryAsync(channel, externalId, CancellationToken.None);
-                senders.ForEach(c => c.Hear(first));
-            }
-            else if (messages.Count > 1)
-            {
-                // Not all of them fit into the rate windows; some may.
-                await AnswerEachAsync(line, senders);
-            }
-            else
-            {
-                var refusal = await rates.RefuseAsync(channel, CancellationToken.None);
-                senders.ForEach(c => c.Hear(refusal));
-            }
+            await AnswerAsync(line, channel, offered, messages[offered.ExternalId].Callers, isAlone: messages.Count == 1);
+        }
+    }
+
+    private async Task AnswerAsync((Guid Token, string ChannelType) line, InboundChannel channel, Offered offered, List<Caller> callers, bool isAlone)
+    {
+        if (offered.Id is { } known)
+        {
+            callers.ForEach(c => c.Hear(known));
+        }
+        else if (offered.Admitted)
+        {
+            // Another host has taken it down at the same moment.
+            var first = await FirstDeliveryAsync(channel, offered.ExternalId, CancellationToken.None);
+            callers.ForEach(c => c.Hear(first));
+        }
+        else if (isAlone)
+        {
+            var refusal = await rates.RefuseAsync(channel, CancellationToken.None);
+            callers.ForEach(c => c.Hear(refusal));
+        }
+        else
+        {
+            // Not all of them fit into the rate windows; some may.
+            await AnswerEachAsync(line, callers);
         }
     }
 

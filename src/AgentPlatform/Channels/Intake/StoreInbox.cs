@@ -101,7 +101,7 @@ internal sealed class StoreInbox(Database database, StoreInbound store, WorkQueu
         tx.Post(Sql.PutOff, tenantId, waiting.WebhookId, waiting.ExternalMessageId, error, retryAt);
         if (waiting.Attempts + 1 < MaxAttempts)
         {
-            work.Enqueue(tx, new NewWork(Kind, $"{waiting.Id}:{waiting.Attempts + 1}", new { channel_id = waiting.WebhookId }) { RunAt = retryAt, Priority = 10 });
+            work.Enqueue(tx, new NewWork(Kind, clock.NewId().ToString(), new { channel_id = waiting.WebhookId }) { RunAt = retryAt, Priority = 10 });
         }
 
         await tx.CommitAsync(ct);
