@@ -63,6 +63,16 @@ public sealed class TestDatabase : IAsyncDisposable
     internal Task<bool> SomebodyWaitsAsync() => Eventually.SeeAsync(
         () => ScalarAsync<bool>("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"), waits => waits);
 
+    /// <summary>As if what these items run in had died, and their leases had run out.</summary>
+    internal Task<int> LoseWorkersAsync(string items = "state = 'running'") => ScalarAsync<int>(
+        $"""
+        WITH lost AS (
+            UPDATE work.items SET state = 'running', owner = coalesce(owner, gen_random_uuid()), lease_until = now() - interval '1 second'
+            WHERE {items} RETURNING tenant_id, id)
+        INSERT INTO work.claims (look_at, tenant_ids, item_ids)
+        SELECT now() - interval '1 second', array_agg(tenant_id), array_agg(id) FROM lost HAVING count(*) > 0 RETURNING 1
+        """);
+
     private static async Task<TestDatabase> CreateAsync(string name, string template)
     {
         await ExecuteAsync(ConnectionTo("postgres"), $"CREATE DATABASE \"{name}\" TEMPLATE \"{template}\"");

@@ -80,7 +80,7 @@ internal sealed class LookForWork(WorkKinds kinds)
             UPDATE work.items AS i
             SET state = 'cancelled', finished_at = now(),
                 last_error = 'Not started by ' || to_char(i.start_by AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC.'
-            FROM (SELECT tenant_id, id FROM work.items WHERE state = 'ready' AND fence = 0 AND start_by <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED) AS late
+            FROM (SELECT tenant_id, id FROM work.items WHERE waiting_start_by <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED) AS late
             WHERE i.tenant_id = late.tenant_id AND i.id = late.id
             """;
 
@@ -89,12 +89,12 @@ internal sealed class LookForWork(WorkKinds kinds)
             """
             WITH RECURSIVE lane AS (
                 (SELECT 1 AS step, i.tenant_id, i.kind, i.priority, i.run_at FROM work.items AS i
-                 WHERE i.state = 'ready' AND (i.tenant_id, i.kind, i.priority) > ($1::uuid, $2::text, $3::smallint)
+                 WHERE i.state = 'ready' AND i.finished_at IS NULL AND (i.tenant_id, i.kind, i.priority) > ($1::uuid, $2::text, $3::smallint)
                  ORDER BY i.tenant_id, i.kind, i.priority, i.run_at, i.id LIMIT 1)
                 UNION ALL
                 SELECT l.step + 1, n.* FROM lane AS l CROSS JOIN LATERAL (
                     SELECT i.tenant_id, i.kind, i.priority, i.run_at FROM work.items AS i
-                    WHERE i.state = 'ready' AND (i.tenant_id, i.kind, i.priority) > (l.tenant_id, l.kind, l.priority)
+                    WHERE i.state = 'ready' AND i.finished_at IS NULL AND (i.tenant_id, i.kind, i.priority) > (l.tenant_id, l.kind, l.priority)
                     ORDER BY i.tenant_id, i.kind, i.priority, i.run_at, i.id LIMIT 1) AS n
                 WHERE l.step < $4
             )
@@ -106,7 +106,7 @@ internal sealed class LookForWork(WorkKinds kinds)
             """
             SELECT n.* FROM unnest($1::uuid[], $2::text[]) AS k (tenant_id, serial_key) CROSS JOIN LATERAL (
                 SELECT i.tenant_id, i.kind, i.priority, i.run_at, i.id FROM work.items AS i
-                WHERE i.tenant_id = k.tenant_id AND i.serial_key = k.serial_key AND i.state IN ('ready', 'running')
+                WHERE i.tenant_id = k.tenant_id AND i.serial_key = k.serial_key AND i.finished_at IS NULL
                 ORDER BY i.id LIMIT 1) AS n
             WHERE n.run_at <= now()
             """;
@@ -116,12 +116,12 @@ internal sealed class LookForWork(WorkKinds kinds)
             WITH RECURSIVE lane AS (
                 SELECT f.* FROM unnest($1::uuid[]) AS t (id) CROSS JOIN LATERAL (
                     SELECT i.tenant_id, i.kind, i.priority, i.run_at FROM work.items AS i
-                    WHERE i.state = 'ready' AND i.tenant_id = t.id
+                    WHERE i.state = 'ready' AND i.finished_at IS NULL AND i.tenant_id = t.id
                     ORDER BY i.tenant_id, i.kind, i.priority, i.run_at, i.id LIMIT 1) AS f
                 UNION ALL
                 SELECT n.* FROM lane AS l CROSS JOIN LATERAL (
                     SELECT i.tenant_id, i.kind, i.priority, i.run_at FROM work.items AS i
-                    WHERE i.state = 'ready' AND i.tenant_id = l.tenant_id AND (i.kind, i.priority) > (l.kind, l.priority)
+                    WHERE i.state = 'ready' AND i.finished_at IS NULL AND i.tenant_id = l.tenant_id AND (i.kind, i.priority) > (l.kind, l.priority)
                     ORDER BY i.tenant_id, i.kind, i.priority, i.run_at, i.id LIMIT 1) AS n
             )
             SELECT tenant_id, kind, priority, run_at <= now() AS due FROM lane

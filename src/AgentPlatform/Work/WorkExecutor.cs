@@ -36,11 +36,13 @@ internal sealed class WorkExecutor(IServiceScopeFactory scopes, Database databas
         catch (Exception e) when (LeaseLostException.Means(e) || e is OperationCanceledException && held.IsCancellationRequested)
         {
             log.LeaseLost(item.Kind, item.Key);
+            item.LeaveToLease();
             return null;
         }
         catch (Exception e)
         {
             log.EndNotWritten(item.Kind, item.Key, e);
+            item.LeaveToLease();
             return null;
         }
     }

@@ -76,6 +76,9 @@ public sealed record WorkItem(
     /// <summary>The trace it belongs to: that of whoever enqueued it.</summary>
     internal string? TraceParent { get; init; }
 
+    /// <summary>What it was claimed with.</summary>
+    internal Claim? Claim { get; init; }
+
     /// <summary>What the handler wrote itself.</summary>
     internal Settlement? Settled { get; private set; }
 
@@ -98,6 +101,8 @@ public sealed record WorkItem(
         tx.PostCall(Settlement.Sql.SettleHeld, Settled.Arg());
     }
 
+    /// <summary>Whatever its end was to be, it was not written.</summary>
+    internal void LeaveToLease() => Settled = null;
 }
 
 /// <summary>How a handler's run ended: a closed set.</summary>

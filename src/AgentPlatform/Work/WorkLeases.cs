@@ -37,15 +37,15 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
     /// <summary>Completes what ended, looks everywhere for what is due, and claims some of it.</summary>
     internal async Task<IReadOnlyList<WorkItem>> CompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, CancellationToken ct)
     {
-        var reclaimed = await CompleteAndClaimAsync(ended, capacity, Look.Everywhere, [], ct);
-        return [.. reclaimed, .. await CompleteAndClaimAsync([], capacity - reclaimed.Count, Look.Nowhere, ct)];
+        var reclaimed = await CompleteAndClaimAsync(new Ends(ended, []), capacity, Look.Everywhere, [], ct);
+        return [.. reclaimed, .. await CompleteAndClaimAsync(Ends.None, capacity - reclaimed.Count, Look.Nowhere, ct)];
     }
 
     /// <summary>
     /// Completes what ended, claims what is due in the known lanes, and looks for what else is due, in one round trip: what is found is
     /// claimed by the next.
     /// </summary>
-    internal async Task<IReadOnlyList<WorkItem>> CompleteAndClaimAsync(IReadOnlyCollection<Settlement> ended, int capacity, Look look, CancellationToken ct)
+    internal async Task<IReadOnlyList<WorkItem>> CompleteAndClaimAsync(Ends ended, int capacity, Look look, CancellationToken ct)
     {
         while (true)
         {
@@ -68,19 +68,24 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
     }
 
     private async Task<IReadOnlyList<WorkItem>> CompleteAndClaimAsync(
-        IReadOnlyCollection<Settlement> ended, int capacity, Look look, IReadOnlyList<LaneTurn> turns, CancellationToken ct)
+        Ends ended, int capacity, Look look, IReadOnlyList<LaneTurn> turns, CancellationToken ct)
     {
         await using var tx = database.BeginWorker();
         tx.Gather();
         _ = tx.QueryAsync<string>(Sql.Plan, [], ct);
-        if (ended.Count > 0)
+        if (ended.Items.Count > 0)
         {
-            tx.Post(Settlement.Sql.Settle, Settlement.Args(ended));
+            tx.Post(Settlement.Sql.Settle, Settlement.Args(ended.Items));
         }
         else
         {
             // A claim that is lost is made again; whatever its item has written is lost with it, or has taken it to disk along.
             tx.FlushLater();
+        }
+
+        if (ended.Claims.Count > 0)
+        {
+            tx.Post(Sql.ForgetClaims, ended.Claims.ToArray());
         }
 
         var claiming = ClaimAsync(tx, turns, ct);
@@ -102,7 +107,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             alarm.See(await horizon);
         }
 
-        return [.. (await reclaiming).Concat(claimed).Select(Count)];
+        return [.. Items(await reclaiming), .. Items(claimed)];
     }
 
     private async Task<IReadOnlyList<Claimed>> ClaimAsync(Transaction tx, IReadOnlyList<LaneTurn> turns, CancellationToken ct)
@@ -144,7 +149,13 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
         return held.ToHashSet();
     }
 
-    private WorkItem Count(Claimed c)
+    private IEnumerable<WorkItem> Items(IReadOnlyList<Claimed> claimed)
+    {
+        var claim = claimed.Count > 0 ? new Claim(claimed[0].ClaimId, claimed.Count) : null;
+        return claimed.Select(c => Count(c, claim));
+    }
+
+    private WorkItem Count(Claimed c, Claim? claim)
     {
         metrics.Claimed(c.Kind, c.TakenOver);
         return new WorkItem(c.Id, c.TenantId, c.Kind, c.Key, c.RawPayload, c.Attempt, c.MaxAttempts, c.Interruptions, c.Fence, c.EnqueuedAt)
@@ -153,6 +164,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             SerialKey = c.SerialKey,
             IsLimited = c.IsLimited,
             TraceParent = c.TraceParent,
+            Claim = claim,
         };
     }
 
@@ -162,7 +174,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
     /// </summary>
     private sealed record Claimed(
         long Id, Guid TenantId, string Kind, string Key, string RawPayload, int Attempt, int MaxAttempts, int Interruptions, long Fence,
-        DateTimeOffset EnqueuedAt, short Priority, DateTimeOffset RunAt, string? TraceParent, string? SerialKey, bool IsLimited, bool Cut, bool TakenOver);
+        DateTimeOffset EnqueuedAt, short Priority, DateTimeOffset RunAt, string? TraceParent, string? SerialKey, bool IsLimited, bool Cut, bool TakenOver, long ClaimId);
 
     private sealed record TokenWait(Guid TenantId, double Seconds);
 
@@ -195,7 +207,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             ), room AS MATERIALIZED (
                 SELECT l.id, l.tenant_id, l.kind, l.concurrency_key, t.tokens, t.at, least(floor(t.tokens), l.max_running - CASE WHEN l.max_running IS NOT NULL THEN (
                            SELECT count(*) FROM work.items AS r
-                           WHERE r.state = 'running' AND r.tenant_id = l.tenant_id
+                           WHERE r.is_limited AND r.finished_at IS NULL AND r.state = 'running' AND r.tenant_id = l.tenant_id
                              AND (l.kind IS NULL OR l.kind = r.kind) AND (l.concurrency_key IS NULL OR l.concurrency_key = r.concurrency_key)) END) AS free
                 FROM work.limits AS l
                 LEFT JOIN LATERAL (
@@ -208,12 +220,12 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                     SELECT w.* FROM lane AS l CROSS JOIN LATERAL (
                         SELECT i.tenant_id, i.id, i.kind, i.concurrency_key, work.claim_order(i.priority, i.run_at) AS place
                         FROM work.items AS i
-                        WHERE i.tenant_id = l.tenant_id AND i.kind = l.kind AND i.priority = l.priority AND i.state = 'ready'
+                        WHERE i.tenant_id = l.tenant_id AND i.kind = l.kind AND i.priority = l.priority AND i.finished_at IS NULL AND i.state = 'ready'
                           AND (i.run_at, i.id) > (l.after_run_at, l.after_id) AND i.run_at <= now()
                           AND (i.start_by IS NULL OR i.start_by > now() OR i.fence > 0)
                           AND (i.serial_key IS NULL OR NOT EXISTS (
                               SELECT FROM work.items AS e
-                              WHERE e.tenant_id = i.tenant_id AND e.serial_key = i.serial_key AND e.state IN ('ready', 'running')
+                              WHERE e.tenant_id = i.tenant_id AND e.serial_key = i.serial_key AND e.finished_at IS NULL
                                 AND (e.id < i.id OR e.state = 'running')))
                           AND (i.serial_key IS NULL OR NOT EXISTS (
                               SELECT FROM work.pauses AS p
@@ -239,14 +251,21 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                 FROM room AS r
                 JOIN (SELECT limit_id, count(*) AS started FROM limited WHERE id NOT IN (SELECT id FROM limited WHERE beyond) GROUP BY limit_id) AS n ON n.limit_id = r.id
                 WHERE k.tenant_id = r.tenant_id AND k.limit_id = r.id
+            ), claimed AS (
+                UPDATE work.items AS i
+                SET state = 'running', owner = $1, lease_until = now() + $2, started_at = clock_timestamp(), fence = i.fence + 1, attempts = i.attempts + 1,
+                    is_limited = d.id IN (SELECT id FROM limited)
+                FROM due AS d
+                WHERE i.tenant_id = d.tenant_id AND i.id = d.id AND d.id NOT IN (SELECT id FROM limited WHERE beyond)
+                RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
+                          i.priority, i.run_at, i.trace_parent, i.serial_key, i.is_limited,
+                          i.tenant_id IN (SELECT tenant_id FROM limited WHERE beyond) AS cut, false AS taken_over
+            ), noted AS (
+                INSERT INTO work.claims (look_at, tenant_ids, item_ids)
+                SELECT now() + $2, array_agg(tenant_id), array_agg(id) FROM claimed HAVING count(*) > 0
+                RETURNING id
             )
-            UPDATE work.items AS i
-            SET state = 'running', owner = $1, lease_until = now() + $2, started_at = clock_timestamp(), fence = i.fence + 1, attempts = i.attempts + 1
-            FROM due AS d
-            WHERE i.tenant_id = d.tenant_id AND i.id = d.id AND d.id NOT IN (SELECT id FROM limited WHERE beyond)
-            RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
-                      i.priority, i.run_at, i.trace_parent, i.serial_key, i.id IN (SELECT id FROM limited) AS is_limited,
-                      i.tenant_id IN (SELECT tenant_id FROM limited WHERE beyond) AS cut, false AS taken_over
+            SELECT c.*, n.id AS claim_id FROM claimed AS c, noted AS n
             """;
 
         // When the next token comes for each of the tenants that have run out: until then a claim of theirs finds nothing.
@@ -261,27 +280,51 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             """;
 
         // An expired lease is as good as a due item: recovery needs no event, only time. It needs no look at its serial key or its limits, for
-        // it still holds its place in them. That its holder went away is no attempt.
+        // it still holds its place in them. That its holder went away is no attempt. Claims of which something still runs are looked at again when
+        // the next of its leases may have run out, those of which nothing does are forgotten.
         internal const string Reclaim =
             """
-            WITH expired AS (
+            WITH due AS MATERIALIZED (
+                SELECT id, tenant_ids, item_ids FROM work.claims WHERE look_at < now() ORDER BY look_at FOR UPDATE SKIP LOCKED
+            ), held AS MATERIALIZED (
+                SELECT d.id AS claim_id, i.tenant_id, i.id, i.lease_until
+                FROM due AS d CROSS JOIN unnest(d.tenant_ids, d.item_ids) AS n (tenant_id, id)
+                JOIN work.items AS i ON i.tenant_id = n.tenant_id AND i.id = n.id
+                WHERE i.state = 'running'
+            ), expired AS MATERIALIZED (
                 SELECT i.tenant_id, i.id
-                FROM work.items AS i
+                FROM held AS h
+                JOIN work.items AS i ON i.tenant_id = h.tenant_id AND i.id = h.id
                 WHERE i.state = 'running' AND i.lease_until < now() AND i.kind = ANY ($3)
                   AND NOT EXISTS (
                       SELECT FROM work.pauses AS p
                       WHERE p.tenant_id = i.tenant_id AND (p.kind IS NULL OR p.kind = i.kind) AND (p.serial_key IS NULL OR p.serial_key = i.serial_key))
-                ORDER BY i.lease_until
+                ORDER BY h.lease_until
                 LIMIT $4
                 FOR UPDATE OF i SKIP LOCKED
+            ), taken AS (
+                UPDATE work.items AS i
+                SET owner = $1, lease_until = now() + $2, started_at = clock_timestamp(), fence = i.fence + 1, interruptions = i.interruptions + 1
+                FROM expired AS e
+                WHERE i.tenant_id = e.tenant_id AND i.id = e.id
+                RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
+                          i.priority, i.run_at, i.trace_parent, i.serial_key, true AS is_limited, false AS cut, true AS taken_over
+            ), noted AS (
+                INSERT INTO work.claims (look_at, tenant_ids, item_ids)
+                SELECT now() + $2, array_agg(tenant_id), array_agg(id) FROM taken HAVING count(*) > 0
+                RETURNING id
+            ), later AS (
+                UPDATE work.claims AS c SET look_at = l.look_at
+                FROM (SELECT claim_id, min(lease_until) AS look_at FROM held WHERE id NOT IN (SELECT id FROM expired) GROUP BY claim_id) AS l
+                WHERE c.id = l.claim_id AND c.look_at < l.look_at
+            ), over AS (
+                DELETE FROM work.claims AS c USING due AS d
+                WHERE c.id = d.id AND NOT EXISTS (SELECT FROM held AS h WHERE h.claim_id = d.id AND h.id NOT IN (SELECT id FROM expired))
             )
-            UPDATE work.items AS i
-            SET owner = $1, lease_until = now() + $2, started_at = clock_timestamp(), fence = i.fence + 1, interruptions = i.interruptions + 1
-            FROM expired AS e
-            WHERE i.tenant_id = e.tenant_id AND i.id = e.id
-            RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
-                      i.priority, i.run_at, i.trace_parent, i.serial_key, true AS is_limited, false AS cut, true AS taken_over
+            SELECT t.*, n.id AS claim_id FROM taken AS t, noted AS n
             """;
+
+        internal const string ForgetClaims = "DELETE FROM work.claims WHERE id = ANY ($1::bigint[])";
 
         internal const string Renew =
             """

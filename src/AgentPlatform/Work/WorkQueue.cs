@@ -144,7 +144,7 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
             INSERT INTO work.items AS i (tenant_id, kind, key, serial_key, priority, run_at, max_attempts, payload, start_by, concurrency_key, trace_parent, merge_key)
             SELECT $1::uuid, $2, $3, $4, $5::smallint, coalesce($6::timestamptz, now()), $7::integer, $8::jsonb, $9::timestamptz, $10, $11, $12
             WHERE NOT EXISTS (SELECT FROM work.items WHERE tenant_id = $1 AND kind = $2 AND key = $3)
-            ON CONFLICT (tenant_id, kind, merge_key) WHERE merge_key IS NOT NULL AND state = 'ready' AND fence = 0
+            ON CONFLICT (tenant_id, kind, waiting_merge_key) WHERE waiting_merge_key IS NOT NULL
             DO UPDATE SET payload = excluded.payload, start_by = excluded.start_by, trace_parent = excluded.trace_parent,
                           run_at = CASE WHEN $13 = 'Debounce' THEN excluded.run_at ELSE i.run_at END
             WHERE $13 <> 'Keep'
@@ -155,7 +155,7 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
             SELECT l.max_waiting FROM work.limits AS l
             WHERE l.tenant_id = $1 AND l.kind = $2 AND l.concurrency_key IS NULL
               AND l.max_waiting <= (SELECT count(*) FROM (
-                  SELECT FROM work.items AS i WHERE i.tenant_id = $1 AND i.kind = $2 AND i.state = 'ready' LIMIT l.max_waiting) AS waiting)
+                  SELECT FROM work.items AS i WHERE i.tenant_id = $1 AND i.kind = $2 AND i.finished_at IS NULL AND i.state = 'ready' LIMIT l.max_waiting) AS waiting)
             """;
 
         internal const string Cancel =
@@ -176,7 +176,7 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
             SELECT b.id
             FROM work.items AS i
             JOIN work.items AS b ON b.tenant_id = i.tenant_id AND b.serial_key = i.serial_key AND b.kind = i.kind AND b.id <> i.id
-            WHERE i.tenant_id = $1 AND i.id = $2 AND b.state = 'ready' AND b.fence = 0 AND b.run_at <= now()
+            WHERE i.tenant_id = $1 AND i.id = $2 AND b.finished_at IS NULL AND b.state = 'ready' AND b.fence = 0 AND b.run_at <= now()
             ORDER BY b.id LIMIT $3
             """;
 

@@ -299,5 +299,5 @@ public sealed class WorkRunner : IDisposable
     }
 
     /// <summary>What a round trip writes, how many items it claims at most, and where it looks for them.</summary>
-    private sealed record Trip(IReadOnlyCollection<Settlement> Ended, int Capacity, Look Look);
+    private sealed record Trip(Ends Ended, int Capacity, Look Look);
 }

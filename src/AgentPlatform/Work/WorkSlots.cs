@@ -3,6 +3,23 @@ using System.Diagnostics;
 
 namespace AgentPlatform.Work;
 
+/// <summary>What one statement claimed together. When each of its items has ended, and that is written, nobody need look at its leases.</summary>
+internal sealed class Claim(long id, int items)
+{
+    private int _left = items;
+
+    internal long Id => id;
+
+    /// <summary>True for the last.</summary>
+    internal bool EndOne() => Interlocked.Decrement(ref _left) == 0;
+}
+
+/// <summary>What is to be written: how items ended, and the claims of which every item has.</summary>
+internal sealed record Ends(IReadOnlyCollection<Settlement> Items, IReadOnlyCollection<long> Claims)
+{
+    internal static readonly Ends None = new([], []);
+}
+
 /// <summary>What this process has in hand: items that run, a few that wait for a free slot, and ends that are not written yet.</summary>
 internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed)
 {
@@ -16,6 +33,7 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
 
     private readonly ConcurrentQueue<WorkItem> _waiting = new();
     private readonly ConcurrentQueue<Settlement> _ended = new();
+    private readonly ConcurrentQueue<long> _over = new();
     private readonly ConcurrentQueue<Freed> _freed = new();
     private long _average = TimeSpan.FromSeconds(1).Ticks;
     private int _ends;
@@ -50,23 +68,24 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
         }
     }
 
-    internal IReadOnlyList<Settlement> TakeEnded()
+    /// <summary>Claims first: the end of each of their items is among what is taken after them, or has been written.</summary>
+    internal Ends TakeEnded()
     {
-        var ended = new List<Settlement>();
-        while (_ended.TryDequeue(out var settlement))
-        {
-            ended.Add(settlement);
-        }
-
-        return ended;
+        var claims = TakeAll(_over);
+        return new Ends(TakeAll(_ended), claims);
     }
 
     /// <summary>These could not be written: they come with the next that end.</summary>
-    internal void Keep(IEnumerable<Settlement> ended)
+    internal void Keep(Ends ended)
     {
-        foreach (var settlement in ended)
+        foreach (var settlement in ended.Items)
         {
             _ended.Enqueue(settlement);
+        }
+
+        foreach (var claim in ended.Claims)
+        {
+            _over.Enqueue(claim);
         }
     }
 
@@ -80,16 +99,7 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
     }
 
     /// <summary>What something may have become due in, because something else ended.</summary>
-    internal IReadOnlyCollection<Freed> TakeFreed()
-    {
-        var all = new HashSet<Freed>();
-        while (_freed.TryDequeue(out var freed))
-        {
-            all.Add(freed);
-        }
-
-        return all;
-    }
+    internal IReadOnlyCollection<Freed> TakeFreed() => TakeAll(_freed).ToHashSet();
 
     /// <summary>Another process has taken these over.</summary>
     internal void Lose(IEnumerable<WorkItem> items)
@@ -101,6 +111,17 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
                 held.Cancel();
             }
         }
+    }
+
+    private static List<T> TakeAll<T>(ConcurrentQueue<T> queue)
+    {
+        var all = new List<T>();
+        while (queue.TryDequeue(out var one))
+        {
+            all.Add(one);
+        }
+
+        return all;
     }
 
     private bool TryEnter()
@@ -146,12 +167,18 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
             _ended.Enqueue(settlement);
         }
 
+        var end = settlement ?? item.Settled;
+        if (end is not null && item.Claim is { } claim && claim.EndOne())
+        {
+            _over.Enqueue(claim.Id);
+        }
+
         if (item.SerialKey is not null)
         {
             _freed.Enqueue(new Freed(item.TenantId, item.SerialKey));
         }
 
-        if (item.IsLimited || item.SerialKey is null && (settlement ?? item.Settled) is { State: "ready" })
+        if (item.IsLimited || item.SerialKey is null && end is { State: "ready" })
         {
             _freed.Enqueue(new Freed(item.TenantId, null));
         }

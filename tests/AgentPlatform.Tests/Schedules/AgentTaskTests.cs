@@ -132,7 +132,7 @@ public sealed class AgentTaskTests : IAsyncLifetime
         Assert.Equal(7, _probe.Steps.Count);
         Assert.Equal((7L, 5L), (await CountAsync("done"), await CountAsync("running")));
 
-        await _talk.DoAsync(tx => tx.ExecuteAsync("UPDATE work.items SET lease_until = now() - interval '1 second' WHERE state = 'running'", [], default));
+        await _talk.Platform.Postgres.LoseWorkersAsync();
         await Task.WhenAll(_talk.Platform.DrainAsync(), other.DrainAsync());
 
         Assert.Equal(Enumerable.Range(0, 12), _probe.Steps.Order());

@@ -250,8 +250,7 @@ public sealed class ScheduledTaskTests : IAsyncLifetime
         _probe.Outcome = new AutomationOutcome.UnderWay();
         var task = await CreateAsync();
         await ComeAsync(task.NextRun!.Value);
-        await _talk.DoAsync(tx => tx.ExecuteAsync(
-            "UPDATE work.items SET state = 'running', owner = gen_random_uuid(), lease_until = now() - interval '1 second' WHERE state = 'ready' AND kind = 'schedules.run'", [], default));
+        await _talk.Platform.Postgres.LoseWorkersAsync("state = 'ready' AND kind = 'schedules.run'");
         Assert.True((await JobAsync(task.Id))!.IsRunning);
 
         _probe.Outcome = new AutomationOutcome.Succeeded(new { answer = 1 });

@@ -62,7 +62,7 @@ public sealed class BoardQueueTests : IAsyncLifetime
             {
                 // Held up for longer than its lease, and cut off from its transaction: another host takes over, and finishes first.
                 await tx.DisposeAsync();
-                await _board.ChangeAsync("UPDATE work.items SET lease_until = now() - interval '1 second' WHERE state = 'running'");
+                await _board.Platform.Postgres.LoseWorkersAsync();
                 await other.DrainAsync();
             }
 
@@ -80,7 +80,8 @@ public sealed class BoardQueueTests : IAsyncLifetime
     public async Task A_task_that_kills_every_worker_has_failed_in_the_end_and_says_so()
     {
         var id = await _board.PutAsync("deadly");
-        await _board.ChangeAsync("UPDATE work.items SET state = 'running', owner = gen_random_uuid(), lease_until = now() - interval '1 second', fence = 20, attempts = 1, interruptions = 20 WHERE kind = 'tasks.run'");
+        await _board.ChangeAsync("UPDATE work.items SET fence = 20, attempts = 1, interruptions = 20 WHERE kind = 'tasks.run'");
+        await _board.Platform.Postgres.LoseWorkersAsync("kind = 'tasks.run'");
 
         await _board.DrainAsync();
 

@@ -180,7 +180,7 @@ public sealed class PolicyTests : IAsyncLifetime
         await _stage.EnqueueAsync(Play("2") with { SerialKey = "k" });
         Assert.Single(await _stage.Platform.Get<WorkLeases>().CompleteAndClaimAsync([], 1, default));
         await _stage.ChangeAsync("UPDATE work.items SET state = 'ready', finished_at = NULL WHERE key = '1'");
-        await _stage.ChangeAsync("UPDATE work.items SET lease_until = now() - interval '1 second' WHERE key = '2'");
+        await _stage.Platform.Postgres.LoseWorkersAsync("key = '2'");
         _stage.Ends = _ => new WorkOutcome.Done();
         await _stage.Platform.DrainAsync();
         Assert.Equal(["1", "2", "1"], _stage.Runs);

@@ -7,9 +7,6 @@ namespace AgentPlatform.Tests.Work;
 /// <summary>What a process has in hand: ends that cannot be written, items claimed ahead, and completions that ride on a commit.</summary>
 public sealed class RunnerTests : IAsyncLifetime
 {
-    private const string CutOff =
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-
     private WorkStage _stage = null!;
 
     public async Task InitializeAsync() => _stage = await WorkStage.StartAsync(services => services.AddWorkHandler<Settler>("test.settle"));
@@ -21,14 +18,14 @@ public sealed class RunnerTests : IAsyncLifetime
     {
         _stage.Ends = _ =>
         {
-            _stage.Platform.Postgres.ScalarAsync<long>(CutOff).GetAwaiter().GetResult();
+            _stage.CutOffAsync().GetAwaiter().GetResult();
             return new WorkOutcome.Done();
         };
         await _stage.EnqueueAsync("a");
         await Assert.ThrowsAnyAsync<NpgsqlException>(_stage.Platform.DrainAsync);
         Assert.Equal("running|1|", await _stage.StateAsync("a"));
 
-        await DrainWhenBackAsync();
+        await _stage.DrainWhenBackAsync();
         Assert.Equal("done|1|", await _stage.StateAsync("a"));
         Assert.Equal(["a"], _stage.Runs);
     }
@@ -45,7 +42,7 @@ public sealed class RunnerTests : IAsyncLifetime
         var leases = _stage.Platform.Get<WorkLeases>();
         await _stage.EnqueueAsync("a");
         var first = Assert.Single(await leases.CompleteAndClaimAsync([], 1, default));
-        await _stage.ChangeAsync("UPDATE work.items SET lease_until = now() - interval '1 second'");
+        await _stage.Platform.Postgres.LoseWorkersAsync();
         var second = Assert.Single(await leases.CompleteAndClaimAsync([], 1, default));
         var slots = new WorkSlots(_stage.Platform.Get<WorkExecutor>(), slots: 1, new Signal());
 
@@ -55,7 +52,7 @@ public sealed class RunnerTests : IAsyncLifetime
         gate.Set();
 
         Assert.Equal(0, await Eventually.SeeAsync(() => Task.FromResult(slots.InHand), left => left == 0));
-        Assert.Equal([1, 2], slots.TakeEnded().Select(e => e.Fence).Order());
+        Assert.Equal([1, 2], slots.TakeEnded().Items.Select(e => e.Fence).Order());
     }
 
     [Fact]
@@ -80,7 +77,7 @@ public sealed class RunnerTests : IAsyncLifetime
         gate.Set();
 
         Assert.Equal(0, await Eventually.SeeAsync(() => Task.FromResult(slots.InHand), left => left == 0));
-        await leases.CompleteAndClaimAsync(slots.TakeEnded(), 0, default);
+        await leases.CompleteAndClaimAsync(slots.TakeEnded().Items, 0, default);
         Assert.Equal("done|1|", await _stage.StateAsync("a"));
     }
 
@@ -104,7 +101,7 @@ public sealed class RunnerTests : IAsyncLifetime
         var leases = _stage.Platform.Get<WorkLeases>();
         await _stage.EnqueueAsync(new NewWork("test.settle", "a", new { }));
         var first = Assert.Single(await leases.CompleteAndClaimAsync([], 1, default));
-        await _stage.ChangeAsync("UPDATE work.items SET lease_until = now() - interval '1 second'");
+        await _stage.Platform.Postgres.LoseWorkersAsync();
         Assert.Single(await leases.CompleteAndClaimAsync([], 1, default));
 
         var lost = await Assert.ThrowsAsync<PostgresException>(() => new Settler(_stage).HandleAsync(first, default));
@@ -152,7 +149,6 @@ public sealed class RunnerTests : IAsyncLifetime
         Assert.Equal(Enumerable.Range(0, 20).Select(i => $"{i:00}"), _stage.Runs);
     }
 
-    /// <summary>Every pooled connection fails once before it is replaced.</summary>
     [Fact]
     public async Task When_looks_have_become_dear_work_is_found_where_its_lane_was_left_and_what_was_passed_over_by_the_next_look()
     {
@@ -164,10 +160,7 @@ public sealed class RunnerTests : IAsyncLifetime
         await PutInAsync("b", "now()");
         await PutInAsync("passed over", "now() - interval '1 hour'");
         await PutInAsync("lost", "now() - interval '1 hour'", other.TenantId);
-        await _stage.Platform.Postgres.ScalarAsync<int>(
-            """
-            UPDATE work.items SET state = 'running', owner = gen_random_uuid(), lease_until = now() - interval '1 second', fence = 1, attempts = 1 WHERE key = 'lost' RETURNING 1
-            """);
+        await _stage.Platform.Postgres.LoseWorkersAsync("key = 'lost'");
         await _stage.Platform.DrainAsync();
         Assert.Equal(["a", "b", "lost"], _stage.Runs.Order(StringComparer.Ordinal));
 
@@ -198,22 +191,6 @@ public sealed class RunnerTests : IAsyncLifetime
             locked => locked);
         await _stage.Platform.DrainAsync();
         await locking;
-    }
-
-    private async Task DrainWhenBackAsync()
-    {
-        for (var i = 0; i < 50; i++)
-        {
-            try
-            {
-                await _stage.Platform.DrainAsync();
-                return;
-            }
-            catch (NpgsqlException)
-            {
-                // The next connection.
-            }
-        }
     }
 
     internal sealed class Settler(WorkStage stage) : IWorkHandler

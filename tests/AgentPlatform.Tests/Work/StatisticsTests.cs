@@ -43,7 +43,7 @@ public sealed class StatisticsTests : IAsyncLifetime
         using var listener = Listen(_stage.Platform.Get<WorkMetrics>().Meter);
         await PlayAsync();
         Assert.Equal((1, 1, 1, 4), (Measured("work.completed"), Measured("work.retried"), Measured("work.dead"), Measured("work.claimed")));
-        await _stage.ChangeAsync("UPDATE work.items SET state = 'running', owner = gen_random_uuid(), lease_until = now() - interval '1 second' WHERE key = 'retried'");
+        await _stage.Platform.Postgres.LoseWorkersAsync("key = 'retried'");
         await _stage.Platform.DrainAsync();
         Assert.Equal((1, 2), (Measured("work.interrupted"), Measured("work.retried")));
 

@@ -135,7 +135,7 @@ public class WorkEngineTests : IAsyncLifetime
         await EnqueueAsync("a");
         var first = Assert.Single(await leases.CompleteAndClaimAsync([], 10, default));
         Assert.Empty(await leases.CompleteAndClaimAsync([], 10, default));
-        await _platform.Postgres.ScalarAsync<long>("WITH u AS (UPDATE work.items SET lease_until = now() - interval '1 second' RETURNING 1) SELECT count(*) FROM u");
+        await _platform.Postgres.LoseWorkersAsync();
 
         var second = Assert.Single(await leases.CompleteAndClaimAsync([], 10, default));
         Assert.Equal((1, 1, first.Fence + 1), (second.Attempt, second.Interruptions, second.Fence));
@@ -155,11 +155,11 @@ public class WorkEngineTests : IAsyncLifetime
         var leases = _platform.Get<WorkLeases>();
         await EnqueueAsync("a");
         var item = Assert.Single(await leases.CompleteAndClaimAsync([], 10, default));
-        await _platform.Postgres.ScalarAsync<long>("WITH u AS (UPDATE work.items SET lease_until = now() - interval '1 second' RETURNING 1) SELECT count(*) FROM u");
+        await _platform.Postgres.LoseWorkersAsync();
         Assert.Empty(await leases.RenewAsync([], default));
         Assert.Equal([item.Id], await leases.RenewAsync([item], default));
         Assert.Empty(await leases.CompleteAndClaimAsync([], 10, default));
-        await _platform.Postgres.ScalarAsync<long>("WITH u AS (UPDATE work.items SET lease_until = now() - interval '1 second' RETURNING 1) SELECT count(*) FROM u");
+        await _platform.Postgres.LoseWorkersAsync();
         await leases.RenewAsync([], default);
         Assert.Equal([item.Id], (await leases.CompleteAndClaimAsync([], 10, default)).Select(i => i.Id));
     }

@@ -3,6 +3,7 @@ using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Api;
 using AgentPlatform.Work;
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 
 namespace AgentPlatform.Tests.Work;
 
@@ -54,6 +55,27 @@ public sealed class WorkStage : IAsyncDisposable
     {
         await MakeDueAsync();
         await Platform.DrainAsync();
+    }
+
+    /// <summary>Ends all connections to the database.</summary>
+    internal Task<long> CutOffAsync() => Platform.Postgres.ScalarAsync<long>(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+
+    /// <summary>Every pooled connection fails once before it is replaced.</summary>
+    internal async Task DrainWhenBackAsync()
+    {
+        for (var i = 0; i < 50; i++)
+        {
+            try
+            {
+                await Platform.DrainAsync();
+                return;
+            }
+            catch (NpgsqlException)
+            {
+                // The next connection.
+            }
+        }
     }
 
     internal Task<string> StateAsync(string key) =>

@@ -91,7 +91,7 @@ internal sealed class RedriveDead(Database database, IWorkNudge nudge) : IWorkHa
                 SELECT * FROM work.redrives WHERE tenant_id = $1 AND id = $2
             ), chosen AS (
                 SELECT i.id FROM work.items AS i, redrive AS r
-                WHERE i.tenant_id = $1 AND i.state = 'dead' AND i.finished_at <= r.created_at AND i.redrive_id IS DISTINCT FROM r.id
+                WHERE i.tenant_id = $1 AND i.error_signature IS NOT NULL AND i.finished_at <= r.created_at AND i.redrive_id IS DISTINCT FROM r.id
                   AND (r.kind IS NULL OR i.kind = r.kind) AND (r.error_signature IS NULL OR i.error_signature = r.error_signature)
                 ORDER BY i.id LIMIT $3 FOR UPDATE OF i SKIP LOCKED
             ), released AS (

@@ -103,7 +103,7 @@ internal sealed class Redrives(Database database, WorkQueue queue, TimeProvider 
             """
             SELECT kind, error_signature, count(*) AS count, min(finished_at) AS first_died_at, max(finished_at) AS last_died_at,
                    (array_agg(last_error ORDER BY finished_at DESC))[1] AS last_error
-            FROM work.items WHERE tenant_id = $1 AND state = 'dead'
+            FROM work.items WHERE tenant_id = $1 AND error_signature IS NOT NULL
             GROUP BY kind, error_signature ORDER BY count(*) DESC, kind, error_signature LIMIT 200
             """;
 
@@ -112,7 +112,7 @@ internal sealed class Redrives(Database database, WorkQueue queue, TimeProvider 
             INSERT INTO work.redrives (id, tenant_id, kind, error_signature, canary, per_second, status, matched)
             SELECT $1, $2, $3, $4, $5, $6, CASE WHEN $5 > 0 THEN 'canary' ELSE 'running' END, count(*)
             FROM work.items
-            WHERE tenant_id = $2 AND state = 'dead' AND ($3::text IS NULL OR kind = $3) AND ($4::text IS NULL OR error_signature = $4)
+            WHERE tenant_id = $2 AND error_signature IS NOT NULL AND ($3::text IS NULL OR kind = $3) AND ($4::text IS NULL OR error_signature = $4)
             RETURNING matched
             """;
 
