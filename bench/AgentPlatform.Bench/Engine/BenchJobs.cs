@@ -11,7 +11,10 @@ internal sealed class BenchJobs
     /// <summary>Does nothing; its completion is written in a batch.</summary>
     internal const string Noop = "bench.noop";
 
-    /// <summary>Does nothing but complete in a transaction of its own.</summary>
+    /// <summary>The same, and leaves no row.</summary>
+    internal const string Forgotten = "bench.forgotten";
+
+    /// <summary>Does nothing but complete in a transaction of its own, and leaves no row.</summary>
     internal const string Commit = "bench.commit";
 
     /// <summary>Says when it started.</summary>
@@ -20,7 +23,7 @@ internal sealed class BenchJobs
     /// <summary>Holds its slot for ten milliseconds.</summary>
     internal const string Slow = "bench.slow";
 
-    internal static readonly string[] Kinds = [Noop, Commit, Timed, Slow];
+    internal static readonly string[] Kinds = [Noop, Forgotten, Commit, Timed, Slow];
 
     internal ConcurrentDictionary<string, long> Starts { get; } = new(StringComparer.Ordinal);
 }

@@ -34,7 +34,8 @@ internal sealed class EngineHost : IAsyncDisposable
         builder.Services.AddAgentPlatform(builder.Configuration);
         builder.Services.AddSingleton<BenchJobs>();
         builder.Services.AddWorkHandler<NoopJob>(BenchJobs.Noop);
-        builder.Services.AddWorkHandler<CommitJob>(BenchJobs.Commit);
+        builder.Services.AddWorkHandler<NoopJob>(BenchJobs.Forgotten, kind => kind.ForgetDone = true);
+        builder.Services.AddWorkHandler<CommitJob>(BenchJobs.Commit, kind => kind.ForgetDone = true);
         builder.Services.AddWorkHandler<TimedJob>(BenchJobs.Timed);
         builder.Services.AddWorkHandler<SlowJob>(BenchJobs.Slow);
         var host = builder.Build();

@@ -60,7 +60,7 @@ public static class ChannelsModule
         services.AddSingleton(p => new InboundIntake(
             p.GetRequiredService<ChannelGateway>(), p.GetRequiredService<Database>(), p.GetRequiredService<StoreInbound>(), p.GetRequiredService<Inbox>(), p.GetRequiredService<RateWindows>(),
             p.GetRequiredService<ForegroundLoad>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<InboundIntake>>()));
-        services.AddWorkHandler<StoreInbox>(StoreInbox.Kind);
+        services.AddWorkHandler<StoreInbox>(StoreInbox.Kind, kind => kind.ForgetDone = true);
         services.AddSingleton(p => new WebhookEndpoints(
             p.GetRequiredService<InboundIntake>(), p.GetRequiredService<DeliveryReports>(), p.GetRequiredService<PublicAddress>(),
             p.GetRequiredService<TwilioInbound>(), p.GetRequiredService<EmailInbound>(), p.GetRequiredService<CustomInbound>(), p.GetRequiredService<ForegroundLoad>()));

@@ -60,7 +60,7 @@ internal sealed class ConsumeEvents(
     private async Task<WorkOutcome> AbsorbAsync(Actor actor, WorkItem item, IReadOnlyList<long> behind, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
-        work.Absorb(tx, behind);
+        work.Absorb(tx, item, behind);
         item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;

@@ -39,7 +39,11 @@ public static class EventsModule
         services.AddSingleton<ReadEvents>();
         services.AddSingleton<ManageConsumers>();
         services.AddSingleton<StreamEvents>();
-        services.AddWorkHandler<ConsumeEvents>(ConsumeEvents.Kind, kind => kind.MaxAttempts = 1000);
+        services.AddWorkHandler<ConsumeEvents>(ConsumeEvents.Kind, kind =>
+        {
+            kind.MaxAttempts = 1000;
+            kind.ForgetDone = true;
+        });
         return services;
     }
 

@@ -32,7 +32,11 @@ public static class SchedulesModule
         services.AddSingleton<IHealthSource, TaskHealth>();
         services.AddWorkHandler<RunAgentTask>(TaskQueue.WorkKind, o => o.MaxAttempts = 4);
         services.AddSingleton<ScheduledRuns>().AddSingleton<ManageScheduledTasks>();
-        services.AddWorkHandler<StartDueRun>(ScheduledRuns.DueKind, kind => kind.MaxAttempts = 25);
+        services.AddWorkHandler<StartDueRun>(ScheduledRuns.DueKind, kind =>
+        {
+            kind.MaxAttempts = 25;
+            kind.ForgetDone = true;
+        });
         // A failed run is repeated by the task's own count; the engine's attempts count crashes of our side only.
         return services.AddWorkHandler<RunAutomation>(ScheduledRuns.RunKind, kind => kind.MaxAttempts = 25);
     }

@@ -1,15 +1,19 @@
 using System.Text;
+using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Work;
 
 /// <summary>One row of the completion statement: what an outcome does to its item, if the fence still holds.</summary>
 internal sealed record Settlement(Guid TenantId, long Id, long Fence, string State, TimeSpan Delay, int Refund, string? Error)
 {
-    /// <summary>The error of <see cref="Sql.SettleHeld"/> when the fence holds no more.</summary>
+    /// <summary>The error of <see cref="Post(Transaction)"/> when the fence holds no more.</summary>
     internal const string LeaseLost = "WL001";
 
     /// <summary>What is kept of an error's text.</summary>
     private const int MaxError = 4000;
+
+    /// <summary>Nothing is kept of the item.</summary>
+    internal bool IsForgotten { get; private init; }
 
     /// <summary>After n failures: 2, 4, 8 … seconds, at most a minute, spread by up to a fifth so that items do not return in step.</summary>
     internal static TimeSpan Backoff(int attempt, double jitter) =>
@@ -17,7 +21,7 @@ internal sealed record Settlement(Guid TenantId, long Id, long Fence, string Sta
 
     internal static Settlement Of(WorkItem item, WorkOutcome outcome) => outcome switch
     {
-        WorkOutcome.Done => new(item.TenantId, item.Id, item.Fence, "done", TimeSpan.Zero, 0, null),
+        WorkOutcome.Done => new(item.TenantId, item.Id, item.Fence, "done", TimeSpan.Zero, 0, null) { IsForgotten = item.IsForgotten },
         WorkOutcome.Cancel cancel => new(item.TenantId, item.Id, item.Fence, "cancelled", TimeSpan.Zero, 0, Storable(cancel.Reason)),
         WorkOutcome.Dead dead => new(item.TenantId, item.Id, item.Fence, "dead", TimeSpan.Zero, 0, Storable(dead.Error)),
         WorkOutcome.Snooze snooze => new(item.TenantId, item.Id, item.Fence, "ready", snooze.For, 1, null),
@@ -33,21 +37,44 @@ internal sealed record Settlement(Guid TenantId, long Id, long Fence, string Sta
         return Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)).Replace("\0", "", StringComparison.Ordinal);
     }
 
-    internal static object?[] Args(IReadOnlyCollection<Settlement> settlements) =>
-    [
-        settlements.Select(s => s.TenantId).ToArray(),
-        settlements.Select(s => s.Id).ToArray(),
-        settlements.Select(s => s.Fence).ToArray(),
-        settlements.Select(s => s.State).ToArray(),
-        settlements.Select(s => s.Delay).ToArray(),
-        settlements.Select(s => s.Refund).ToArray(),
-        settlements.Select(s => s.Error).ToArray(),
-    ];
+    /// <summary>Of many items: what is not held any more is left alone.</summary>
+    internal static void Post(Transaction tx, IReadOnlyCollection<Settlement> settlements)
+    {
+        var kept = settlements.Where(s => !s.IsForgotten).ToList();
+        var forgotten = settlements.Where(s => s.IsForgotten).ToList();
+        if (kept.Count > 0)
+        {
+            tx.Post(
+                Sql.Settle,
+                kept.Select(s => s.TenantId).ToArray(),
+                kept.Select(s => s.Id).ToArray(),
+                kept.Select(s => s.Fence).ToArray(),
+                kept.Select(s => s.State).ToArray(),
+                kept.Select(s => s.Delay).ToArray(),
+                kept.Select(s => s.Refund).ToArray(),
+                kept.Select(s => s.Error).ToArray());
+        }
 
-    /// <summary>Of <see cref="Sql.SettleHeld"/>.</summary>
-    internal object?[] Arg() => [TenantId, Id, Fence, State, Delay, Refund, Error];
+        if (forgotten.Count > 0)
+        {
+            tx.Post(Sql.Forget, forgotten.Select(s => s.TenantId).ToArray(), forgotten.Select(s => s.Id).ToArray(), forgotten.Select(s => s.Fence).ToArray());
+        }
+    }
 
-    internal static class Sql
+    /// <summary>Of one item: the transaction fails when it is not held any more.</summary>
+    internal void Post(Transaction tx)
+    {
+        if (IsForgotten)
+        {
+            tx.PostCall(Sql.ForgetHeld, TenantId, Id, Fence);
+        }
+        else
+        {
+            tx.PostCall(Sql.SettleHeld, TenantId, Id, Fence, State, Delay, Refund, Error);
+        }
+    }
+
+    private static class Sql
     {
         // The fence says that no one has claimed the item since; a late completion touches no row, nor does one that is written again. The
         // planner must not see through `coalesce`: it takes what runs for next to nothing, and would read all of that for each row.
@@ -61,6 +88,13 @@ internal sealed record Settlement(Guid TenantId, long Id, long Fence, string Sta
                 finished_at = CASE WHEN s.state <> 'ready' THEN now() END
             FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::interval[], $6::integer[], $7::text[])
                  AS s (tenant_id, id, fence, state, delay, refund, error)
+            WHERE i.tenant_id = s.tenant_id AND i.id = s.id AND coalesce(i.fence = s.fence AND i.state = 'running', false)
+            """;
+
+        internal const string Forget =
+            """
+            DELETE FROM work.items AS i
+            USING unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS s (tenant_id, id, fence)
             WHERE i.tenant_id = s.tenant_id AND i.id = s.id AND coalesce(i.fence = s.fence AND i.state = 'running', false)
             """;
 
@@ -79,6 +113,14 @@ internal sealed record Settlement(Guid TenantId, long Id, long Fence, string Sta
                 RETURNING i.id
             )
             SELECT work.require_held(count(*)) FROM settled
+            """;
+
+        internal const string ForgetHeld =
+            """
+            WITH forgotten AS (
+                DELETE FROM work.items WHERE tenant_id = $1::uuid AND id = $2::bigint AND fence = $3::bigint AND state = 'running' RETURNING id
+            )
+            SELECT work.require_held(count(*)) FROM forgotten
             """;
     }
 }

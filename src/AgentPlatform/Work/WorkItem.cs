@@ -76,6 +76,9 @@ public sealed record WorkItem(
     /// <summary>The trace it belongs to: that of whoever enqueued it.</summary>
     internal string? TraceParent { get; init; }
 
+    /// <summary>It leaves no row when it is done.</summary>
+    internal bool IsForgotten { get; init; }
+
     /// <summary>What it was claimed with.</summary>
     internal Claim? Claim { get; init; }
 
@@ -98,7 +101,7 @@ public sealed record WorkItem(
     public void Settle(Transaction tx, WorkOutcome outcome)
     {
         Settled = Settlement.Of(this, outcome);
-        tx.PostCall(Settlement.Sql.SettleHeld, Settled.Arg());
+        Settled.Post(tx);
     }
 
     /// <summary>Whatever its end was to be, it was not written.</summary>

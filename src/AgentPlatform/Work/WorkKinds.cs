@@ -14,6 +14,12 @@ public sealed class WorkKind(string name, Type handler)
 
     /// <summary>A run longer than this is cancelled and counts as a failed attempt. Default 2 minutes.</summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromMinutes(2);
+
+    /// <summary>
+    /// What is done leaves no row. For work that only says that there is something to do, each time under a key of its own: elsewhere the row is what keeps a
+    /// key from being enqueued again. Default false.
+    /// </summary>
+    public bool ForgetDone { get; set; }
 }
 
 /// <summary>The kinds of work this process knows.</summary>

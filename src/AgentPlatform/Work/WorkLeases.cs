@@ -75,7 +75,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
         _ = tx.QueryAsync<string>(Sql.Plan, [], ct);
         if (ended.Items.Count > 0)
         {
-            tx.Post(Settlement.Sql.Settle, Settlement.Args(ended.Items));
+            Settlement.Post(tx, ended.Items);
         }
         else
         {
@@ -164,6 +164,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             SerialKey = c.SerialKey,
             IsLimited = c.IsLimited,
             TraceParent = c.TraceParent,
+            IsForgotten = kinds.Find(c.Kind).ForgetDone && !c.IsRedriven,
             Claim = claim,
         };
     }
@@ -174,7 +175,8 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
     /// </summary>
     private sealed record Claimed(
         long Id, Guid TenantId, string Kind, string Key, string RawPayload, int Attempt, int MaxAttempts, int Interruptions, long Fence,
-        DateTimeOffset EnqueuedAt, short Priority, DateTimeOffset RunAt, string? TraceParent, string? SerialKey, bool IsLimited, bool Cut, bool TakenOver, long ClaimId);
+        DateTimeOffset EnqueuedAt, short Priority, DateTimeOffset RunAt, string? TraceParent, string? SerialKey, bool IsLimited, bool IsRedriven, bool Cut, bool TakenOver,
+        long ClaimId);
 
     private sealed record TokenWait(Guid TenantId, double Seconds);
 
@@ -258,7 +260,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                 FROM due AS d
                 WHERE i.tenant_id = d.tenant_id AND i.id = d.id AND d.id NOT IN (SELECT id FROM limited WHERE beyond)
                 RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
-                          i.priority, i.run_at, i.trace_parent, i.serial_key, i.is_limited,
+                          i.priority, i.run_at, i.trace_parent, i.serial_key, i.is_limited, i.redrive_id IS NOT NULL AS is_redriven,
                           i.tenant_id IN (SELECT tenant_id FROM limited WHERE beyond) AS cut, false AS taken_over
             ), noted AS (
                 INSERT INTO work.claims (look_at, tenant_ids, item_ids)
@@ -308,7 +310,7 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                 FROM expired AS e
                 WHERE i.tenant_id = e.tenant_id AND i.id = e.id
                 RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
-                          i.priority, i.run_at, i.trace_parent, i.serial_key, true AS is_limited, false AS cut, true AS taken_over
+                          i.priority, i.run_at, i.trace_parent, i.serial_key, true AS is_limited, i.redrive_id IS NOT NULL AS is_redriven, false AS cut, true AS taken_over
             ), noted AS (
                 INSERT INTO work.claims (look_at, tenant_ids, item_ids)
                 SELECT now() + $2, array_agg(tenant_id), array_agg(id) FROM taken HAVING count(*) > 0

@@ -46,7 +46,7 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
             throw new ArgumentException("Work with a merge key cannot be enqueued in bulk.", nameof(works));
         }
 
-        tx.Post(
+        tx.PostCall(
             Sql.EnqueueMany,
             tx.TenantId,
             works.Select(w => w.Kind).ToArray(),
@@ -111,7 +111,8 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
         tx.QueryAsync<long>(Sql.Behind, [tx.TenantId, item.Id, MaxAbsorbed], ct);
 
     /// <summary>These items are done by what has been done for another: none of them is run.</summary>
-    public void Absorb(Transaction tx, IReadOnlyCollection<long> behind) => tx.Post(Sql.Absorb, tx.TenantId, behind.ToArray());
+    public void Absorb(Transaction tx, WorkItem item, IReadOnlyCollection<long> behind) =>
+        tx.Post(item.IsForgotten ? Sql.AbsorbAndForget : Sql.Absorb, tx.TenantId, behind.ToArray());
 
     private void Announce(Transaction tx, string kind, short priority)
     {
@@ -123,12 +124,8 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
     {
         internal const string EnqueueMany =
             """
-            INSERT INTO work.items (tenant_id, kind, key, serial_key, priority, run_at, max_attempts, payload, start_by, concurrency_key, trace_parent)
-            SELECT $1, n.kind, n.key, n.serial_key, n.priority, coalesce(n.run_at, now()), n.max_attempts, n.payload::jsonb, n.start_by, n.concurrency_key, $11
-            FROM unnest($2::text[], $3::text[], $4::text[], $5::smallint[], $6::timestamptz[], $7::integer[], $8::text[], $9::timestamptz[], $10::text[])
-                 WITH ORDINALITY AS n (kind, key, serial_key, priority, run_at, max_attempts, payload, start_by, concurrency_key, place)
-            ORDER BY n.place
-            ON CONFLICT ON CONSTRAINT items_key DO NOTHING
+            SELECT work.enqueue_many(
+                $1::uuid, $2::text[], $3::text[], $4::text[], $5::smallint[], $6::timestamptz[], $7::integer[], $8::text[], $9::timestamptz[], $10::text[], $11::text)
             """;
 
         internal const string Enqueue =
@@ -182,6 +179,8 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
 
         internal const string Absorb =
             "UPDATE work.items SET state = 'done', finished_at = now() WHERE tenant_id = $1 AND id = ANY ($2) AND state = 'ready' AND fence = 0";
+
+        internal const string AbsorbAndForget = "DELETE FROM work.items WHERE tenant_id = $1 AND id = ANY ($2) AND state = 'ready' AND fence = 0";
 
         internal const string Hasten =
             "UPDATE work.items SET run_at = now() WHERE tenant_id = $1 AND kind = $2 AND key = $3 AND state = 'ready' AND run_at > now()";

@@ -37,7 +37,11 @@ public static class WorkflowsModule
         services.AddWorkHandler<RunFleet>(RunFleet.Kind, kind => kind.MaxAttempts = 25);
         services.AddSops().TryAddSingleton<IWorkflowRuntime, NoWorkflowRuntime>();
         // A wake-up is handed to the runtime, which may be away for a while.
-        return services.AddWorkHandler<WakeWorkflow>(WakeUps.Kind, kind => kind.MaxAttempts = 1000);
+        return services.AddWorkHandler<WakeWorkflow>(WakeUps.Kind, kind =>
+        {
+            kind.MaxAttempts = 1000;
+            kind.ForgetDone = true;
+        });
     }
 
     /// <summary>Under <c>/api/v1</c>: workflows, workflow-instances, workflow-failures, workflow-fleet-forks, workflow-patterns, sops, sop-categories, sop-executions.</summary>

@@ -66,7 +66,7 @@ public sealed class AbsorbTests : IAsyncLifetime
         {
             test._stage.Runs.Enqueue(item.Key);
             await using var tx = database.Begin(Actor.System(item.TenantId));
-            queue.Absorb(tx, await queue.BehindAsync(tx, item, ct));
+            queue.Absorb(tx, item, await queue.BehindAsync(tx, item, ct));
             await test.Meanwhile(item);
             item.Settle(tx, new WorkOutcome.Done());
             await tx.CommitAsync(ct);

@@ -1,6 +1,8 @@
+using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 using AgentPlatform.Work.Operate;
+using Npgsql;
 
 namespace AgentPlatform.Tests.Work;
 
@@ -9,7 +11,8 @@ public sealed class ClaimsTests : IAsyncLifetime
 {
     private WorkStage _stage = null!;
 
-    public async Task InitializeAsync() => _stage = await WorkStage.StartAsync(services => services.AddWorkHandler<CutShort>("test.cut_short", kind => kind.MaxAttempts = 1));
+    public async Task InitializeAsync() => _stage = await WorkStage.StartAsync(services => services.AddWorkHandler<CutShort>("test.cut_short", kind => kind.MaxAttempts = 1)
+        .AddWorkHandler<WorkStage.Player>("test.forgetful", kind => kind.ForgetDone = true));
 
     public async Task DisposeAsync() => await _stage.DisposeAsync();
 
@@ -113,6 +116,57 @@ public sealed class ClaimsTests : IAsyncLifetime
         Assert.Empty(await leases.CompleteAndClaimAsync([], 3, default));
         await leases.CompleteAndClaimAsync([Settlement.Of(a, new WorkOutcome.Done())], 0, default);
         Assert.Equal("b", Assert.Single(await leases.CompleteAndClaimAsync([], 3, default)).Key);
+    }
+
+    [Fact]
+    public async Task What_is_done_of_a_kind_that_forgets_leaves_no_row_and_what_is_not_done_does()
+    {
+        _stage.Ends = item => item.Key switch { "a" => new WorkOutcome.Done(), "b" => new WorkOutcome.Retry("later"), "c" => new WorkOutcome.Cancel("no"), _ => new WorkOutcome.Dead("no") };
+        await _stage.EnqueueAsync([.. "abcd".Select(key => new NewWork("test.forgetful", $"{key}", new { }))]);
+        await _stage.Platform.DrainAsync();
+
+        Assert.Equal(["a", "b", "c", "d"], _stage.Runs.Order(StringComparer.Ordinal));
+        Assert.Equal("b ready, c cancelled, d dead", await _stage.Platform.Postgres.ScalarAsync<string>(
+            "SELECT string_agg(key || ' ' || state, ', ' ORDER BY key) FROM work.items WHERE kind = 'test.forgetful'"));
+    }
+
+    [Fact]
+    public async Task What_is_forgotten_is_so_with_the_transaction_that_settles_it_and_only_for_who_holds_it()
+    {
+        var leases = _stage.Platform.Get<WorkLeases>();
+        await _stage.EnqueueAsync(new NewWork("test.forgetful", "a", new { }));
+        var first = Assert.Single(await leases.CompleteAndClaimAsync([], 1, default));
+        await PassAsync("UPDATE work.items SET lease_until = now() - interval '1 second' WHERE state = 'running'");
+        var second = Assert.Single(await leases.CompleteAndClaimAsync([], 1, default));
+
+        await leases.CompleteAndClaimAsync([Settlement.Of(first, new WorkOutcome.Done())], 0, default);
+        Assert.True(LeaseLostException.Means(await Assert.ThrowsAsync<PostgresException>(() => SettleAsync(first, commit: true))));
+        await SettleAsync(second, commit: false);
+        Assert.Equal("running|1|", await _stage.StateAsync("a"));
+
+        await SettleAsync(second, commit: true);
+        Assert.Equal(0, await _stage.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM work.items WHERE key = 'a'"));
+    }
+
+    [Fact]
+    public async Task What_a_redrive_revived_is_kept_until_it_can_be_counted()
+    {
+        _stage.Ends = _ => new WorkOutcome.Dead("no");
+        await _stage.EnqueueAsync(new NewWork("test.forgetful", "a", new { }));
+        await _stage.Platform.DrainAsync();
+        _stage.Ends = _ => new WorkOutcome.Done();
+        var redrive = (await _stage.Platform.Get<Redrives>().StartAsync(_stage.Tenant, new StartRedrive("test.forgetful", null), default)).Value;
+        await _stage.Platform.DrainAsync();
+
+        Assert.Equal("done|1|no", await _stage.StateAsync("a"));
+        Assert.Equal(1, (await _stage.Platform.Get<Redrives>().ListAsync(_stage.Tenant, new PageRequest(10, null), default)).Items.Single(r => r.Id == redrive.Id).Done);
+    }
+
+    private async Task SettleAsync(WorkItem item, bool commit)
+    {
+        await using var tx = _stage.Platform.Database.Begin(_stage.Tenant);
+        item.Settle(tx, new WorkOutcome.Done());
+        await (commit ? tx.CommitAsync(default) : tx.ExecuteAsync("SELECT 1", [], default));
     }
 
     /// <summary>The numbers of items of the claims there are, the oldest claim first.</summary>
