@@ -175,8 +175,8 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
     /// </summary>
     private sealed record Claimed(
         long Id, Guid TenantId, string Kind, string Key, string RawPayload, int Attempt, int MaxAttempts, int Interruptions, long Fence,
-        DateTimeOffset EnqueuedAt, short Priority, DateTimeOffset RunAt, string? TraceParent, string? SerialKey, bool IsLimited, bool IsRedriven, bool Cut, bool TakenOver,
-        long ClaimId);
+        DateTimeOffset EnqueuedAt, short Priority, DateTimeOffset RunAt, string? TraceParent, string? SerialKey, bool IsLimited, bool IsRedriven, bool Cut,
+        bool TakenOver, long ClaimId);
 
     private sealed record TokenWait(Guid TenantId, double Seconds);
 
@@ -197,8 +197,8 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
 
         // A tenant's turn takes the most urgent of all its lanes, each read from where it was left and no further than its quota. The CTE `due`
         // locks what it finds, because a locked row is another claimer's and must be skipped before the quota is counted; what a limit then
-        // keeps out is left as it was. `room` is what each limit still admits, counted once for all rows; what starts under a rate is paid for in
-        // the same statement, a batch at a time.
+        // keeps out is left as it was. `room` is what each limit still admits, counted once for all rows by the list of claims; what starts under
+        // a rate is paid for in the same statement, a batch at a time.
         internal const string Claim =
             """
             WITH lane AS MATERIALIZED (
@@ -208,8 +208,9 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                     SELECT FROM work.pauses AS p WHERE p.tenant_id = l.tenant_id AND (p.kind IS NULL OR p.kind = l.kind) AND p.serial_key IS NULL)
             ), room AS MATERIALIZED (
                 SELECT l.id, l.tenant_id, l.kind, l.concurrency_key, t.tokens, t.at, least(floor(t.tokens), l.max_running - CASE WHEN l.max_running IS NOT NULL THEN (
-                           SELECT count(*) FROM work.items AS r
-                           WHERE r.is_limited AND r.finished_at IS NULL AND r.state = 'running' AND r.tenant_id = l.tenant_id
+                           SELECT count(DISTINCT r.id) FROM work.claims AS c CROSS JOIN unnest(c.tenant_ids, c.item_ids) AS n (tenant_id, id)
+                           JOIN work.items AS r ON r.tenant_id = n.tenant_id AND r.id = n.id
+                           WHERE n.tenant_id = l.tenant_id AND r.state = 'running'
                              AND (l.kind IS NULL OR l.kind = r.kind) AND (l.concurrency_key IS NULL OR l.concurrency_key = r.concurrency_key)) END) AS free
                 FROM work.limits AS l
                 LEFT JOIN LATERAL (
@@ -255,12 +256,12 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                 WHERE k.tenant_id = r.tenant_id AND k.limit_id = r.id
             ), claimed AS (
                 UPDATE work.items AS i
-                SET state = 'running', owner = $1, lease_until = now() + $2, started_at = clock_timestamp(), fence = i.fence + 1, attempts = i.attempts + 1,
-                    is_limited = d.id IN (SELECT id FROM limited)
+                SET state = 'running', owner = $1, lease_until = now() + $2, started_at = clock_timestamp(), fence = i.fence + 1, attempts = i.attempts + 1
                 FROM due AS d
                 WHERE i.tenant_id = d.tenant_id AND i.id = d.id AND d.id NOT IN (SELECT id FROM limited WHERE beyond)
                 RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
-                          i.priority, i.run_at, i.trace_parent, i.serial_key, i.is_limited, i.redrive_id IS NOT NULL AS is_redriven,
+                          i.priority, i.run_at, i.trace_parent, i.serial_key, i.id IN (SELECT id FROM limited) AS is_limited,
+                          i.redrive_id IS NOT NULL AS is_redriven,
                           i.tenant_id IN (SELECT tenant_id FROM limited WHERE beyond) AS cut, false AS taken_over
             ), noted AS (
                 INSERT INTO work.claims (look_at, tenant_ids, item_ids)

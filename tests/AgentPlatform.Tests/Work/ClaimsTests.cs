@@ -119,6 +119,19 @@ public sealed class ClaimsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_was_claimed_twice_counts_once_in_a_limit()
+    {
+        var leases = _stage.Platform.Get<WorkLeases>();
+        await _stage.EnqueueAsync("a", "b", "c", "d");
+        var a = (await leases.CompleteAndClaimAsync([], 2, default)).Single(i => i.Key == "a");
+        await leases.CompleteAndClaimAsync([Settlement.Of(a, new WorkOutcome.Snooze(TimeSpan.FromDays(-1)))], 1, default);
+        Assert.Equal(("2, 1", "running|1|"), (await ListAsync(), await _stage.StateAsync("a")));
+
+        await _stage.Platform.Get<Limits>().SetAsync(_stage.Tenant, new NewLimit("test.play", null, 3, null, null), default);
+        Assert.Equal("c", Assert.Single(await leases.CompleteAndClaimAsync([], 3, default)).Key);
+    }
+
+    [Fact]
     public async Task What_is_done_of_a_kind_that_forgets_leaves_no_row_and_what_is_not_done_does()
     {
         _stage.Ends = item => item.Key switch { "a" => new WorkOutcome.Done(), "b" => new WorkOutcome.Retry("later"), "c" => new WorkOutcome.Cancel("no"), _ => new WorkOutcome.Dead("no") };

@@ -3,8 +3,6 @@
 -- page keeps room for a second version of each of its rows.
 ALTER TABLE work.items SET (fillfactor = 45);
 ALTER TABLE work.items
-    -- Whether a limit counts the item while it runs.
-    ADD COLUMN is_limited boolean NOT NULL DEFAULT false,
     -- What indexes need to know of the state, null for the many items it does not matter for: these are not changed by a claim.
     ADD COLUMN running_serial_key text COLLATE "C" GENERATED ALWAYS AS (CASE WHEN state = 'running' THEN serial_key END) STORED,
     ADD COLUMN waiting_merge_key text GENERATED ALWAYS AS (CASE WHEN state = 'ready' AND fence = 0 THEN merge_key END) STORED,
@@ -19,7 +17,6 @@ CREATE INDEX items_start_by ON work.items (waiting_start_by) WHERE waiting_start
 CREATE UNIQUE INDEX items_merge ON work.items (tenant_id, kind, waiting_merge_key) WHERE waiting_merge_key IS NOT NULL;
 CREATE INDEX items_dead ON work.items (tenant_id, id DESC) WHERE error_signature IS NOT NULL;
 CREATE INDEX items_dead_alike ON work.items (tenant_id, kind, error_signature) WHERE error_signature IS NOT NULL;
-CREATE INDEX items_limited ON work.items (tenant_id, kind, concurrency_key) WHERE is_limited AND finished_at IS NULL;
 
 CREATE OR REPLACE VIEW work.statistics WITH (security_invoker = true) AS
 SELECT tenant_id, kind,
@@ -34,8 +31,8 @@ FROM work.items
 WHERE finished_at IS NULL OR error_signature IS NOT NULL
 GROUP BY tenant_id, kind;
 
--- What was claimed together, and when to see whether its leases have run out: the way to them, as no index holds them any more. Written by the claim,
--- forgotten when all of it has ended. Whether a lease has run out is said by the item alone.
+-- What was claimed together, and when to see whether its leases have run out: the way to what runs, as no index holds it any more. Written by the claim,
+-- forgotten when all of it has ended. Whether an item runs, and whether its lease has run out, is said by the item alone.
 CREATE TABLE work.claims (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     look_at    timestamptz NOT NULL,
@@ -46,6 +43,5 @@ CREATE TABLE work.claims (
 CREATE INDEX claims_to_look_at ON work.claims (look_at);
 GRANT SELECT, INSERT, UPDATE, DELETE ON work.claims TO agentplatform_worker;
 
-UPDATE work.items SET is_limited = true WHERE state = 'running';
 INSERT INTO work.claims (look_at, tenant_ids, item_ids)
 SELECT min(lease_until), array_agg(tenant_id), array_agg(id) FROM work.items WHERE state = 'running' HAVING count(*) > 0;

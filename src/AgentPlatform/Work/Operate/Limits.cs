@@ -48,7 +48,6 @@ internal sealed class Limits(Database database, IWorkNudge nudge, TimeProvider c
 
         await using var tx = database.Begin(actor);
         var burst = request.PerSecond is { } rate ? request.Burst ?? (int)Math.Ceiling(rate) : (int?)null;
-        tx.Post(Sql.CountRunning, actor.TenantId, request.Kind, request.ConcurrencyKey);
         var id = await tx.SingleAsync<Guid>(
             Sql.Set, [clock.NewId(), actor.TenantId, request.Kind, request.ConcurrencyKey, request.MaxRunning, request.MaxWaiting, request.PerSecond, burst], ct);
         tx.Post(Sql.Fill, actor.TenantId, id);
@@ -109,14 +108,6 @@ internal sealed class Limits(Database database, IWorkNudge nudge, TimeProvider c
             INSERT INTO work.tokens AS k (tenant_id, limit_id, tokens, refilled_at)
             SELECT tenant_id, id, burst, now() FROM work.limits WHERE tenant_id = $1 AND id = $2 AND per_second IS NOT NULL
             ON CONFLICT (tenant_id, limit_id) DO UPDATE SET tokens = least(k.tokens, excluded.tokens)
-            """;
-
-        // What runs already counts in the limit; a claim sees to what it starts. Items before limits, as in a claim, or the two would wait for each other.
-        internal const string CountRunning =
-            """
-            UPDATE work.items SET is_limited = true
-            WHERE tenant_id = $1 AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR concurrency_key = $3)
-              AND finished_at IS NULL AND state = 'running' AND NOT is_limited
             """;
 
         internal const string Lift = "DELETE FROM work.limits WHERE tenant_id = $1 AND id = $2";
