@@ -197,8 +197,9 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
 
         // A tenant's turn takes the most urgent of all its lanes, each read from where it was left and no further than its quota. The CTE `due`
         // locks what it finds, because a locked row is another claimer's and must be skipped before the quota is counted; what a limit then
-        // keeps out is left as it was. `room` is what each limit still admits, counted once for all rows by the list of claims; what starts under
-        // a rate is paid for in the same statement, a batch at a time.
+        // keeps out is left as it was. `room` is what each limit still admits, counted once for all rows by the list of claims, and not at all for a
+        // limit that all that is listed and all that is asked for together cannot reach; what starts under a rate is paid for in the same
+        // statement, a batch at a time.
         internal const string Claim =
             """
             WITH lane AS MATERIALIZED (
@@ -206,12 +207,16 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                      AS l (tenant_id, kind, priority, after_run_at, after_id, quota)
                 WHERE NOT EXISTS (
                     SELECT FROM work.pauses AS p WHERE p.tenant_id = l.tenant_id AND (p.kind IS NULL OR p.kind = l.kind) AND p.serial_key IS NULL)
+            ), listed AS MATERIALIZED (
+                SELECT coalesce(sum(cardinality(item_ids)), 0) AS most FROM work.claims
             ), room AS MATERIALIZED (
-                SELECT l.id, l.tenant_id, l.kind, l.concurrency_key, t.tokens, t.at, least(floor(t.tokens), l.max_running - CASE WHEN l.max_running IS NOT NULL THEN (
-                           SELECT count(DISTINCT r.id) FROM work.claims AS c CROSS JOIN unnest(c.tenant_ids, c.item_ids) AS n (tenant_id, id)
-                           JOIN work.items AS r ON r.tenant_id = n.tenant_id AND r.id = n.id
-                           WHERE n.tenant_id = l.tenant_id AND r.state = 'running'
-                             AND (l.kind IS NULL OR l.kind = r.kind) AND (l.concurrency_key IS NULL OR l.concurrency_key = r.concurrency_key)) END) AS free
+                SELECT l.id, l.tenant_id, l.kind, l.concurrency_key, t.tokens, t.at, least(floor(t.tokens), l.max_running - CASE
+                           WHEN l.max_running >= (SELECT most FROM listed) + (SELECT max(quota) FROM lane WHERE tenant_id = l.tenant_id) THEN (SELECT most FROM listed)
+                           WHEN l.max_running IS NOT NULL THEN (
+                               SELECT count(DISTINCT r.id) FROM work.claims AS c CROSS JOIN unnest(c.tenant_ids, c.item_ids) AS n (tenant_id, id)
+                               JOIN work.items AS r ON r.tenant_id = n.tenant_id AND r.id = n.id
+                               WHERE n.tenant_id = l.tenant_id AND r.state = 'running'
+                                 AND (l.kind IS NULL OR l.kind = r.kind) AND (l.concurrency_key IS NULL OR l.concurrency_key = r.concurrency_key)) END) AS free
                 FROM work.limits AS l
                 LEFT JOIN LATERAL (
                     SELECT least(l.burst, k.tokens + l.per_second * greatest(extract(epoch FROM c.at - k.refilled_at), 0)) AS tokens, c.at
