@@ -47,7 +47,7 @@ internal static class Check
                 yield return $"lost: {job.Kind} {job.Key} is {state}";
             }
 
-            if (job.Kind == Jobs.Mark && !marks.Contains(job.Key))
+            if (job.Kind is Jobs.Mark or Jobs.MarkForgotten && !marks.Contains(job.Key))
             {
                 yield return $"lost: {job.Kind} {job.Key} is {state}, but its work was not done";
             }
@@ -66,7 +66,7 @@ internal static class Check
             }
 
             var lines = written.GetValueOrDefault(job.Key);
-            if (job.Kind is Jobs.Ledger or Jobs.Serial or Jobs.Retry && lines != 1)
+            if (job.Kind is Jobs.Ledger or Jobs.LedgerForgotten or Jobs.Serial or Jobs.Retry && lines != 1)
             {
                 yield return $"{lines} lines in the ledger: {job.Kind} {job.Key}";
             }

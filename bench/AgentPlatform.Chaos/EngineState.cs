@@ -59,6 +59,7 @@ internal sealed class EngineState(string adminConnectionString) : IAsyncDisposab
             CREATE TABLE chaos.marks (key text PRIMARY KEY);
             CREATE TABLE chaos.effects (
                 key text PRIMARY KEY, attempts integer NOT NULL DEFAULT 1, begun_at timestamptz NOT NULL DEFAULT clock_timestamp(), settled_at timestamptz);
+            CREATE TABLE chaos.forgotten (kind text NOT NULL, key text NOT NULL, attempts integer NOT NULL, interruptions integer NOT NULL);
             CREATE TABLE chaos.completions (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key text NOT NULL);
             GRANT USAGE ON SCHEMA chaos TO agentplatform_app;
             GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA chaos TO agentplatform_app;
@@ -70,11 +71,23 @@ internal sealed class EngineState(string adminConnectionString) : IAsyncDisposab
             CREATE TRIGGER chaos_witness AFTER UPDATE OF state ON work.items
                 FOR EACH ROW WHEN (NEW.kind LIKE 'chaos.%' AND NEW.state IN ('done', 'cancelled', 'dead'))
                 EXECUTE FUNCTION chaos.witness();
+            CREATE FUNCTION chaos.witness_forgotten() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+            BEGIN
+                INSERT INTO chaos.completions (key) VALUES (OLD.key);
+                INSERT INTO chaos.forgotten VALUES (OLD.kind, OLD.key, OLD.attempts, OLD.interruptions);
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER chaos_witness_forgotten AFTER DELETE ON work.items
+                FOR EACH ROW WHEN (OLD.kind LIKE 'chaos.%') EXECUTE FUNCTION chaos.witness_forgotten();
             """;
 
         internal const string Open = "SELECT count(*) FROM work.items WHERE kind LIKE 'chaos.%' AND state IN ('ready', 'running')";
 
-        internal const string Items = "SELECT kind, key, state, attempts, interruptions FROM work.items WHERE kind LIKE 'chaos.%'";
+        internal const string Items =
+            """
+            SELECT kind, key, state, attempts, interruptions FROM work.items WHERE kind LIKE 'chaos.%'
+            UNION ALL SELECT kind, key, 'done', attempts, interruptions FROM chaos.forgotten
+            """;
 
         internal const string Completions = "SELECT key FROM chaos.completions";
 

@@ -19,6 +19,11 @@ internal static class Jobs
     /// <summary>Does something that may be repeated, and leaves the completion to the engine's batch.</summary>
     internal const string Mark = "chaos.mark";
 
+    /// <summary>The same two, of kinds that leave no row when they are done.</summary>
+    internal const string LedgerForgotten = "chaos.ledger_forgotten";
+
+    internal const string MarkForgotten = "chaos.mark_forgotten";
+
     /// <summary>One of many that must happen in order.</summary>
     internal const string Serial = "chaos.serial";
 
@@ -34,7 +39,9 @@ internal static class Jobs
     /// <summary>Keys whose items run in order.</summary>
     private const int SerialKeys = 40;
 
-    private static readonly string[] Mix = [Ledger, Ledger, Ledger, Mark, Mark, Serial, Serial, Keyed, Unkeyed, Retry];
+    internal static readonly string[] Kinds = [Ledger, Mark, LedgerForgotten, MarkForgotten, Serial, Keyed, Unkeyed, Retry];
+
+    private static readonly string[] Mix = [Ledger, Ledger, LedgerForgotten, Mark, MarkForgotten, Serial, Serial, Keyed, Unkeyed, Retry];
 
     /// <summary>Every kind of job in one mixed stream, the same in every run.</summary>
     internal static IReadOnlyList<Job> Plan(int count) => [.. Enumerable.Range(0, count).Select(Of)];

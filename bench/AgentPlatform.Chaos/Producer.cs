@@ -22,7 +22,7 @@ internal sealed class Producer : IAsyncDisposable
     internal static async Task<Producer> StartAsync(Stage stage, TimeProvider clock)
     {
         var services = PlatformServices.Behind(stage.Pooler, stage.Postgres);
-        foreach (var kind in new[] { Jobs.Ledger, Jobs.Mark, Jobs.Serial, Jobs.Keyed, Jobs.Unkeyed, Jobs.Retry })
+        foreach (var kind in Jobs.Kinds)
         {
             services.AddSingleton(new WorkKind(kind, typeof(IWorkHandler)));
         }

@@ -18,9 +18,9 @@ internal sealed record ChaosResult(ChaosOptions Options, IReadOnlyDictionary<str
         |---|---:|
         {string.Join('\n', Kills.Select(kill => string.Create(CultureInfo.InvariantCulture, $"| {kill.Key} | {kill.Value} |")))}
 
-        Jobs that write a ledger in the transaction that completes them, jobs that leave their completion to the engine's batch, jobs in series,
-        jobs that call a provider with an idempotency key and without one, and jobs that fail on purpose. Checked from the database, the
-        providers' own logs and journals that the workers keep outside of the database:
+        Jobs that write a ledger in the transaction that completes them, jobs that leave their completion to the engine's batch, both also of kinds
+        that leave no row, jobs in series, jobs that call a provider with an idempotency key and without one, and jobs that fail on purpose. Checked
+        from the database, the providers' own logs and journals that the workers keep outside of the database:
 
         | | |
         |---|---:|

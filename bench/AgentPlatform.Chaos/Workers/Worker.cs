@@ -17,6 +17,8 @@ internal static class Worker
         builder.Services.AddSingleton<Effects>();
         builder.Services.AddWorkHandler<LedgerJob>(Jobs.Ledger);
         builder.Services.AddWorkHandler<MarkJob>(Jobs.Mark);
+        builder.Services.AddWorkHandler<LedgerJob>(Jobs.LedgerForgotten, kind => kind.ForgetDone = true);
+        builder.Services.AddWorkHandler<MarkJob>(Jobs.MarkForgotten, kind => kind.ForgetDone = true);
         builder.Services.AddWorkHandler<LedgerJob>(Jobs.Serial);
         builder.Services.AddWorkHandler<KeyedJob>(Jobs.Keyed);
         builder.Services.AddWorkHandler<UnkeyedJob>(Jobs.Unkeyed);

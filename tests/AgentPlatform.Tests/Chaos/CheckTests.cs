@@ -10,8 +10,8 @@ public sealed class CheckTests
     private static readonly Books Sound = new(
         [.. Plan.Select(j => new ItemEnd(j.Kind, j.Key, "done", j.Failures + 1, 3))],
         [.. Plan.Select(j => j.Key)],
-        [.. Of(Jobs.Ledger, Jobs.Serial, Jobs.Retry)],
-        [.. Of(Jobs.Mark)],
+        [.. Of(Jobs.Ledger, Jobs.LedgerForgotten, Jobs.Serial, Jobs.Retry)],
+        [.. Of(Jobs.Mark, Jobs.MarkForgotten)],
         Of(Jobs.Keyed).ToDictionary(k => k, _ => 1),
         Of(Jobs.Unkeyed).ToDictionary(k => k, _ => 1),
         [],
