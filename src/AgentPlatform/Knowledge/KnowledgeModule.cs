@@ -1,5 +1,6 @@
 using AgentPlatform.Actions.Aftermath;
 using AgentPlatform.Events;
+using AgentPlatform.Knowledge.Errors;
 using AgentPlatform.Knowledge.Patterns;
 using AgentPlatform.Tasks;
 using Microsoft.AspNetCore.Routing;
@@ -12,7 +13,7 @@ public static class KnowledgeModule
     /// <summary>What is learned from tasks and from failures, and what others tell.</summary>
     public static IServiceCollection AddKnowledge(this IServiceCollection services)
     {
-        services.AddSingleton<ActionPatterns>().AddSingleton<ElementSelectors>().AddSingleton<ErrorPatterns>().AddSingleton<SuccessPatterns>();
+        services.AddSingleton<ActionPatterns>().AddSingleton<ElementSelectors>().AddSingleton<ErrorPatterns>().AddSingleton<SuccessPatterns>().AddSingleton<PatternRetention>();
         services.AddSingleton<ITaskGuides, TaskGuides>().AddSingleton<IErrorAdvisor, ErrorAdvice>();
         return services.AddEventConsumer<LearnFromTasks>(LearnFromTasks.Consumer, LearnFromTasks.Types)
             .AddEventConsumer<LearnFromActions>(LearnFromActions.Consumer, LearnFromActions.Types);

@@ -1,6 +1,6 @@
 -- What was learned: steps that worked for a kind of task, where elements of a page are found, what goes wrong and what helped, and how a member's
 -- own tasks succeeded.
-GRANT USAGE ON SCHEMA knowledge TO agentplatform_app;
+GRANT USAGE ON SCHEMA knowledge TO agentplatform_app, agentplatform_worker;
 
 -- Without a user a row is shared by the tenant; with one it is that user's alone, for reading and for writing. The platform itself sees both: it
 -- learns for everybody, and its statements name whom they act for.
@@ -180,3 +180,12 @@ CREATE TABLE knowledge.task_success_patterns (
 CREATE INDEX task_success_user_id_idx ON knowledge.task_success_patterns (tenant_id, user_id, id DESC);
 CREATE INDEX task_success_task_type_idx ON knowledge.task_success_patterns (tenant_id, user_id, task_type, confidence DESC, success_rate DESC);
 SELECT knowledge.share_or_own('knowledge.task_success_patterns');
+
+-- Retention works in every tenant, and only on what the platform learned itself, long ago and to no end.
+CREATE POLICY retention ON knowledge.error_patterns TO agentplatform_worker
+    USING (user_id IS NULL AND metadata @> '{"learned": true}' AND resolved_count = 0 AND last_occurred < now() - interval '90 days');
+CREATE POLICY retention ON knowledge.action_patterns TO agentplatform_worker
+    USING (user_id IS NULL AND metadata @> '{"learned": true}' AND success_count + failure_count <= 1 AND last_executed < now() - interval '90 days');
+GRANT SELECT, DELETE ON knowledge.error_patterns, knowledge.action_patterns TO agentplatform_worker;
+CREATE INDEX error_patterns_last_occurred_idx ON knowledge.error_patterns (last_occurred);
+CREATE INDEX action_patterns_last_executed_idx ON knowledge.action_patterns (last_executed);

@@ -25,6 +25,8 @@ public sealed record ActionPattern : ILearnedRow
     /// <summary>(successes + 1) / (tries + 2): the pattern with the highest is preferred.</summary>
     public float Score { get; init; }
     public DateTimeOffset? LastExecuted { get; init; }
+
+    /// <summary>Holds <c>learned</c> until a person changes the row.</summary>
     public JsonElement Metadata { get; init; }
     public DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset UpdatedAt { get; init; }

@@ -83,7 +83,7 @@ internal sealed class ActionPatterns(Database database, TimeProvider clock)
             """;
 
         internal const string Change =
-            "UPDATE knowledge.action_patterns SET task_name = coalesce($2, task_name), metadata = coalesce($3::jsonb, metadata) WHERE id = $1 RETURNING *";
+            "UPDATE knowledge.action_patterns SET task_name = coalesce($2, task_name), metadata = coalesce($3::jsonb, metadata) - 'learned' WHERE id = $1 RETURNING *";
 
         internal const string Delete = "DELETE FROM knowledge.action_patterns WHERE id = $1";
 
@@ -103,8 +103,8 @@ internal sealed class ActionPatterns(Database database, TimeProvider clock)
                 WHERE task_type = $4 AND steps_key = knowledge.steps_key($6::text, $7::jsonb) AND (user_id IS NULL OR user_id = $3::uuid)
                 RETURNING id
             )
-            INSERT INTO knowledge.action_patterns AS p (tenant_id, id, task_type, task_name, page_url, steps, success_count, last_executed, created_at)
-            SELECT $1, $2, $4, $5, $6::text, $7::jsonb, 1, $8, $8 WHERE NOT EXISTS (SELECT FROM known)
+            INSERT INTO knowledge.action_patterns AS p (tenant_id, id, task_type, task_name, page_url, steps, success_count, last_executed, metadata, created_at)
+            SELECT $1, $2, $4, $5, $6::text, $7::jsonb, 1, $8, '{"learned": true}', $8 WHERE NOT EXISTS (SELECT FROM known)
             ON CONFLICT ON CONSTRAINT action_pattern_once DO UPDATE SET success_count = p.success_count + 1, last_executed = greatest(p.last_executed, excluded.last_executed)
             """;
     }

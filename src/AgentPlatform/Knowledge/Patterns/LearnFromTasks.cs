@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
+using AgentPlatform.Knowledge.Errors;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tasks;
 

@@ -1,8 +1,9 @@
 using System.Text.Json;
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
+using AgentPlatform.Knowledge.Patterns;
 
-namespace AgentPlatform.Knowledge.Patterns;
+namespace AgentPlatform.Knowledge.Errors;
 
 /// <summary>Something that goes wrong, and what helps: a row of <c>error_patterns</c>.</summary>
 public sealed record ErrorPattern : ILearnedRow
@@ -25,6 +26,8 @@ public sealed record ErrorPattern : ILearnedRow
     public int OccurrenceCount { get; init; }
     public int ResolvedCount { get; init; }
     public DateTimeOffset? LastOccurred { get; init; }
+
+    /// <summary>Holds <c>learned</c> until a person changes the row.</summary>
     public JsonElement Metadata { get; init; }
     public DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset UpdatedAt { get; init; }

@@ -1,8 +1,9 @@
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
+using AgentPlatform.Knowledge.Patterns;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Knowledge.Patterns;
+namespace AgentPlatform.Knowledge.Errors;
 
 /// <summary>An error as it was told.</summary>
 internal sealed record ToldError(string Type, string Message);
@@ -107,7 +108,7 @@ internal sealed class ErrorPatterns(Database database, TimeProvider clock)
             """;
 
         internal const string Change =
-            "UPDATE knowledge.error_patterns SET recovery_strategies = $2::jsonb, metadata = coalesce($3::jsonb, metadata) WHERE id = $1 RETURNING *";
+            "UPDATE knowledge.error_patterns SET recovery_strategies = $2::jsonb, metadata = coalesce($3::jsonb, metadata) - 'learned' WHERE id = $1 RETURNING *";
 
         internal const string Delete = "DELETE FROM knowledge.error_patterns WHERE id = $1";
 
@@ -118,8 +119,8 @@ internal sealed class ErrorPatterns(Database database, TimeProvider clock)
                 SET occurrence_count = occurrence_count + 1, last_occurred = greatest(last_occurred, $6::timestamptz)
                 WHERE error_type = $3 AND context IS NOT DISTINCT FROM $5::text AND signature = work.error_signature($4) AND user_id IS NOT NULL
             )
-            INSERT INTO knowledge.error_patterns AS p (tenant_id, id, error_type, error_message, signature, context, occurrence_count, last_occurred, created_at)
-            VALUES ($1, $2, $3, work.error_signature($4), work.error_signature($4), $5::text, 1, $6, $6)
+            INSERT INTO knowledge.error_patterns AS p (tenant_id, id, error_type, error_message, signature, context, occurrence_count, last_occurred, metadata, created_at)
+            VALUES ($1, $2, $3, work.error_signature($4), work.error_signature($4), $5::text, 1, $6, '{"learned": true}', $6)
             ON CONFLICT ON CONSTRAINT error_pattern_once DO UPDATE
             SET occurrence_count = p.occurrence_count + 1, last_occurred = greatest(p.last_occurred, excluded.last_occurred)
             """;

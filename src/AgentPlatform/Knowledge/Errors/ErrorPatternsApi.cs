@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
-namespace AgentPlatform.Knowledge.Patterns;
+namespace AgentPlatform.Knowledge.Errors;
 
 internal static class ErrorPatternsApi
 {

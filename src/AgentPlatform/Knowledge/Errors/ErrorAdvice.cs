@@ -1,7 +1,8 @@
+using System.Text.Json;
 using AgentPlatform.Actions.Aftermath;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Knowledge.Patterns;
+namespace AgentPlatform.Knowledge.Errors;
 
 /// <summary>What is known of the errors of actions, as the caller may see it.</summary>
 internal sealed class ErrorAdvice : IErrorAdvisor
@@ -21,7 +22,7 @@ internal sealed class ErrorAdvice : IErrorAdvisor
         public int OccurrenceCount { get; init; }
         public int ResolvedCount { get; init; }
         public DateTimeOffset? LastOccurred { get; init; }
-        public System.Text.Json.JsonElement RecoveryStrategies { get; init; }
+        public JsonElement RecoveryStrategies { get; init; }
 
         internal KnownError Known => new()
         {

@@ -5,7 +5,7 @@ using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
-namespace AgentPlatform.Knowledge.Patterns;
+namespace AgentPlatform.Knowledge.Errors;
 
 /// <summary>
 /// Failed attempts at actions raise the patterns of their errors. A request that completes after all has been recovered: by its own retries, or
