@@ -87,7 +87,8 @@ public sealed record AgencyTask
     internal static readonly string[] ExecutionTypes = ["automatic", "manual"];
 
     /// <summary>What tasks are alike: those of a type, and of <c>run_action</c> those that run the same action.</summary>
-    internal string Kind => TaskType == Processors.RunAction.TaskType && JsonPath.Find(ExecutionConfig, "action_id") is { ValueKind: JsonValueKind.String } action ? $"{TaskType}:{action.GetString()}" : TaskType;
+    internal string Kind => TaskType == Processors.RunAction.TaskType && JsonPath.Find(ExecutionConfig, "action_id") is { ValueKind: JsonValueKind.String } action && action.GetString() is { Length: > 0 and <= 100 } id
+        ? $"{TaskType}:{id}" : TaskType;
 
     internal bool IsOver => Status is "completed" or "failed" or "cancelled";
 }

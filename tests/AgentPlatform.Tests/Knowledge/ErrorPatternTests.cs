@@ -32,7 +32,6 @@ public sealed class ErrorPatternTests : IAsyncLifetime
     }
 
     [Fact]
-    [Behaviour("bb-error-pattern-recovery")]
     public async Task A_request_that_succeeds_at_once_teaches_nothing()
     {
         _shop.Endpoint.Answers(200, "{}");
@@ -111,6 +110,15 @@ public sealed class ErrorPatternTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_task_that_names_no_possible_action_teaches_too_and_the_learning_goes_on()
+    {
+        await _shop.DoTaskAsync(new { title = "Order", task_type = "run_action", conversation_id = _shop.ConversationId, execution_config = new { action_id = new string('a', 3000) } });
+
+        var pattern = Assert.Single(await _shop.ItemsAsync("error-patterns"));
+        Assert.Equal(("unknown_action", "task:run_action"), (pattern.Text("error_type"), pattern.Text("context")));
+    }
+
+    [Fact]
     [Behaviour("bb-error-pattern-recovery")]
     public async Task A_worker_outside_reports_an_error_is_offered_what_helps_and_says_what_did()
     {
@@ -164,6 +172,7 @@ public sealed class ErrorPatternTests : IAsyncLifetime
 
     [Theory]
     [InlineData("", """{"error_type":"x"}""", "validation_failed")]
+    [InlineData("", """{"error_type":"x","error_message":"y","recovery_strategies":[null]}""", "validation_failed")]
     [InlineData("", """{"error_type":"x","error_message":"y","recovery_strategies":[{"kind":"pray"}]}""", "validation_failed")]
     [InlineData("", """{"error_type":"x","error_message":"y","recovery_strategies":[{"kind":"run_action"}]}""", "validation_failed")]
     [InlineData("", """{"error_type":"x","error_message":"y","recovery_strategies":[{"kind":"retry"},{"kind":"retry","delay_seconds":5}]}""", "validation_failed")]

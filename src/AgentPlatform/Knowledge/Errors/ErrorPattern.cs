@@ -80,8 +80,9 @@ internal sealed record ErrorPatternBody(string? ErrorType, string? ErrorMessage,
 
     private Validation Rules(Validation rules)
     {
-        var strategies = RecoveryStrategies ?? [];
+        var strategies = (RecoveryStrategies ?? []).OfType<StrategyBody>().ToArray();
         rules.MustBeObject("metadata", Metadata).Check("recovery_strategies", strategies.Length <= MaxStrategies, $"Are at most {MaxStrategies}.")
+            .Check("recovery_strategies", strategies.Length == (RecoveryStrategies ?? []).Length, "Must not hold null.")
             .Check("recovery_strategies", strategies.GroupBy(s => (s.Kind, s.ActionId)).All(same => same.Count() == 1), "Must not name a strategy twice.");
         for (var i = 0; i < strategies.Length; i++)
         {
