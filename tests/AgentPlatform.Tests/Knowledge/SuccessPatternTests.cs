@@ -102,6 +102,19 @@ public sealed class SuccessPatternTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_task_whose_member_has_left_teaches_them_nothing_and_the_learning_goes_on()
+    {
+        _shop.Probe.Does = _ => Task.FromResult<StepOutcome>(new StepOutcome.Done(JsonSerializer.Deserialize<JsonElement>("""{"steps":["open"],"approach":{"by":"form"}}""")));
+        var (userId, key) = await _shop.Api.MemberAsync("member");
+        await _shop.CreateAsync("agency-tasks", DoIt, key);
+        await _shop.Api.Platform.AsAsync(_shop.Api.Owner, tx => tx.ExecuteAsync("DELETE FROM tenancy.workspace_members WHERE user_id = $1", [userId], default));
+        await _shop.DrainAsync();
+
+        Assert.Equal(0L, await _shop.Api.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM knowledge.task_success_patterns"));
+        Assert.Single(await _shop.ItemsAsync("action-patterns?task_type=probe"));
+    }
+
+    [Fact]
     public async Task Only_the_latest_hundred_deviations_are_kept()
     {
         var id = (await CreateAsync(new { task_type = "apply" })).Id();

@@ -90,11 +90,12 @@ internal sealed class SuccessPatterns(Database database, TimeProvider clock)
             ORDER BY confidence DESC, success_rate DESC, usage_count DESC, id DESC LIMIT 1
             """;
 
+        // Whoever put a task up may have left the tenant before it ended.
         internal const string Insert =
             """
             INSERT INTO knowledge.task_success_patterns (tenant_id, id, pattern_id, user_id, task_type, task_name, successful_approach, selectors, workflow, context_conditions,
                 required_state, avg_execution_time, reasoning_pattern_id, created_at, last_used_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)
+            SELECT $1, $2, $3, $4, $5, $6::text, $7, $8, $9, $10, $11, $12::real, $13::text, $14, $14 WHERE tenancy.member_role($4) IS NOT NULL
             ON CONFLICT ON CONSTRAINT task_success_pattern_id_once DO NOTHING
             RETURNING *
             """;

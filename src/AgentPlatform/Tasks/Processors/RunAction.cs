@@ -12,8 +12,8 @@ namespace AgentPlatform.Tasks.Processors;
 
 /// <summary>
 /// Task <c>run_action</c>: runs an action of the registry for the task's conversation, through the queue of actions and with all it offers.
-/// Config: <c>action_id</c>, and <c>params</c>. Where the action declares an array <c>known_steps</c>, it is told the steps that worked best. An action that a person must allow runs only from a task that a person has reviewed: the
-/// review is the permission.
+/// Config: <c>action_id</c>, and <c>params</c>. Where the action declares an array <c>known_steps</c>, it is told the steps that worked best.
+/// An action that a person must allow runs only from a task that a person has reviewed: the review is the permission.
 /// </summary>
 internal sealed class RunAction(ConversationLog conversations, SessionStore sessions, ActionRegistry registry, ActionQueue queue) : IAgencyTaskProcessor
 {
