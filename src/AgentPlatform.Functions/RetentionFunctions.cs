@@ -6,6 +6,7 @@ using AgentPlatform.Conversations.Drafts;
 using AgentPlatform.Costs;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
+using AgentPlatform.Knowledge.Patterns;
 using AgentPlatform.Models;
 using AgentPlatform.Schedules;
 
@@ -13,11 +14,11 @@ namespace AgentPlatform.Functions;
 
 /// <summary>
 /// Old events and tasks go to the archive; old request logs, answers, rate windows, deliveries of webhooks, calls of models, turns of shadows, reservations,
-/// followers and expired checkpoints go; the coming months get their partitions.
+/// followers, expired checkpoints and patterns that came to nothing go; the coming months get their partitions.
 /// </summary>
 public sealed class RetentionFunctions(
     EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, WebhookLogRetention webhooks,
-    CallRetention calls, ShadowRetention shadows, ReservationRetention reservations, ConversationFollowers followers)
+    CallRetention calls, ShadowRetention shadows, ReservationRetention reservations, ConversationFollowers followers, PatternRetention patterns)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
@@ -48,4 +49,7 @@ public sealed class RetentionFunctions(
 
     [Function("FollowerRetention")]
     public Task PruneFollowers([TimerTrigger("0 0 4 * * *")] TimerInfo timer, CancellationToken ct) => followers.PruneAsync(ct);
+
+    [Function("PatternRetention")]
+    public Task PrunePatterns([TimerTrigger("0 5 4 * * *")] TimerInfo timer, CancellationToken ct) => patterns.PruneAsync(ct);
 }

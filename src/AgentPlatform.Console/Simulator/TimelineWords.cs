@@ -17,6 +17,7 @@ public sealed partial class Timeline
             "action.attempted" => new Step("attempt", $"Attempt {details.Number("attempt") ?? 1}", e.CreatedAt) { Subject = action },
             "action.completed" => new Step("result", "Result", e.CreatedAt) { Subject = action, Note = details.Number("api_response_status") is { } status ? $"HTTP {status}" : null }
                 .Marked("completed", Tone.Good),
+            "action.recovered" => new Step("result", "Recovered", e.CreatedAt) { Subject = action, Note = "It had failed before." }.Marked("recovered", Tone.Good),
             "action.failed" => new Step("result", "Result", e.CreatedAt)
             {
                 Subject = action,

@@ -148,7 +148,8 @@ public sealed class ActionQueue
 
     public Task<QueuedAction?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<QueuedAction>(Sql.ById, [id], ct);
 
-    internal Task<QueuedAction?> OfQueueIdAsync(Transaction tx, string queueId, CancellationToken ct) => tx.FindAsync<QueuedAction>(Sql.ByQueueId, [queueId], ct);
+    /// <summary>The request of that public id.</summary>
+    public Task<QueuedAction?> OfQueueIdAsync(Transaction tx, string queueId, CancellationToken ct) => tx.FindAsync<QueuedAction>(Sql.ByQueueId, [queueId], ct);
 
     /// <summary>The session's requests that are not over, and those that ended in the last hour: what the session's state mirrors.</summary>
     public Task<IReadOnlyList<QueuedAction>> OfSessionAsync(Transaction tx, Guid sessionId, CancellationToken ct) =>

@@ -127,12 +127,12 @@ internal static class ActionsApi
     }
 
     private static async Task<IResult> ExecutionsAsync(
-        HttpContext http, Database database, ExecutionLog executions, CancellationToken ct,
+        HttpContext http, Database database, ExecutionLog executions, KnownErrors known, CancellationToken ct,
         int? limit = null, string? cursor = null, string? trace_id = null, string? queue_id = null, string? intent_id = null)
     {
         await using var tx = database.Begin(http.Actor());
         return PageRequest.Parse(limit, cursor) is { IsOk: true } page
-            ? Ok(await executions.ListAsync(tx, new ExecutionFilter(trace_id, queue_id, intent_id), page.Value, ct))
+            ? Ok(await known.BesideAsync(tx, await executions.ListAsync(tx, new ExecutionFilter(trace_id, queue_id, intent_id), page.Value, ct), ct))
             : PageRequest.Parse(limit, cursor).ToHttp();
     }
 
@@ -153,18 +153,18 @@ internal static class ActionsApi
     }
 
     private static async Task<IResult> DeadAsync(
-        HttpContext http, Database database, DeadLetters dead, CancellationToken ct, int? limit = null, string? cursor = null, bool? resolved = null, bool? escalated = null)
+        HttpContext http, Database database, DeadLetters dead, KnownErrors known, CancellationToken ct, int? limit = null, string? cursor = null, bool? resolved = null, bool? escalated = null)
     {
         await using var tx = database.Begin(http.Actor());
         return PageRequest.Parse(limit, cursor) is { IsOk: true } page
-            ? Ok(await dead.ListAsync(tx, resolved, escalated, page.Value, ct))
+            ? Ok(await known.BesideAsync(tx, await dead.ListAsync(tx, resolved, escalated, page.Value, ct), ct))
             : PageRequest.Parse(limit, cursor).ToHttp();
     }
 
-    private static async Task<IResult> DeadOneAsync(string dlqId, HttpContext http, Database database, DeadLetters dead, CancellationToken ct)
+    private static async Task<IResult> DeadOneAsync(string dlqId, HttpContext http, Database database, DeadLetters dead, KnownErrors known, CancellationToken ct)
     {
         await using var tx = database.Begin(http.Actor());
-        return (await dead.FindAsync(tx, dlqId, ct)).ToHttp();
+        return await (await dead.FindAsync(tx, dlqId, ct)).ThenAsync(letter => known.BesideAsync(tx, letter, ct)).ToHttpAsync();
     }
 
     private static async Task<IResult> ResolveAsync(string dlqId, Resolution request, HttpContext http, Database database, DeadLetters dead, CancellationToken ct)

@@ -75,7 +75,7 @@ public static class ActionsModule
     {
         services.AddOptions<ActionsOptions>().BindConfiguration("Actions").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton(p => new ReadAction(p.GetRequiredService<HttpAction>()));
-        services.AddSingleton<IActionsLogSource, ExecutionsInLog>().AddSingleton<ActionRegistry>().AddSingleton<RequestStates>().AddSingleton<ManageTools>().AddSingleton<ActionListeners>().AddSingleton<LocalActions>().AddSingleton<IContactMergeParticipant, MergedRequests>()
+        services.AddSingleton<KnownErrors>().AddSingleton<IActionsLogSource, ExecutionsInLog>().AddSingleton<ActionRegistry>().AddSingleton<RequestStates>().AddSingleton<ManageTools>().AddSingleton<ActionListeners>().AddSingleton<LocalActions>().AddSingleton<IContactMergeParticipant, MergedRequests>()
             .AddSingleton(p => new ActionQueue(
                 p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventStore>(), p.GetRequiredService<ActionRegistry>(),
                 p.GetRequiredService<ActionListeners>(), p.GetRequiredService<RequestApproval>(), p.GetRequiredService<ExecutionControls>(),

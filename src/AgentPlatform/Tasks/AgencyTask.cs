@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Tasks;
 
@@ -85,6 +86,10 @@ public sealed record AgencyTask
     internal static readonly string[] Urgencies = ["normal", "urgent"];
     internal static readonly string[] ExecutionTypes = ["automatic", "manual"];
 
+    /// <summary>What tasks are alike: those of a type, and of <c>run_action</c> those that run the same action.</summary>
+    internal string Kind => TaskType == Processors.RunAction.TaskType && JsonPath.Find(ExecutionConfig, "action_id") is { ValueKind: JsonValueKind.String } action && action.GetString() is { Length: > 0 and <= 100 } id
+        ? $"{TaskType}:{id}" : TaskType;
+
     internal bool IsOver => Status is "completed" or "failed" or "cancelled";
 }
 
@@ -123,6 +128,10 @@ public sealed record TaskExecution
 
     /// <summary>The queued action whose outcome the attempt waits for.</summary>
     public Guid? ActionQueueId { get; init; }
+
+    /// <summary>What it was given of what had worked before: an action pattern, or a success pattern of the member who put the task up.</summary>
+    public Guid? ActionPatternId { get; init; }
+    public Guid? SuccessPatternId { get; init; }
 
     /// <summary>These three, and <see cref="Screenshots"/>: what an endpoint that drives a browser says of its run.</summary>
     public string? BrowserSessionId { get; init; }

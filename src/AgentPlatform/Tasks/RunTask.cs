@@ -10,7 +10,7 @@ namespace AgentPlatform.Tasks;
 /// own. Whoever takes over from a worker that died begins a new attempt, and the old one can write no more.
 /// </summary>
 internal sealed class RunTask(
-    Database database, TaskBoard board, TaskAttempts attempts, SettleTask settle, IEnumerable<IAgencyTaskProcessor> processors, EventStore events) : IWorkHandler
+    Database database, TaskBoard board, TaskAttempts attempts, SettleTask settle, IEnumerable<IAgencyTaskProcessor> processors, ITaskGuides guides, EventStore events) : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
@@ -26,7 +26,7 @@ internal sealed class RunTask(
 
             var processor = processors.FirstOrDefault(p => p.Knows(task.TaskType));
             steps = processor?.StepsOf(task.TaskType) ?? [];
-            run = await attempts.BeginAsync(tx, task, work, steps, ct);
+            run = await attempts.BeginAsync(tx, task, work, steps, await guides.FindAsync(tx, task, ct), ct);
             events.Append(tx, new NewEvent("agency_task.started", "agency_task", task.Id, new { attempt = run.Attempt, triggered_by = work.TriggeredBy }));
             if (Refusal(processor, task) is { } failure)
             {
@@ -50,7 +50,7 @@ internal sealed class RunTask(
     {
         if (await board.LockAsync(tx, item.Read<TaskWork>().TaskId, ct) is { Status: "queued" or "in_progress" } task && task.QueueRound == item.Read<TaskWork>().Round)
         {
-            var run = await attempts.BeginAsync(tx, task, item.Read<TaskWork>(), [], ct);
+            var run = await attempts.BeginAsync(tx, task, item.Read<TaskWork>(), [], guide: null, ct);
             await settle.FailAsync(tx, task, run.ExecutionId, new TaskFailure("internal_error", error), again: false, ct);
         }
     }

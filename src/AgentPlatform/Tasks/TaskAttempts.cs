@@ -8,14 +8,15 @@ namespace AgentPlatform.Tasks;
 internal sealed class TaskAttempts(TimeProvider clock)
 {
     /// <summary>The task is in progress from here on. An attempt that was under way belonged to a worker that went away.</summary>
-    internal async Task<TaskRun> BeginAsync(Transaction tx, AgencyTask task, TaskWork work, IReadOnlyList<TaskStep> steps, CancellationToken ct)
+    internal async Task<TaskRun> BeginAsync(Transaction tx, AgencyTask task, TaskWork work, IReadOnlyList<TaskStep> steps, TaskGuide? guide, CancellationToken ct)
     {
         var (id, now) = (clock.NewId(), clock.GetUtcNow());
         tx.Post(Sql.Interrupt, task.Id, now);
         tx.Post(Sql.Start, task.Id, now);
         var attempt = await tx.SingleAsync<int>(
-            Sql.Begin, [tx.TenantId, id, task.Id, work.TriggeredBy, work.UserId, steps.Count, steps.Count > 0 ? steps[0].Name : null, Entry("Begun."), now], ct);
-        return new TaskRun(task, id, attempt);
+            Sql.Begin, [tx.TenantId, id, task.Id, work.TriggeredBy, work.UserId, steps.Count, steps.Count > 0 ? steps[0].Name : null, Entry("Begun."), now,
+                guide?.ActionPatternId, guide?.SuccessPatternId], ct);
+        return new TaskRun(task, id, attempt) { Guide = guide };
     }
 
     /// <summary>Locks the task and its attempt; false when the attempt is over: cancelled, or taken for dead and begun anew by another worker.</summary>
@@ -73,8 +74,9 @@ internal sealed class TaskAttempts(TimeProvider clock)
 
         internal const string Begin =
             """
-            INSERT INTO tasks.task_executions (tenant_id, id, task_id, attempt_number, triggered_by, triggered_by_user_id, steps_total, current_step, logs, started_at)
-            SELECT $1, $2, $3, coalesce(max(attempt_number), 0) + 1, $4, $5, $6, $7, $8, $9 FROM tasks.task_executions WHERE task_id = $3
+            INSERT INTO tasks.task_executions (tenant_id, id, task_id, attempt_number, triggered_by, triggered_by_user_id, steps_total, current_step, logs, started_at,
+                action_pattern_id, success_pattern_id)
+            SELECT $1, $2, $3, coalesce(max(attempt_number), 0) + 1, $4, $5, $6, $7, $8, $9, $10::uuid, $11::uuid FROM tasks.task_executions WHERE task_id = $3
             RETURNING attempt_number
             """;
 

@@ -52,13 +52,14 @@ public sealed class TaskBoard
     private const int MaxTitle = 120;
 
     private readonly TaskGates _gates;
+    private readonly TaskAttempts _attempts;
     private readonly InboundMessages _inbound;
     private readonly WorkQueue _work;
     private readonly EventStore _events;
     private readonly TimeProvider _clock;
 
-    internal TaskBoard(TaskGates gates, InboundMessages inbound, WorkQueue work, EventStore events, TimeProvider clock) =>
-        (_gates, _inbound, _work, _events, _clock) = (gates, inbound, work, events, clock);
+    internal TaskBoard(TaskGates gates, TaskAttempts attempts, InboundMessages inbound, WorkQueue work, EventStore events, TimeProvider clock) =>
+        (_gates, _attempts, _inbound, _work, _events, _clock) = (gates, attempts, inbound, work, events, clock);
 
     /// <summary>Problem <c>validation_failed</c> when it waits for a task that is not there.</summary>
     public async Task<Result<AgencyTask>> CreateAsync(Transaction tx, NewAgencyTask task, CancellationToken ct)
@@ -111,6 +112,10 @@ public sealed class TaskBoard
     internal static string OrderKey(TaskRun run) => $"{OrderPrefix}{run.ExecutionId:n}";
 
     public Task<AgencyTask?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<AgencyTask>(Sql.Find, [id], ct);
+
+    /// <summary>The latest attempts at a task, latest first.</summary>
+    public async Task<IReadOnlyList<TaskExecution>> AttemptsAsync(Transaction tx, Guid id, CancellationToken ct) =>
+        (await _attempts.ListAsync(tx, id, new PageRequest(PageRequest.MaxLimit, null), ct)).Items;
 
     internal Task<AgencyTask?> LockAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<AgencyTask>(Sql.Lock, [id], ct);
 

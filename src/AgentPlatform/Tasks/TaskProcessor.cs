@@ -23,7 +23,25 @@ public interface IAgencyTaskProcessor
 public sealed record TaskStep(string Name, Func<TaskRun, Transaction, CancellationToken, Task<StepOutcome>> RunAsync);
 
 /// <summary>The attempt a step belongs to.</summary>
-public sealed record TaskRun(AgencyTask Task, Guid ExecutionId, int Attempt);
+public sealed record TaskRun(AgencyTask Task, Guid ExecutionId, int Attempt)
+{
+    /// <summary>What worked best for such tasks; null when nothing is known.</summary>
+    public TaskGuide? Guide { get; init; }
+}
+
+/// <summary>What worked before for a kind of task: the steps, and of a success pattern of the member who put the task up the whole approach.</summary>
+public sealed record TaskGuide(JsonElement Steps)
+{
+    public Guid? ActionPatternId { get; init; }
+    public Guid? SuccessPatternId { get; init; }
+    public JsonElement? Approach { get; init; }
+}
+
+/// <summary>Knows what worked before; every attempt at a task asks when it begins.</summary>
+public interface ITaskGuides
+{
+    Task<TaskGuide?> FindAsync(Transaction tx, AgencyTask task, CancellationToken ct);
+}
 
 /// <summary>How a step ended: a closed set.</summary>
 public abstract record StepOutcome

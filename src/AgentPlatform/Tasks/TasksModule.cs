@@ -24,7 +24,7 @@ public static class TasksModule
         services.AddOptions<TasksOptions>().BindConfiguration("Tasks").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<TaskGates>().AddSingleton<TaskAttempts>().AddSingleton<SettleTask>().AddSingleton<ManageTasks>()
             .AddSingleton(p => new TaskBoard(
-                p.GetRequiredService<TaskGates>(), p.GetRequiredService<InboundMessages>(), p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventStore>(), p.GetRequiredService<TimeProvider>()));
+                p.GetRequiredService<TaskGates>(), p.GetRequiredService<TaskAttempts>(), p.GetRequiredService<InboundMessages>(), p.GetRequiredService<WorkQueue>(), p.GetRequiredService<EventStore>(), p.GetRequiredService<TimeProvider>()));
         services.AddScoped<IAgencyTaskProcessor, RunAction>().AddScoped<IAgencyTaskProcessor, AgentTaskSteps>();
         services.AddSingleton<IActionListener, ActionOutcome>();
         services.AddWorkHandler<TaskDeadline>(TaskBoard.DeadlineKind);

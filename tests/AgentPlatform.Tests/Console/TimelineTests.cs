@@ -128,7 +128,7 @@ public sealed class TimelineTests
         string[] types =
         [
             "message.received", "turn.started", "turn.completed", "turn.failed", "intent.logged", "action.matched", "action.queued", "action.attempted", "action.completed",
-            "action.failed", "action.moved", "message.queued", "message.sent", "message.delivered", "message.failed", "message.held", "contact.field_set", "contact.verified",
+            "action.failed", "action.recovered", "action.moved", "message.queued", "message.sent", "message.delivered", "message.failed", "message.held", "contact.field_set", "contact.verified",
             "conversation.status_changed", "something.else",
         ];
         var at = 0;

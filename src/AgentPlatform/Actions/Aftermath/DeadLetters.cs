@@ -51,6 +51,9 @@ public sealed record DeadLetter
     public string IdempotencyKey { get; init; } = "";
     public DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset UpdatedAt { get; init; }
+
+    /// <summary>What is known of its last error; only where letters are read.</summary>
+    public KnownError? KnownError { get; init; }
 }
 
 /// <summary>Actions that exhausted their tries, until a person has dealt with them.</summary>
@@ -85,7 +88,8 @@ public sealed class DeadLetters(TimeProvider clock)
     internal async Task<Page<DeadLetter>> ListAsync(Transaction tx, bool? resolved, bool? escalated, PageRequest page, CancellationToken ct) =>
         Page<DeadLetter>.Cut(await tx.QueryAsync<DeadLetter>(Sql.List, [resolved, escalated, page.Before, page.Fetch], ct), page, row => row.Id);
 
-    internal async Task<Result<DeadLetter>> FindAsync(Transaction tx, string dlqId, CancellationToken ct) =>
+    /// <summary>Problem <c>dead_letter_not_found</c>.</summary>
+    public async Task<Result<DeadLetter>> FindAsync(Transaction tx, string dlqId, CancellationToken ct) =>
         await tx.FindAsync<DeadLetter>(Sql.ByDlqId, [dlqId], ct) is { } row ? row : Problem.NotFound("dead_letter");
 
     /// <summary>Once; a second resolution is a conflict, so that the first one's notes stay.</summary>

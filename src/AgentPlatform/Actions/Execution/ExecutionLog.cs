@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Aftermath;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -56,6 +57,9 @@ public sealed record ActionExecution
     public string? TraceId { get; init; }
     public string? RequestId { get; init; }
     public DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>What is known of its error; only where executions are listed.</summary>
+    public KnownError? KnownError { get; init; }
 }
 
 /// <summary>Writes and reads the attempts: <c>executing</c> before an effect, settled after it.</summary>

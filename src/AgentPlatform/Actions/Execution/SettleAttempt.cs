@@ -83,6 +83,11 @@ internal sealed class SettleAttempt(
     {
         var completed = await tx.SingleAsync<QueuedAction>(Sql.Complete, [item.Id, clock.GetUtcNow(), result.Value], ct);
         events.Append(tx, ActionEvents.Of("action.completed", completed, new { execution_id = item.ExecutionId, api_response_status = result.ResponseStatus }));
+        if (item.ReplayOf is not null || item.RetryErrors.GetArrayLength() > 0)
+        {
+            events.Append(tx, ActionEvents.Of("action.recovered", completed, new { execution_id = item.ExecutionId, replay_of = item.ReplayOf }));
+        }
+
         if (item.RollbackOf is { } undone)
         {
             executions.RolledBack(tx, undone, item.ActionId, item.ExecutionId!);
@@ -96,7 +101,7 @@ internal sealed class SettleAttempt(
     private async Task RetryAsync(Transaction tx, QueuedAction item, ActionDefinition action, ActionFailure failure, DateTimeOffset next, CancellationToken ct)
     {
         var retrying = await tx.SingleAsync<QueuedAction>(Sql.Retry, [item.Id, clock.GetUtcNow(), next, Error(item, failure)], ct);
-        events.Append(tx, ActionEvents.Of("action.failed", retrying, new { execution_id = item.ExecutionId, error_type = failure.Kind, will_retry = true, next_retry_at = next }));
+        events.Append(tx, ActionEvents.Of("action.failed", retrying, new { execution_id = item.ExecutionId, attempt = item.RetryCount + 1, error_type = failure.Kind, will_retry = true, next_retry_at = next }));
         log.AttemptFailed(item.ActionId, item.QueueId, failure.Kind, next);
         await listeners.TellAsync(tx, new ActionChange(retrying, action, failure), ct);
     }
@@ -111,7 +116,7 @@ internal sealed class SettleAttempt(
             queue.Enqueue(tx, new NewWork(EscalateFailure.WorkKind, failed.QueueId, new EscalationWork(failed.QueueId)));
         }
 
-        events.Append(tx, ActionEvents.Of("action.failed", failed, new { execution_id = item.ExecutionId, error_type = failure.Kind, will_retry = false }));
+        events.Append(tx, ActionEvents.Of("action.failed", failed, new { execution_id = item.ExecutionId, attempt = item.RetryCount + 1, error_type = failure.Kind, will_retry = false }));
         log.GaveUp(item.ActionId, item.QueueId, failure.Kind);
         await listeners.TellAsync(tx, new ActionChange(failed, action, failure), ct);
     }

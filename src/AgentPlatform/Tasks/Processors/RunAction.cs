@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Execution;
 using AgentPlatform.Actions.Registry;
@@ -11,12 +12,13 @@ namespace AgentPlatform.Tasks.Processors;
 
 /// <summary>
 /// Task <c>run_action</c>: runs an action of the registry for the task's conversation, through the queue of actions and with all it offers.
-/// Config: <c>action_id</c>, and <c>params</c>. An action that a person must allow runs only from a task that a person has reviewed: the
-/// review is the permission.
+/// Config: <c>action_id</c>, and <c>params</c>. Where the action declares an array <c>known_steps</c>, it is told the steps that worked best.
+/// An action that a person must allow runs only from a task that a person has reviewed: the review is the permission.
 /// </summary>
 internal sealed class RunAction(ConversationLog conversations, SessionStore sessions, ActionRegistry registry, ActionQueue queue) : IAgencyTaskProcessor
 {
-    private const string TaskType = "run_action";
+    internal const string TaskType = "run_action";
+    private const string KnownSteps = "known_steps";
 
     public bool Knows(string taskType) => taskType == TaskType;
 
@@ -52,7 +54,7 @@ internal sealed class RunAction(ConversationLog conversations, SessionStore sess
         var item = await queue.EnqueueAsync(tx, new ActionRequest(action, session.SessionId, contactId, conversation.Id, TaskBoard.OrderKey(run))
         {
             Context = null,
-            Params = JsonPath.Find(config, "params") ?? Parameters.None,
+            Params = Guided(action, JsonPath.Find(config, "params") ?? Parameters.None, run.Guide),
         }, ct);
         return item.Status == QueueStatus.Pending
             ? Failed("params_invalid", $"The action's parameters are missing or wrong: missing {item.ParamsMissing.GetRawText()}, wrong {item.ParamsValidationErrors.GetRawText()}.")
@@ -62,6 +64,18 @@ internal sealed class RunAction(ConversationLog conversations, SessionStore sess
     /// <summary>The action is carried out by its own queue, and <see cref="ActionOutcome"/> hears of its end.</summary>
     private static Task<StepOutcome> Elsewhere(TaskRun run, Transaction tx, CancellationToken ct) =>
         throw new InvalidOperationException("The step before this one hands the task over.");
+
+    private static JsonElement Guided(ActionDefinition action, JsonElement given, TaskGuide? guide)
+    {
+        if (guide is null || action.Rule(KnownSteps).Type != "array" || given.TryGetProperty(KnownSteps, out _))
+        {
+            return given;
+        }
+
+        var guided = JsonObject.Create(given)!;
+        guided[KnownSteps] = JsonNode.Parse(guide.Steps.GetRawText());
+        return Json.Of(guided);
+    }
 
     private static StepOutcome.Failed Failed(string code, string message) => new(new TaskFailure(code, message), Again: false);
 }

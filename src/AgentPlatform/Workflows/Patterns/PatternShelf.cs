@@ -6,7 +6,7 @@ using AgentPlatform.Workflows.Definitions;
 
 namespace AgentPlatform.Workflows.Patterns;
 
-/// <summary>Patterns that the caller may see: the platform's, public ones, and their own.</summary>
+/// <summary>Patterns that the caller may see: the platform's, public ones, and their own. Row level security chooses them.</summary>
 internal sealed class PatternShelf(Database database, WorkflowCatalogue catalogue, AgentDirectory agents, TimeProvider clock)
 {
     internal async Task<Page<WorkflowPattern>> ListAsync(Transaction tx, string? category, string? tag, PageRequest page, CancellationToken ct) =>
@@ -95,7 +95,6 @@ internal sealed class PatternShelf(Database database, WorkflowCatalogue catalogu
               AND ($2::text IS NULL OR category = $2)
               AND ($3::text IS NULL OR $3 = ANY (tags))
               AND ($4::uuid IS NULL OR id < $4)
-              AND (is_system_pattern OR is_public OR user_id = kernel.current_user_id())
             ORDER BY id DESC LIMIT $5
             """;
 
