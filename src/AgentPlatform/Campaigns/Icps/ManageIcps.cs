@@ -128,7 +128,7 @@ internal sealed class ManageIcps(Database database, ContactSegments segments, Ev
         internal const string Of = "SELECT * FROM campaigns.icp_profiles WHERE tenant_id = kernel.current_tenant_id() AND id = ANY ($1) ORDER BY array_position($1, id)";
 
         internal const string WantedBy =
-            "SELECT name FROM campaigns.campaigns WHERE tenant_id = kernel.current_tenant_id() AND target_icps @> ARRAY[$1] AND status <> 'completed' LIMIT 1";
+            "SELECT name FROM campaigns.campaigns WHERE tenant_id = kernel.current_tenant_id() AND target_icps @> ARRAY[$1::uuid] AND status <> 'completed' LIMIT 1";
 
         internal const string List =
             """

@@ -24,7 +24,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER tell_campaigns AFTER UPDATE OF status ON messaging.message_queue FOR EACH ROW
+CREATE TRIGGER tell_campaigns_of_message AFTER UPDATE OF status ON messaging.message_queue FOR EACH ROW
     WHEN (NEW.idempotency_key LIKE 'move:%' AND NEW.status IN ('approved', 'sent', 'failed', 'cancelled', 'superseded') AND NEW.status IS DISTINCT FROM OLD.status)
     EXECUTE FUNCTION campaigns.hear_of_message();
 
@@ -41,7 +41,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER tell_campaigns AFTER UPDATE OF status ON conversations.messages FOR EACH ROW
+CREATE TRIGGER tell_campaigns_of_delivery AFTER UPDATE OF status ON conversations.messages FOR EACH ROW
     WHEN (NEW.direction = 'outbound' AND NEW.status IN ('delivered', 'failed') AND NEW.status IS DISTINCT FROM OLD.status)
     EXECUTE FUNCTION campaigns.hear_of_delivery();
 
@@ -60,7 +60,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER tell_campaigns AFTER INSERT ON conversations.messages FOR EACH ROW
+CREATE TRIGGER tell_campaigns_of_reply AFTER INSERT ON conversations.messages FOR EACH ROW
     WHEN (NEW.direction = 'inbound') EXECUTE FUNCTION campaigns.hear_of_reply();
 
 CREATE FUNCTION campaigns.hear_of_opt_out() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -77,5 +77,5 @@ BEGIN
     END LOOP;
     RETURN NULL;
 END $$;
-CREATE TRIGGER tell_campaigns AFTER INSERT ON contacts.channel_consents FOR EACH ROW
+CREATE TRIGGER tell_campaigns_of_opt_out AFTER INSERT ON contacts.channel_consents FOR EACH ROW
     WHEN (NEW.opted_out) EXECUTE FUNCTION campaigns.hear_of_opt_out();

@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Agents.Prompts;
 using AgentPlatform.Campaigns.Foundations;
+using AgentPlatform.Campaigns.Icps;
 using AgentPlatform.Contacts.Segments;
 using AgentPlatform.Kernel;
 
@@ -25,12 +26,7 @@ internal static partial class OutreachText
     ];
 
     /// <summary>Null when this can be said; nothing may still be missing.</summary>
-    internal static string? Error(JsonElement content) =>
-        Member(content, "text") is { } text && (text.Length > LongestText ? $"text: Must have at most {LongestText} characters." : TemplateError(text)) is { } wrongText ? wrongText
-        : Member(content, "subject") is { } subject && (subject.Length > LongestSubject ? $"subject: Must have at most {LongestSubject} characters." : TemplateError(subject)) is { } wrongSubject ? wrongSubject
-        : Member(content, "channel") is { } channel && !Icps.IcpProfile.Channels.Contains(channel) ? $"channel: Must be one of {string.Join(", ", Icps.IcpProfile.Channels)}."
-        : content.EnumerateObject().FirstOrDefault(m => m.Name is "text" or "subject" or "channel" && m.Value.ValueKind is not (JsonValueKind.String or JsonValueKind.Null)).Name is { } name ? $"{name}: Must be a text."
-        : null;
+    internal static string? Error(JsonElement content) => Errors(content).FirstOrDefault();
 
     internal static string Fill(string template, SegmentContact contact, Foundation? foundation, Campaign campaign) => Templates.Text(template, Json.Of(new
     {
@@ -39,11 +35,27 @@ internal static partial class OutreachText
         campaign = new { campaign.Name, campaign.Description },
     })).Trim();
 
-    private static string? TemplateError(string template) =>
-        PromptWriting.Error(template, [.. Variables, .. Field().Matches(template).Select(match => match.Value)]);
+    private static IEnumerable<string> Errors(JsonElement content)
+    {
+        foreach (var member in content.EnumerateObject().Where(m => m.Name is ("text" or "subject" or "channel") && m.Value.ValueKind != JsonValueKind.Null))
+        {
+            var wrong = member switch
+            {
+                { Value.ValueKind: not JsonValueKind.String } => "Must be a text.",
+                { Name: "text" } => TemplateError(member.Value.GetString()!, LongestText),
+                { Name: "subject" } => TemplateError(member.Value.GetString()!, LongestSubject),
+                _ => IcpProfile.Channels.Contains(member.Value.GetString()) ? null : $"Must be one of {string.Join(", ", IcpProfile.Channels)}.",
+            };
+            if (wrong is not null)
+            {
+                yield return $"{member.Name}: {wrong}";
+            }
+        }
+    }
 
-    private static string? Member(JsonElement content, string name) =>
-        content.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+    private static string? TemplateError(string template, int longest) => template.Length > longest
+        ? $"Must have at most {longest} characters."
+        : PromptWriting.Error(template, [.. Variables, .. Field().Matches(template).Select(match => match.Value)]);
 
     [GeneratedRegex(@"contact\.fields\.[A-Za-z_]\w*", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Field();
