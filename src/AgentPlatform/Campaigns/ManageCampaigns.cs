@@ -2,6 +2,7 @@ using AgentPlatform.Api;
 using AgentPlatform.Campaigns.Generation;
 using AgentPlatform.Campaigns.Icps;
 using AgentPlatform.Campaigns.Moves;
+using AgentPlatform.Campaigns.Outcomes;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -86,6 +87,7 @@ internal sealed class ManageCampaigns(Database database, RunningMoves running, W
         else if (step == CampaignStep.Complete)
         {
             await running.StopAsync(tx, id, "campaign_completed", ct);
+            UpdateMetrics.Ask(tx, work, id, clock);
         }
 
         events.Append(tx, new NewEvent(step.Happened, "campaign", id, new { name = campaign.Name, status = campaign.Status }));

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using AgentPlatform.Tests.Api;
 using AgentPlatform.Tests.Sandbox;
@@ -43,9 +44,8 @@ public sealed class OutreachTests : IAsyncLifetime
     public async Task Consent_quiet_hours_and_missing_addresses_hold()
     {
         var people = await PeopleAsync(3);
-        var hour = TimeProvider.System.GetUtcNow().UtcDateTime;
         await _stage.PostAsync($"contacts/{people[0]}/consents", new { channel = "sms", opted_out = true }, 200);
-        await _stage.Api.SendAsync(HttpMethod.Patch, $"/api/v1/contacts/{people[1]}", new { quiet_hours_start = hour.AddHours(-1).ToString("HH:mm"), quiet_hours_end = hour.AddHours(2).ToString("HH:mm"), timezone = "UTC" });
+        await _stage.Api.SendAsync(HttpMethod.Patch, $"/api/v1/contacts/{people[1]}", new { quiet_hours_start = Hour(-1), quiet_hours_end = Hour(2), timezone = "UTC" });
         var silent = CampaignStage.Id(await _stage.PostAsync("contacts", new { first_name = "Nowhere" }));
         var (_, move) = await _stage.OutreachAsync("Hello");
 
@@ -283,6 +283,8 @@ public sealed class OutreachTests : IAsyncLifetime
 
         return people;
     }
+
+    private static string Hour(int fromNow) => TimeProvider.System.GetUtcNow().AddHours(fromNow).ToString("HH:mm", CultureInfo.InvariantCulture);
 
     private async Task<Guid> ContactAsync(string number) => CampaignStage.Id((await _stage.GetAsync($"contacts?phone_number={Uri.EscapeDataString(number)}")).GetProperty("items")[0]);
 

@@ -57,7 +57,10 @@ internal sealed class AgentBooks(
             version, await registry.ActiveAsync(tx, agentId, ct), await scenarios.OfAgentAsync(tx, agentId, ct), await variables.OfAgentAsync(tx, agentId, ct),
             new(await rules.OfAgentAsync(tx, agentId, ct), await templates.OfAgentAsync(tx, agentId, ct)),
             running, await prompts.OfAgentAsync(tx, agentId, running, ct), await shadows.RunningAsync(tx, agentId, ct),
-            (await foundations.FindAsync(tx, ct))?.Lines() ?? []) { At = clock.GetUtcNow() };
+            (await foundations.FindAsync(tx, ct))?.Lines() ?? [])
+        {
+            At = clock.GetUtcNow(),
+        };
         _books.Set(key, book, new MemoryCacheEntryOptions { Size = book.Size });
         return book;
     }
