@@ -115,7 +115,8 @@ public sealed class OutreachTests : IAsyncLifetime
         await _stage.SettleAsync();
 
         Assert.Equal("completed", Text(await _stage.GetAsync($"moves/{move}"), "status"));
-        Assert.Equal((3, 3), (_stage.Twilio.Messages.Count, (await _stage.RecipientsAsync(move)).Length));
+        Assert.Equal(3, _stage.Twilio.Messages.Count);
+        Assert.Equal(["sent", "sent", "sent"], (await _stage.RecipientsAsync(move)).Select(r => Text(r, "status")));
     }
 
     [Fact]
