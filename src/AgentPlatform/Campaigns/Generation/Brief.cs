@@ -21,11 +21,34 @@ internal sealed record Brief(Foundation? Foundation, Campaign? Campaign, IReadOn
         {
             "You plan and write the marketing of a company. Be plain and truthful; promise nothing that you were not told.",
             Foundation is null ? "" : $"The company:\n{string.Join('\n', Foundation.Lines())}",
-            Campaign is null ? "" : $"The campaign:\n{Json.Text(new { Campaign.Name, Campaign.Description, Campaign.Type, Campaign.StartDate, Campaign.EndDate, Campaign.FocusAreas, Campaign.RiskLevel })}\nRisk level: 1 is careful, 10 is bold.",
-            Icps.Count == 0 ? "" : $"Whom it is for:\n{string.Join('\n', Icps.Select(icp => Json.Text(new { icp.Name, icp.Title, icp.Industry, icp.CompanySize, icp.PainPoints, icp.Goals, icp.Objections, icp.PreferredChannels })))}",
+            Campaign is null ? "" : $"The campaign:\n{Told(Campaign)}\nRisk level: 1 is careful, 10 is bold.",
+            Icps.Count == 0 ? "" : $"Whom it is for:\n{string.Join('\n', Icps.Select(Told))}",
             $"Answer by filling in the form `{form.Name}`.",
         }.Where(part => part.Length > 0)),
         [new PromptMessage(FromContact: true, task)], form);
+
+    private static string Told(Campaign campaign) => Json.Text(new
+    {
+        campaign.Name,
+        campaign.Description,
+        campaign.Type,
+        campaign.StartDate,
+        campaign.EndDate,
+        campaign.FocusAreas,
+        campaign.RiskLevel,
+    });
+
+    private static string Told(IcpProfile icp) => Json.Text(new
+    {
+        icp.Name,
+        icp.Title,
+        icp.Industry,
+        icp.CompanySize,
+        icp.PainPoints,
+        icp.Goals,
+        icp.Objections,
+        icp.PreferredChannels,
+    });
 
     private string? First(Func<IcpProfile, System.Text.Json.JsonElement> list) => Icps.SelectMany(icp => icp.Texts(list)).FirstOrDefault();
 }
