@@ -3,6 +3,7 @@ using AgentPlatform.Actions;
 using AgentPlatform.Agents;
 using AgentPlatform.Api;
 using AgentPlatform.Brain;
+using AgentPlatform.Campaigns;
 using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
@@ -38,7 +39,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Costs", "Models", "Tasks", "Workflows", "Knowledge", "Brain", "Demo" }
+        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Costs", "Models", "Tasks", "Workflows", "Knowledge", "Campaigns", "Brain", "Demo" }
             .Select(module => (module, Self)),
     ];
 
@@ -49,7 +50,7 @@ public static class AgentPlatformModules
         services.AddTelemetry(configuration).AddOperations();
         services.AddTenancy().AddIdentity().AddEvents().AddResilience();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
-        services.AddActions().AddSchemas().AddAgents().AddCosts().AddModels().AddTasks().AddWorkflows().AddKnowledge().AddBrain();
+        services.AddActions().AddSchemas().AddAgents().AddCosts().AddModels().AddTasks().AddWorkflows().AddKnowledge().AddCampaigns().AddBrain();
         services.AddDemo();
         return services;
     }
@@ -77,6 +78,7 @@ public static class AgentPlatformModules
         v1.MapTasks();
         v1.MapWorkflows();
         v1.MapKnowledge();
+        v1.MapCampaigns();
         v1.MapBrain();
     }
 }

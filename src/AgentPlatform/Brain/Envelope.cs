@@ -167,6 +167,9 @@ internal sealed record TurnInput
     /// <summary>How the agent's language model is told what it is told.</summary>
     public PromptWording Prompt { get; init; } = PromptWording.BuiltIn;
 
+    /// <summary>What the company is and how it speaks, one fact a line.</summary>
+    public IReadOnlyList<string> Foundation { get; init; } = [];
+
     /// <summary>Templates to offer to whoever writes the reply, filled in.</summary>
     internal IReadOnlyList<string> Suggestions => Wording.Suggestions(this);
 

@@ -77,6 +77,7 @@ internal sealed class TurnScenes(
         Scenarios = known.Book.Scenarios,
         Declared = known.Book.Variables,
         Rules = known.Book.Rules,
+        Foundation = known.Book.Foundation,
         Place = place,
         Variables = session.Variables,
         Priorities = contact.Verified ? known.Priorities : [],

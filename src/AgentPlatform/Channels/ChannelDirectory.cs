@@ -23,6 +23,9 @@ public sealed record OutboundRoute(OutboundChannel Channel, IMessageProvider Pro
 /// <summary>The message a reply answers, as its thread knows it.</summary>
 public sealed record ThreadPosition(string? ExternalMessageId, string? Subject, IReadOnlyList<string> References);
 
+/// <summary>A channel of the tenant that messages can leave by. Channel: as contacts and conversations name it.</summary>
+public sealed record Outlet(Guid Id, Guid AgentId, string Channel);
+
 /// <summary>What other modules may know of channels. Every method joins the caller's transaction.</summary>
 public sealed class ChannelDirectory(MessageProviders providers, ChannelSecrets secrets, PublicAddress address)
 {
@@ -39,6 +42,12 @@ public sealed class ChannelDirectory(MessageProviders providers, ChannelSecrets 
 
         return Route(tx.TenantId, row);
     }
+
+    /// <summary>
+    /// By which channels the tenant writes first to people it has not met: of each kind one that is active, verified and lets messages out, a primary one
+    /// and an older one before others.
+    /// </summary>
+    public Task<IReadOnlyList<Outlet>> OutletsAsync(Transaction tx, CancellationToken ct) => tx.QueryAsync<Outlet>(Sql.Outlets, [tx.TenantId], ct);
 
     /// <summary>The channel itself, whatever its state; null when there is none.</summary>
     public async Task<OutboundRoute?> FindAsync(Transaction tx, Guid channelId, CancellationToken ct) =>
@@ -88,6 +97,14 @@ public sealed class ChannelDirectory(MessageProviders providers, ChannelSecrets 
             WHERE tenant_id = $1 AND channel_type = $2 AND (id = $3 OR agent_id = $4)
             ORDER BY id = $3 DESC NULLS LAST, is_active DESC, is_primary DESC, channel_order
             LIMIT 1
+            """;
+
+        internal const string Outlets =
+            """
+            SELECT DISTINCT ON (channel_type) id, agent_id, CASE channel_type WHEN 'custom_webhook' THEN 'webhook' ELSE channel_type END AS channel
+            FROM channels.user_webhooks
+            WHERE tenant_id = $1 AND is_active AND is_verified AND outbound_enabled
+            ORDER BY channel_type, is_primary DESC, id
             """;
 
         internal const string Find =

@@ -1,3 +1,4 @@
+using AgentPlatform.Contacts.Segments;
 using AgentPlatform.Operations;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -19,6 +20,7 @@ public static class ContactsModule
         services.AddSingleton<EditContact>();
         services.AddSingleton<MergeContacts>();
         services.AddSingleton<Belongings>();
+        services.AddSingleton<ContactSegments>();
         return services;
     }
 

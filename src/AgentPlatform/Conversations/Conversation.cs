@@ -82,6 +82,13 @@ public sealed record Conversation
     public bool BotMayReply => Status == "active" && HandledBy == "bot";
 }
 
+/// <summary>What <see cref="ConversationLog.OpenManyAsync"/> found or made.</summary>
+public sealed record OpenedConversation(Guid Id, Guid ContactId, string Channel, string Status, string HandledBy)
+{
+    /// <summary>As for <see cref="Conversation.BotMayReply"/>.</summary>
+    public bool BotMayReply => Status == "active" && HandledBy == "bot";
+}
+
 /// <summary>Which conversation a message belongs to: the living one of (contact, channel, participant, agent). Participant: the contact's address.</summary>
 public sealed record OpenConversation(Guid ContactId, Guid AgentId, string Channel, string Participant, Guid? WebhookId);
 

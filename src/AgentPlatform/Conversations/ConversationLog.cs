@@ -23,6 +23,21 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
             ct);
     }
 
+    /// <summary>
+    /// The same for many in one statement: the living conversations, in no order. Of two requests for the same conversation the first counts.
+    /// </summary>
+    public Task<IReadOnlyList<OpenedConversation>> OpenManyAsync(Transaction tx, IReadOnlyCollection<OpenConversation> requests, CancellationToken ct)
+    {
+        OpenConversation[] wanted = [.. requests.DistinctBy(r => (r.ContactId, r.AgentId, r.Channel, r.Participant)).OrderBy(r => r.ContactId)];
+        return tx.QueryAsync<OpenedConversation>(
+            Sql.OpenMany,
+            [
+                wanted.Select(_ => clock.NewId()).ToArray(), wanted.Select(r => r.ContactId).ToArray(), wanted.Select(r => r.AgentId).ToArray(),
+                wanted.Select(r => r.Channel).ToArray(), wanted.Select(r => r.Participant).ToArray(), wanted.Select(r => r.WebhookId).ToArray(), clock.GetUtcNow(),
+            ],
+            ct);
+    }
+
     public Task<Conversation?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<Conversation>(Sql.Find, [id], ct);
 
     /// <summary>Stores a message; triggers keep the conversation's counters and ask for a summary every fiftieth time.</summary>
@@ -120,6 +135,18 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
                           c.tasks_created, c.last_message_at, c.started_at, c.resolved_at, c.changed_at, c.created_at, c.updated_at
             )
             SELECT * FROM found UNION ALL SELECT * FROM opened
+            """;
+
+        // One that is there is written too, so that it is locked and told: these are few, and not in anybody's way.
+        internal const string OpenMany =
+            """
+            INSERT INTO conversations.conversations AS c (tenant_id, id, contact_id, agent_id, channel, participant_identifier, phone_number, webhook_id, started_at)
+            SELECT kernel.current_tenant_id(), n.id, n.contact_id, n.agent_id, n.channel, n.participant, CASE WHEN n.channel = 'sms' THEN n.participant END, n.webhook_id, $7
+            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[]) WITH ORDINALITY AS n (id, contact_id, agent_id, channel, participant, webhook_id, place)
+            ORDER BY n.place
+            ON CONFLICT (tenant_id, contact_id, channel, participant_identifier, agent_id) WHERE status IN ('active', 'paused')
+            DO UPDATE SET webhook_id = coalesce(c.webhook_id, excluded.webhook_id)
+            RETURNING c.id, c.contact_id, c.channel, c.status, c.handled_by
             """;
 
         internal const string Find =

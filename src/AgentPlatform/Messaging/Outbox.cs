@@ -32,6 +32,9 @@ public sealed record OutgoingMessage(Guid ContactId, Guid ConversationId, string
     /// <summary>Replaces every message of the conversation with the same key that has not left yet.</summary>
     public string? SupersedeKey { get; init; }
 
+    /// <summary>The id it is queued under, for those who want to hear of it; a new one when null.</summary>
+    public Guid? QueueId { get; init; }
+
     /// <summary>The same key is queued once, however often it is said.</summary>
     public string? IdempotencyKey { get; init; }
 
@@ -54,27 +57,55 @@ public sealed class Outbox(WorkQueue work, EventStore events, TimeProvider clock
     /// <summary>Travels with the caller's next round trip; the message is decided on right after the commit.</summary>
     public void Queue(Transaction tx, OutgoingMessage message)
     {
-        var (id, now) = (clock.NewId(), clock.GetUtcNow());
-        var due = message.ScheduledFor is { } at && at > now ? at.ToUniversalTime() : now;
-        var data = new QueuedText(message.Text, message.Subject, message.EvenIfOptedOut, message.AuthorUserId, message.TaskId);
+        var (now, row) = (clock.GetUtcNow(), Row(message));
         tx.Post(
             Sql.Queue,
-            tx.TenantId, id, message.ContactId, message.AgentRole, message.ConversationId, message.InReplyToInboundId, Json.Param(data), due, message.Priority,
+            tx.TenantId, row.Id, message.ContactId, message.AgentRole, message.ConversationId, message.InReplyToInboundId, Json.Param(row.Data), row.Due, message.Priority,
             message.Proactive, message.SupersedeKey, message.RequiresFreshContext, message.IdempotencyKey, now,
-            due > now ? "held" : "queued", due > now ? "scheduled" : null);
-        events.Append(tx, new NewEvent("message.queued", "conversation", message.ConversationId, new
-        {
-            queue_id = id,
-            role = message.AgentRole,
-            text = message.Text,
-            priority = message.Priority,
-            proactive = message.Proactive,
-            scheduled_for = due,
-        })
-        { EventId = message.IdempotencyKey is { } key ? EventOf(tx.TenantId, key) : null });
-        var dispatch = new DispatchPayload(id, message.ConversationId, message.ContactId);
-        work.Enqueue(tx, Dispatch(dispatch, message.IdempotencyKey ?? id.ToString(), message.Priority, due > now ? due : null));
+            row.Waits ? "held" : "queued", row.Waits ? "scheduled" : null);
+        Tell(tx, message, row);
+        work.Enqueue(tx, Dispatch(message, row));
     }
+
+    /// <summary>The same for many that are said unasked, in one statement. They supersede nothing.</summary>
+    public void QueueMany(Transaction tx, IReadOnlyCollection<OutgoingMessage> messages)
+    {
+        if (messages.Any(m => m.SupersedeKey is not null || m.InReplyToInboundId is not null))
+        {
+            throw new ArgumentException("What answers or supersedes is queued by itself.", nameof(messages));
+        }
+
+        var rows = messages.Select(m => (Message: m, Row: Row(m))).ToList();
+        tx.Post(
+            Sql.QueueMany,
+            tx.TenantId, rows.Select(r => r.Row.Id).ToArray(), rows.Select(r => r.Message.ContactId).ToArray(), rows.Select(r => r.Message.AgentRole).ToArray(),
+            rows.Select(r => r.Message.ConversationId).ToArray(), Json.Params(rows.Select(r => r.Row.Data)), rows.Select(r => r.Row.Due).ToArray(),
+            rows.Select(r => r.Message.Priority).ToArray(), rows.Select(r => r.Message.Proactive).ToArray(), rows.Select(r => r.Message.RequiresFreshContext).ToArray(),
+            rows.Select(r => r.Message.IdempotencyKey).ToArray(), clock.GetUtcNow(), rows.Select(r => r.Row.Waits).ToArray());
+        rows.ForEach(r => Tell(tx, r.Message, r.Row));
+        work.EnqueueMany(tx, [.. rows.Select(r => Dispatch(r.Message, r.Row))]);
+    }
+
+    private QueuedRow Row(OutgoingMessage message)
+    {
+        var now = clock.GetUtcNow();
+        var due = message.ScheduledFor is { } at && at > now ? at.ToUniversalTime() : now;
+        return new(message.QueueId ?? clock.NewId(), new QueuedText(message.Text, message.Subject, message.EvenIfOptedOut, message.AuthorUserId, message.TaskId), due, due > now);
+    }
+
+    private void Tell(Transaction tx, OutgoingMessage message, QueuedRow row) => events.Append(tx, new NewEvent("message.queued", "conversation", message.ConversationId, new
+    {
+        queue_id = row.Id,
+        role = message.AgentRole,
+        text = message.Text,
+        priority = message.Priority,
+        proactive = message.Proactive,
+        scheduled_for = row.Due,
+    })
+    { EventId = message.IdempotencyKey is { } key ? EventOf(tx.TenantId, key) : null });
+
+    private static NewWork Dispatch(OutgoingMessage message, QueuedRow row) => Dispatch(
+        new DispatchPayload(row.Id, message.ConversationId, message.ContactId), message.IdempotencyKey ?? row.Id.ToString(), message.Priority, row.Waits ? row.Due : null);
 
     /// <summary>
     /// Replies of a conversation leave in the order they were said. A message that waits for its hour is not part of that order: it would
@@ -99,8 +130,22 @@ public sealed class Outbox(WorkQueue work, EventStore events, TimeProvider clock
 
     private static Guid EventOf(Guid tenantId, string key) => new(SHA256.HashData(Encoding.UTF8.GetBytes($"{tenantId}/message.queued/{key}"))[..16]);
 
+    private sealed record QueuedRow(Guid Id, QueuedText Data, DateTimeOffset Due, bool Waits);
+
     private static class Sql
     {
+        internal const string QueueMany =
+            """
+            INSERT INTO messaging.message_queue (
+                tenant_id, id, contact_id, agent_id, conversation_context_id, message_data, scheduled_for, priority, proactive, requires_fresh_context,
+                idempotency_key, created_at, status, hold_reason)
+            SELECT $1, n.id, n.contact_id, n.agent_id, n.conversation_id, n.data, n.due, n.priority, n.proactive, n.fresh, n.key, $12,
+                   CASE WHEN n.waits THEN 'held' ELSE 'queued' END, CASE WHEN n.waits THEN 'scheduled' END
+            FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::jsonb[], $7::timestamptz[], $8::text[], $9::boolean[], $10::boolean[], $11::text[], $13::boolean[])
+                 AS n (id, contact_id, agent_id, conversation_id, data, due, priority, proactive, fresh, key, waits)
+            ON CONFLICT ON CONSTRAINT message_queue_once DO NOTHING
+            """;
+
         internal const string Queue =
             """
             WITH fresh AS (

@@ -9,8 +9,8 @@ internal sealed class CallJournal(TimeProvider clock)
 {
     internal void Start(Transaction tx, Guid id, NewCall call) => tx.Post(
         Sql.Start, id, call.Place.TurnId, call.Place.Attempt, call.Place.AgentId, call.Place.AgentType, $"model_{call.Purpose}", call.Place.ContactId,
-        call.Place.ConversationId, call.Place.ThroughId, call.Model.Name, call.Model.Model, call.Model.Provider, Json.Param(call.Prompt), clock.GetUtcNow(),
-        call.Version?.TemplateSetId, call.Version?.Version, call.Place.AgentInstanceId);
+        call.Place.ContextId, call.Place.ThroughId, call.Model.Name, call.Model.Model, call.Model.Provider, Json.Param(call.Prompt), clock.GetUtcNow(),
+        call.Version?.TemplateSetId, call.Version?.Version, call.Place.AgentInstanceId, call.Place.ContextType);
 
     /// <summary>A call that was given up as interrupted stays so; what it cost is written all the same.</summary>
     internal void Finish(Transaction tx, Guid id, ModelReply reply, decimal? cost, int latency)
@@ -40,8 +40,8 @@ internal sealed class CallJournal(TimeProvider clock)
             """
             INSERT INTO models.agent_actions_log
                 (tenant_id, id, turn_id, attempt, agent_id, agent_type, action_type, contact_id, context_id, through_id, model_name, model_used, provider, status, input_data, created_at,
-                 template_set_id, prompt_version, agent_instance_id)
-            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'started', $13, $14, $15, $16, $17)
+                 template_set_id, prompt_version, agent_instance_id, context_type)
+            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'started', $13, $14, $15, $16, $17, $18)
             """;
 
         internal const string Finish =

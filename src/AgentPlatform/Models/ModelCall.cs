@@ -15,10 +15,17 @@ public sealed record ModelPrompt(string Instructions, IReadOnlyList<PromptMessag
 
 /// <summary>
 /// Where a call belongs. A turn is known by its first message, and its calls are counted from one: the same place is called once.
-/// Through: the latest message that the call is about.
+/// Through: the latest message that the call is about. What is no turn has an id of its own run in both places.
 /// </summary>
-public sealed record CallPlace(Guid TurnId, int Attempt, Guid AgentId, string AgentType, Guid ContactId, Guid ConversationId, Guid ThroughId)
+public sealed record CallPlace(Guid TurnId, int Attempt, Guid AgentId, string AgentType, Guid? ContactId, Guid ContextId, Guid ThroughId)
 {
+    private const string Conversation = "conversation";
+
+    /// <summary>What <see cref="ContextId"/> is the id of.</summary>
+    public string ContextType { get; init; } = Conversation;
+
+    internal Guid? ConversationId => ContextType == Conversation ? ContextId : null;
+
     /// <summary>The instance of the agent that asks.</summary>
     public Guid? AgentInstanceId { get; init; }
 }
@@ -55,7 +62,7 @@ public sealed record PreparedCall(Guid Id, NewCall Call, int Bytes, Passage Pass
 /// TemplateSetId and PromptVersion: what worded the prompt; null for the built-in wording.
 /// </summary>
 public sealed record StoredCall(
-    Guid Id, Guid TurnId, int Attempt, Guid AgentId, string AgentType, string ActionType, Guid ContactId, Guid ContextId, string ContextType, Guid ThroughId,
+    Guid Id, Guid TurnId, int Attempt, Guid AgentId, string AgentType, string ActionType, Guid? ContactId, Guid ContextId, string ContextType, Guid ThroughId,
     string ModelName, string ModelUsed, string Provider, string Status, JsonElement InputData, JsonElement? OutputData, string? Error, int? InputTokens,
     int? OutputTokens, decimal? CostUsd, int? LatencyMs, DateTimeOffset CreatedAt, DateTimeOffset? FinishedAt, Guid? TemplateSetId, int? PromptVersion,
     Guid? AgentInstanceId);

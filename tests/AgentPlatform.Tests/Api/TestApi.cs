@@ -45,12 +45,23 @@ public sealed class TestApi : IAsyncDisposable
         var platform = await TestPlatform.StartAsync(
             services =>
             {
-                // What a web host brings along.
-                services.AddSingleton(new DiagnosticListener("Microsoft.AspNetCore"));
-                services.AddSingleton<IHostEnvironment>(new HostingEnvironment { ApplicationName = "AgentPlatform", EnvironmentName = "Production" });
+                AddWebHost(services);
                 configure?.Invoke(services);
             },
             settings);
+        return await OverAsync(platform, await platform.ProvisionAsync());
+    }
+
+    /// <summary>What a web host brings along.</summary>
+    public static void AddWebHost(IServiceCollection services)
+    {
+        services.AddSingleton(new DiagnosticListener("Microsoft.AspNetCore"));
+        services.AddSingleton<IHostEnvironment>(new HostingEnvironment { ApplicationName = "AgentPlatform", EnvironmentName = "Production" });
+    }
+
+    /// <summary>The pipeline of a platform that is there, with <see cref="AddWebHost"/> among its services; it is disposed with this.</summary>
+    public static async Task<TestApi> OverAsync(TestPlatform platform, ProvisionedTenant tenant)
+    {
         var pipeline = ApiPipeline.Build(platform.Services);
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
@@ -66,7 +77,7 @@ public sealed class TestApi : IAsyncDisposable
             await pipeline(http);
         });
         await server.StartAsync();
-        return new TestApi(platform, server, await platform.ProvisionAsync());
+        return new TestApi(platform, server, tenant);
     }
 
     /// <summary>A key of a new member with this role.</summary>

@@ -34,7 +34,8 @@ public sealed partial class ModuleMap
         ["Tasks"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Work"],
         ["Workflows"] = ["Actions", "Api", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tenancy", "Work"],
         ["Knowledge"] = ["Actions", "Api", "Events", "Kernel", "Postgres", "Tasks"],
-        ["Brain"] = ["Actions", "Agents", "Api", "Channels", "Contacts", "Conversations", "Costs", "Events", "Identity", "Kernel", "Messaging", "Models", "Postgres", "Schedules", "Schemas", "Tasks", "Tenancy", "Work"],
+        ["Campaigns"] = ["Actions", "Agents", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Models", "Postgres", "Tenancy", "Work"],
+        ["Brain"] = ["Actions", "Agents", "Api", "Campaigns", "Channels", "Contacts", "Conversations", "Costs", "Events", "Identity", "Kernel", "Messaging", "Models", "Postgres", "Schedules", "Schemas", "Tasks", "Tenancy", "Work"],
         ["Demo"] = ["Actions", "Agents", "Api", "Brain", "Channels", "Identity", "Kernel", "Postgres", "Schemas", "Tenancy", "Workflows"],
     };
 

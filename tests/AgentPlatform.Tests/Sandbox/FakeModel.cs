@@ -27,6 +27,9 @@ public sealed class FakeModel : IAsyncDisposable
     /// <summary>Whether the caller asked to be told of the tokens.</summary>
     internal const string CountsKey = "counts";
 
+    /// <summary>The form that it was told to fill in.</summary>
+    internal const string FormKey = "form";
+
     private readonly WebApplication _server;
     private readonly ConcurrentQueue<Func<HttpContext, Task>> _answers = new();
 
@@ -111,6 +114,7 @@ public sealed class FakeModel : IAsyncDisposable
         using var body = await JsonDocument.ParseAsync(http.Request.Body);
         Requests.Enqueue(new(http.Request.Path, $"{http.Request.Headers.Authorization}{http.Request.Headers["x-api-key"]}", body.RootElement.Clone(), TimeProvider.System.GetUtcNow()));
         http.Items[CountsKey] = body.RootElement.TryGetProperty("stream_options", out var options) && options.GetProperty("include_usage").GetBoolean();
+        http.Items[FormKey] = body.RootElement.TryGetProperty("tools", out var tools) ? FormOf(tools[0]) : null;
         if (_answers.TryPeek(out var answer))
         {
             if (_answers.Count > 1)
@@ -121,4 +125,7 @@ public sealed class FakeModel : IAsyncDisposable
             await answer(http);
         }
     }
+
+    /// <summary>Both APIs have their own place for it.</summary>
+    private static string? FormOf(JsonElement tool) => (tool.TryGetProperty("function", out var function) ? function : tool).GetProperty("name").GetString();
 }

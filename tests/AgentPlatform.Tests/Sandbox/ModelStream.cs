@@ -26,6 +26,8 @@ internal abstract class ModelStream(HttpContext http)
 
     protected HttpContext Http => http;
 
+    protected string? Form => http.Items[FakeModel.FormKey] as string;
+
     internal static ModelStream Of(HttpContext http)
     {
         http.Response.ContentType = "text/event-stream";
@@ -112,7 +114,7 @@ internal sealed class AnthropicStream(HttpContext http) : ModelStream(http)
         {
             type = "content_block_start",
             index = 0,
-            content_block = isForm ? Json.Of(new { type = "tool_use", id = "tu_1", name = "reply", input = new { } }) : Json.Of(new { type = "text", text = "" }),
+            content_block = isForm ? Json.Of(new { type = "tool_use", id = "tu_1", name = Form, input = new { } }) : Json.Of(new { type = "text", text = "" }),
         });
     }
 
@@ -141,7 +143,7 @@ internal sealed class AnthropicStream(HttpContext http) : ModelStream(http)
 internal sealed class OpenAIStream(HttpContext http) : ModelStream(http)
 {
     protected override Task StartAsync(bool isForm) => ChunkAsync(isForm
-        ? new { role = "assistant", content = (string?)null, tool_calls = new[] { new { index = 0, id = "c1", type = "function", function = new { name = "reply", arguments = "" } } } }
+        ? new { role = "assistant", content = (string?)null, tool_calls = new[] { new { index = 0, id = "c1", type = "function", function = new { name = Form, arguments = "" } } } }
         : new { role = "assistant", content = "" });
 
     protected override Task PieceAsync(string piece, bool isForm) =>

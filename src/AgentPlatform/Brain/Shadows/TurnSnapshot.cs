@@ -53,6 +53,7 @@ internal sealed record TurnSnapshot(
             Scenarios = book.Scenarios,
             Declared = book.Variables,
             Rules = book.Rules,
+            Foundation = book.Foundation,
             Instance = instance,
             Prompt = instance is null ? book.Prompts.Own : book.Prompts.Of(instance),
             Place = Place is { } place && scenario?.Step(place.StepId) is { } step ? ScenarioPlace.Again(scenario, step, place.Passed, place.Recent, place.Unasked) : null,

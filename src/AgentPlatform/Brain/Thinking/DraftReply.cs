@@ -36,7 +36,7 @@ internal sealed class DraftReply(ModelCalls calls, ReplyDrafts drafts, TimeProvi
 
         if (!answered && writing.WasShown)
         {
-            await BestEffortAsync(writing, () => drafts.WithdrawAsync(actor, writing.Place.ConversationId, writing.Place.TurnId, writing.Place.Attempt, ct));
+            await BestEffortAsync(writing, () => drafts.WithdrawAsync(actor, writing.Place.ContextId, writing.Place.TurnId, writing.Place.Attempt, ct));
         }
     }
 
@@ -66,9 +66,9 @@ internal sealed class DraftReply(ModelCalls calls, ReplyDrafts drafts, TimeProvi
     private async Task WithdrawEarlierAsync(Writing writing, CancellationToken ct)
     {
         var place = writing.Place;
-        if (await drafts.AreSeenAsync(writing.Actor, place.ConversationId, ct))
+        if (await drafts.AreSeenAsync(writing.Actor, place.ContextId, ct))
         {
-            await drafts.WithdrawAsync(writing.Actor, place.ConversationId, place.TurnId, place.Attempt - 1, ct);
+            await drafts.WithdrawAsync(writing.Actor, place.ContextId, place.TurnId, place.Attempt - 1, ct);
         }
     }
 
@@ -81,13 +81,13 @@ internal sealed class DraftReply(ModelCalls calls, ReplyDrafts drafts, TimeProvi
 
         if (writing.LookedAt is not { } looked || clock.GetElapsedTime(looked) >= LookAround)
         {
-            writing.IsFollowed = await drafts.AreSeenAsync(writing.Actor, writing.Place.ConversationId, ct);
+            writing.IsFollowed = await drafts.AreSeenAsync(writing.Actor, writing.Place.ContextId, ct);
             writing.LookedAt = clock.GetTimestamp();
         }
 
         if (writing.IsFollowed)
         {
-            await drafts.ShowAsync(writing.Actor, writing.Place.ConversationId, new ReplyDraft(writing.Place.TurnId, writing.Place.Attempt, text), ct);
+            await drafts.ShowAsync(writing.Actor, writing.Place.ContextId, new ReplyDraft(writing.Place.TurnId, writing.Place.Attempt, text), ct);
             writing.Shown = text;
         }
     }
@@ -100,7 +100,7 @@ internal sealed class DraftReply(ModelCalls calls, ReplyDrafts drafts, TimeProvi
         }
         catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
         {
-            log.DraftsLost(writing.Place.ConversationId, e);
+            log.DraftsLost(writing.Place.ContextId, e);
         }
     }
 

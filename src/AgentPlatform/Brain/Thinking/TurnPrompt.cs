@@ -71,6 +71,7 @@ internal static class TurnPrompt
             ["contact"] = new { FirstName = Line(contact.FirstName), LastName = Line(contact.LastName), Company = Line(contact.Company), Title = Line(contact.Title), contact.Verified },
             ["contact_facts"] = Json.Text(new { contact.FirstName, contact.LastName, contact.Company, contact.Title, contact.Verified }),
             ["summary"] = background.Summary,
+            ["foundation"] = input.Foundation.Select(Line),
             ["constitution"] = background.Constitution.Select(Line),
             ["scenario"] = input.Place?.Scenario.Name,
             ["suggestions"] = input.Suggestions,

@@ -1,0 +1,28 @@
+using AgentPlatform.Contacts;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Campaigns.Moves;
+
+/// <summary>When a contact turns out to be another one, the other one has been written to.</summary>
+internal sealed class MergedContacts : IContactMergeParticipant
+{
+    public Task MoveAsync(Transaction tx, Guid from, Guid into, CancellationToken ct)
+    {
+        tx.Post(Sql.Drop, from, into);
+        tx.Post(Sql.Move, from, into);
+        return Task.CompletedTask;
+    }
+
+    private static class Sql
+    {
+        // Both were written to by the same move: what became of the survivor's message stays.
+        internal const string Drop =
+            """
+            DELETE FROM campaigns.move_recipients AS r
+            WHERE r.tenant_id = kernel.current_tenant_id() AND r.contact_id = $1
+              AND EXISTS (SELECT FROM campaigns.move_recipients AS o WHERE o.tenant_id = r.tenant_id AND o.move_id = r.move_id AND o.contact_id = $2)
+            """;
+
+        internal const string Move = "UPDATE campaigns.move_recipients SET contact_id = $2 WHERE tenant_id = kernel.current_tenant_id() AND contact_id = $1";
+    }
+}
