@@ -28,7 +28,7 @@ public static class CampaignsModule
         services.AddSingleton<ManageIcps>().AddSingleton<ManageCampaigns>().AddSingleton<ManageMoves>().AddSingleton<RunningMoves>().AddSingleton<SettleMove>().AddSingleton<AskAgent>();
         services.AddSingleton<IMoveRunner, Outreach>().AddSingleton<IMoveRunner, Research>().AddSingleton<IMoveRunner, DraftContent>();
         services.AddSingleton<IContactMergeParticipant, MergedContacts>();
-        services.AddWorkHandler<EndCampaign>(EndCampaign.Kind).AddWorkHandler<UpdateMetrics>(UpdateMetrics.Kind);
+        services.AddWorkHandler<EndCampaign>(EndCampaign.Kind).AddWorkHandler<UpdateMetrics>(UpdateMetrics.Kind, kind => kind.ForgetDone = true);
         // Several models may be asked one after the other, two minutes each at most.
         services.AddWorkHandler<ProcessCampaign>(ProcessCampaign.Kind, kind => kind.Timeout = TimeSpan.FromMinutes(15));
         return services.AddWorkHandler<RunMove>(RunMove.Kind, kind => kind.Timeout = TimeSpan.FromMinutes(15));

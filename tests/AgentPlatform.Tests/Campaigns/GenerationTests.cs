@@ -163,7 +163,7 @@ public sealed class GenerationTests : IAsyncLifetime
         // The host that waits for the model is taken for dead: another one generates the campaign, and then the answer comes.
         model.FillsAfter(async () =>
         {
-            await _stage.CountAsync("WITH u AS (UPDATE work.items SET lease_until = now() - interval '1 second' WHERE state = 'running' AND kind = 'campaigns.process' RETURNING 1) SELECT count(*) FROM u");
+            await _stage.Platform.Postgres.LoseWorkersAsync("state = 'running' AND kind = 'campaigns.process'");
             await other.DrainAsync();
         }, Plan("Too late."));
 

@@ -179,7 +179,7 @@ public sealed class MoveTests : IAsyncLifetime
         // While the first waits for its answer it loses its lease, and another host finds a call whose end nobody saw.
         model.FillsAfter(async () =>
         {
-            await _stage.CountAsync("WITH u AS (UPDATE work.items SET lease_until = now() - interval '1 second' WHERE state = 'running' AND kind = 'campaigns.run_move' RETURNING 1) SELECT count(*) FROM u");
+            await _stage.Platform.Postgres.LoseWorkersAsync("state = 'running' AND kind = 'campaigns.run_move'");
             await other.DrainAsync();
         }, new { text = "Too late." });
 
@@ -195,7 +195,8 @@ public sealed class MoveTests : IAsyncLifetime
     {
         var id = await _stage.MoveAsync("research");
         await _stage.RunAsync(id);
-        await _stage.CountAsync("WITH u AS (UPDATE work.items SET state = 'running', owner = gen_random_uuid(), lease_until = now() - interval '1 second', fence = 20, interruptions = 20 WHERE kind = 'campaigns.run_move' RETURNING 1) SELECT count(*) FROM u");
+        await _stage.CountAsync("WITH u AS (UPDATE work.items SET fence = 20, interruptions = 20 WHERE kind = 'campaigns.run_move' RETURNING 1) SELECT count(*) FROM u");
+        await _stage.Platform.Postgres.LoseWorkersAsync("kind = 'campaigns.run_move'");
 
         await _stage.SettleAsync();
 

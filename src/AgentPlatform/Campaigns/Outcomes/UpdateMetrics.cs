@@ -31,7 +31,7 @@ internal sealed class UpdateMetrics(Database database, WorkQueue queue) : IWorkH
         await using var tx = database.Begin(Actor.System(item.TenantId));
         var behind = await queue.BehindAsync(tx, item, ct);
         await tx.ExecuteAsync(Sql.Update, [item.Read<MetricsWork>().CampaignId], ct);
-        queue.Absorb(tx, behind);
+        queue.Absorb(tx, item, behind);
         item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
