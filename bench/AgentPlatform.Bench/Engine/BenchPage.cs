@@ -24,7 +24,8 @@ internal static class BenchPage
         "The work engine",
         string.Create(CultureInfo.InvariantCulture, $"""
         Written by `./dev bench work`. graphile-worker runs 24 jobs at a time as in its own performance test, pg-boss fetches and completes in two
-        loops without a pause. graphile-worker deletes what is done and pg-boss keeps it; ours does either, by kind, and is measured beside each doing the same. Medians of {options.Rounds} rounds of {options.Jobs:N0} jobs (a fifth of that where each job commits).
+        loops without a pause. graphile-worker deletes a job that is done, pg-boss keeps it, ours does either by kind: it deletes where nothing else is said here.
+        Medians of {options.Rounds} rounds of {options.Jobs:N0} jobs (a fifth of that where each job commits).
         """));
 
     internal static BenchSection Durable(BenchOptions options) => new(
