@@ -21,6 +21,9 @@ public sealed class TestDatabase : IAsyncDisposable
 
     public string ConnectionString { get; }
 
+    /// <summary>As the superuser.</summary>
+    internal string AdminConnectionString => ConnectionTo(_name, admin: true);
+
     /// <summary>The connection string of the cluster that holds the tests' databases.</summary>
     internal static string Server => Environment.GetEnvironmentVariable("AGENTPLATFORM_TEST_DB")
         ?? throw new InvalidOperationException("AGENTPLATFORM_TEST_DB is not set: run the tests with ./dev test, or take the value from ./dev db url --test.");
@@ -52,7 +55,7 @@ public sealed class TestDatabase : IAsyncDisposable
     /// <summary>Runs SQL as the superuser, whom row level security does not concern: for arranging, and for looking behind the API.</summary>
     public async Task<T> ScalarAsync<T>(string sql, params object[] args)
     {
-        await using var connection = new NpgsqlConnection(ConnectionTo(_name, admin: true));
+        await using var connection = new NpgsqlConnection(AdminConnectionString);
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(sql, connection);
         Array.ForEach(args, arg => command.Parameters.Add(new NpgsqlParameter { Value = arg }));
@@ -63,14 +66,17 @@ public sealed class TestDatabase : IAsyncDisposable
     internal Task<bool> SomebodyWaitsAsync() => Eventually.SeeAsync(
         () => ScalarAsync<bool>("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"), waits => waits);
 
-    /// <summary>As if what these items run in had died, and their leases had run out.</summary>
-    internal Task<int> LoseWorkersAsync(string items = "state = 'running'") => ScalarAsync<int>(
+    /// <summary>As if what these items run in had died, and their leases had run out. Returns how many there were.</summary>
+    internal Task<long> LoseWorkersAsync(string items = "state = 'running'") => ScalarAsync<long>(
         $"""
         WITH lost AS (
             UPDATE work.items SET state = 'running', owner = coalesce(owner, gen_random_uuid()), lease_until = now() - interval '1 second'
-            WHERE {items} RETURNING tenant_id, id)
-        INSERT INTO work.claims (look_at, tenant_ids, item_ids)
-        SELECT now() - interval '1 second', array_agg(tenant_id), array_agg(id) FROM lost HAVING count(*) > 0 RETURNING 1
+            WHERE {items} RETURNING tenant_id, id
+        ), listed AS (
+            INSERT INTO work.claims (look_at, tenant_ids, item_ids)
+            SELECT now() - interval '1 second', array_agg(tenant_id), array_agg(id) FROM lost HAVING count(*) > 0
+        )
+        SELECT count(*) FROM lost
         """);
 
     private static async Task<TestDatabase> CreateAsync(string name, string template)

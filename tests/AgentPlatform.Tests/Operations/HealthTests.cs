@@ -77,7 +77,7 @@ public sealed class HealthTests : IAsyncLifetime
             DROP TRIGGER number_event ON events.events;
             DROP FUNCTION work.oldest_snapshot_seconds;
             DROP TABLE work.pauses;
-            ALTER TABLE contacts.customer_profiles DROP COLUMN company
+            ALTER TABLE contacts.customer_profiles DROP COLUMN company CASCADE
             """);
 
         Assert.Empty(await migrator.PendingAsync(CancellationToken.None));

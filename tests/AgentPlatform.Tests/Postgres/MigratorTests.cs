@@ -34,8 +34,10 @@ public sealed partial class MigratorTests
     public async Task A_file_that_runs_into_a_deadlock_with_a_running_host_is_tried_again()
     {
         await using var database = await TestDatabase.CreateAsync();
-        await using var source = NpgsqlDataSource.Create(database.ConnectionString);
-        await using var host = await source.OpenConnectionAsync();
+        // Whoever waits for as long as this looks whether it waits for ever, and gives way: the migration, however slow the machine is.
+        await using var source = NpgsqlDataSource.Create(database.AdminConnectionString + ";Options=-c deadlock_timeout=3s");
+        await using var host = new NpgsqlConnection(database.AdminConnectionString + ";Options=-c deadlock_timeout=60s");
+        await host.OpenAsync();
         await using var transaction = await host.BeginTransactionAsync();
         await ExecuteAsync(host, "SELECT FROM work.items");
 
