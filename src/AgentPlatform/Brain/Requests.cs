@@ -54,7 +54,8 @@ internal static class Requests
 {
     internal static Envelope Decide(TurnInput input)
     {
-        var read = Phrases.Sentences(input.Text).SelectMany(sentence => Recognition.Requests(input.Actions, sentence, input.Options)).Select(sentence => Read(input, SmallTalk.WithoutGreeting(sentence))).ToList();
+        var sentences = Phrases.Sentences(input.Text).SelectMany(sentence => Recognition.Requests(input.Actions, sentence, input.Options));
+        var read = Together(input, sentences.Select(sentence => Read(input, SmallTalk.WithoutGreeting(sentence))));
         if (read.Count == 0)
         {
             return NotFound(input, input.Text);
@@ -64,13 +65,7 @@ internal static class Requests
         var result = new Envelope(input.Role);
         foreach (var one in read)
         {
-            var at = result.Intents.Count;
-            result = result with
-            {
-                Intents = [.. result.Intents, one.Intent],
-                Do = one.Action is { } action && one.Sheet is null ? [.. result.Do, new Step.Enqueue(at, action, one.Params)] : result.Do,
-                Ask = one.Sheet is { } sheet ? new Question(one.Intent.MatchType == ActionMatch.Fuzzy ? $"Did you mean: {one.Action!.Title}?" : $"Shall I {Lower(one.Action!.Title)}?", sheet) : result.Ask,
-            };
+            result = one.Action is { } action ? Asked(input, result, one, action) : result with { Intents = [.. result.Intents, one.Intent] };
         }
 
         return read.Find(r => r.Talk is not null)?.Talk is { } talk && !read.Exists(r => r.Action is not null) ? Chat(input, result, talk)
@@ -138,43 +133,102 @@ internal static class Requests
             : PassedOn(input, request, intent);
     }
 
+    /// <summary>
+    /// What is told at once is not asked for: a sentence that asks for nothing is read for what the request before it leaves open, as the answer to
+    /// a question would be. So three messages come to the same whether one turn reads them or three.
+    /// </summary>
+    private static List<Reading> Together(TurnInput input, IEnumerable<Reading> sentences)
+    {
+        var read = new List<Reading>();
+        foreach (var one in sentences)
+        {
+            var asking = one.Intent.Type == "unknown" ? read.FindLastIndex(r => r.Action is not null) : -1;
+            if (asking < 0 || LeftOpen(input, read[asking], one.Sentence) is not { Count: > 0 } told)
+            {
+                read.Add(one);
+                continue;
+            }
+
+            var request = read[asking];
+            read[asking] = request with { Said = request.Said.Concat(told).ToDictionary(StringComparer.Ordinal) };
+            read.Add(new(one.Sentence, Supplied(request.Action!, told, "told with the request", "none")));
+        }
+
+        return read;
+    }
+
+    /// <summary>While something required is missing any value of the right type may be it; after that only what is told by the parameter's own words.</summary>
+    private static Dictionary<string, JsonElement> LeftOpen(TurnInput input, Reading request, string sentence)
+    {
+        var action = request.Action!;
+        var read = ParameterReader.Read(action, sentence, Entities.Find(sentence, input.Today), asked: null, exclude: request.Said.Keys);
+        return action.Required.All(request.Said.ContainsKey)
+            ? read.Where(value => ParameterReader.Told(action.Rule(value.Key), sentence) is not null).ToDictionary(StringComparer.Ordinal)
+            : read;
+    }
+
+    internal static Intent Supplied(ActionDefinition action, Dictionary<string, JsonElement> values, string why, string responseType) => new("provide_information", 0.95m)
+    {
+        Canonical = action.ActionId,
+        Reasoning = why,
+        Entities = values,
+        Resolution = values.Count == 0 ? "no value found" : $"supplied {string.Join(", ", values.Keys)}",
+        ResponseType = responseType,
+    };
+
     private static Reading Read(TurnInput input, string sentence)
     {
         var match = Recognition.Of(input.Actions, input.Model, sentence, input.Options);
         if (match.MatchType is ActionMatch.NotFound or ActionMatch.Fuzzy && SmallTalk.Of(sentence) is { } talk)
         {
-            return new(new Intent(TypeOf(talk), 0.98m) { Resolution = "answered", ResponseType = "text" }, talk);
+            return new(sentence, new Intent(TypeOf(talk), 0.98m) { Resolution = "answered", ResponseType = "text" }) { Talk = talk };
         }
 
         if (match.Action is not { } action)
         {
-            return new(Unknown(sentence), null);
+            return new(sentence, Unknown(sentence));
         }
 
-        var values = ValuesOf(input, action, sentence);
         var intent = new Intent("action", match.Confidence)
         {
             Canonical = action.ActionId,
             MatchType = match.MatchType,
             Reasoning = match.ModelVersion is { } version ? $"model {version} recognises \"{sentence}\"" : $"\"{match.Phrase}\" in \"{sentence}\"",
-            Entities = EntitiesOf(input, values, sentence),
         };
         var unsure = match.MatchType == ActionMatch.Fuzzy && match.Confidence < (match.ModelVersion is null ? input.Options.ConfirmBelow : input.Options.ConfirmModelBelow);
-        var mustConfirm = input.RequireConfirmation || unsure;
-        return new(mustConfirm ? intent with { Resolution = "confirmation asked", ResponseType = "question" } : intent, null)
+        return new(sentence, intent) { Action = action, MustConfirm = input.RequireConfirmation || unsure, Said = SaidIn(input, action, sentence) };
+    }
+
+    /// <summary>An action: put in the queue, or asked about first.</summary>
+    private static Envelope Asked(TurnInput input, Envelope result, Reading read, ActionDefinition action)
+    {
+        var values = Known(input, action, read.Sentence, read.Said);
+        var intent = read.Intent with { Entities = EntitiesOf(input, values, read.Sentence) };
+        if (!read.MustConfirm)
         {
-            Action = action,
-            Params = Json.Of(values),
-            Sheet = mustConfirm ? ConfirmSheet(new OnYes(action.ActionId, Json.Of(values), match.MatchType)) : null,
+            return result with { Intents = [.. result.Intents, intent], Do = [.. result.Do, new Step.Enqueue(result.Intents.Count, action, Json.Of(values))] };
+        }
+
+        var text = intent.MatchType == ActionMatch.Fuzzy ? $"Did you mean: {action.Title}?" : $"Shall I {Lower(action.Title)}?";
+        return result with
+        {
+            Intents = [.. result.Intents, intent with { Resolution = "confirmation asked", ResponseType = "question" }],
+            Ask = new Question(text, ConfirmSheet(new OnYes(action.ActionId, Json.Of(values), intent.MatchType!))),
         };
     }
 
-    /// <summary>From the sentence; what it leaves open from the item it points at ("#2"), from the item picked before, and from the contact.</summary>
-    internal static Dictionary<string, JsonElement> ValuesOf(TurnInput input, ActionDefinition action, string sentence)
+    /// <summary>From the sentence; what it leaves open from what is <see cref="Known"/>.</summary>
+    internal static Dictionary<string, JsonElement> ValuesOf(TurnInput input, ActionDefinition action, string sentence) =>
+        Known(input, action, sentence, SaidIn(input, action, sentence));
+
+    private static Dictionary<string, JsonElement> SaidIn(TurnInput input, ActionDefinition action, string sentence) =>
+        ParameterReader.Read(action, sentence, Entities.Find(sentence, input.Today), asked: null);
+
+    /// <summary>What was said; what that leaves open from the item it points at ("#2"), from the item picked before, and from the contact.</summary>
+    private static Dictionary<string, JsonElement> Known(TurnInput input, ActionDefinition action, string sentence, Dictionary<string, JsonElement> said)
     {
-        var entities = Entities.Find(sentence, input.Today);
-        var values = ParameterReader.Read(action, sentence, entities, asked: null);
-        foreach (var source in new[] { PointedAt(input, sentence, entities), Picked(input), Json.Of(new { email = input.Contact.Email, phone = input.Contact.PhoneNumber, phone_number = input.Contact.PhoneNumber, linkedin_url = input.Contact.LinkedinUrl }) })
+        var values = new Dictionary<string, JsonElement>(said, StringComparer.Ordinal);
+        foreach (var source in new[] { PointedAt(input, sentence), Picked(input), Json.Of(new { email = input.Contact.Email, phone = input.Contact.PhoneNumber, phone_number = input.Contact.PhoneNumber, linkedin_url = input.Contact.LinkedinUrl }) })
         {
             foreach (var name in action.Required.Where(name => !values.ContainsKey(name)))
             {
@@ -188,7 +242,7 @@ internal static class Requests
         return values;
     }
 
-    private static JsonElement? PointedAt(TurnInput input, string sentence, IReadOnlyList<Entity> entities)
+    private static JsonElement? PointedAt(TurnInput input, string sentence)
     {
         if (input.State.AnswerSheet is not { Type: "choice", More: { } more } sheet || !more.TryGetValue("choices", out var list))
         {
@@ -196,7 +250,7 @@ internal static class Requests
         }
 
         var said = $" {Phrases.Normalize(sentence)} ";
-        var number = entities.First(Entities.Choice);
+        var number = Entities.Find(sentence, input.Today).First(Entities.Choice);
         var index = sheet.Options.ToList().FindIndex(option =>
             option.Key == $"#{number}" || option.Value.Any(name => name.Length > 2 && said.Contains($" {name} ", StringComparison.Ordinal)));
         return index < 0 ? null : Json.Read<Choice[]>(list)[index].Item;
@@ -261,10 +315,13 @@ internal static class Requests
         _ => talk.ToString().ToLowerInvariant(),
     };
 
-    private sealed record Reading(Intent Intent, Talk? Talk)
+    private sealed record Reading(string Sentence, Intent Intent)
     {
+        internal Talk? Talk { get; init; }
         internal ActionDefinition? Action { get; init; }
-        internal JsonElement Params { get; init; } = Parameters.None;
-        internal AnswerSheet? Sheet { get; init; }
+        internal bool MustConfirm { get; init; }
+
+        /// <summary>The action's parameters as far as they were said.</summary>
+        internal Dictionary<string, JsonElement> Said { get; init; } = [];
     }
 }

@@ -220,14 +220,7 @@ internal static class TurnDecision
         var values = ParameterReader.Read(action, input.Text, Entities.Find(input.Text, input.Today), isQuestion ? null : asked, exclude: task.ParamsCollected.Keys.Where(key => key != asked));
         return new(input.Role)
         {
-            Intents =
-            [
-                new("provide_information", 0.95m)
-                {
-                    Canonical = action.ActionId, Reasoning = $"answer to {asked}", Entities = values, ResponseType = "question",
-                    Resolution = values.Count == 0 ? "no value found" : $"supplied {string.Join(", ", values.Keys)}",
-                },
-            ],
+            Intents = [Requests.Supplied(action, values, $"answer to {asked}", "question")],
             Do = [new Step.Supply(0, task.TaskId, Json.Of(values))],
         };
     }

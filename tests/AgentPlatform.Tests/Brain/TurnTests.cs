@@ -103,7 +103,7 @@ public sealed class TurnTests : IAsyncLifetime
 
         Assert.Equal([1, 1], await _talk.InAsync(tx => tx.QueryAsync<int>(
             "SELECT turn_number FROM conversations.messages WHERE conversation_id = $1 AND direction = 'inbound'", [_talk.ConversationId], default)));
-        Assert.Single(_talk.Endpoint.Requests);
+        Assert.Equal("/jobs?title=nurse&location=Bonn", Assert.Single(_talk.Endpoint.Requests).Target);
     }
 
     [Fact]
