@@ -107,18 +107,28 @@ internal sealed class WorkBench(BenchOptions options, EngineHost engine, Guid te
     private async Task LimitsAsync()
     {
         Say("limits");
+        _ = await LimitedAsync(WarmUp);
         var ratios = new List<double>();
         for (var i = 0; i < options.Rounds; i++)
         {
-            var (_, without) = await OursAsync(BenchJobs.Noop, options.Jobs);
-            await engine.LimitAsync(tenant, BenchJobs.Noop);
-            var (_, with) = await OursAsync(BenchJobs.Noop, options.Jobs);
-            await engine.LiftLimitsAsync(tenant);
-            ratios.Add(with / without * 100);
-            Say($"  {without:0} without, {with:0} with");
+            // What the machine does meanwhile, its checkpoints above all, is not to count for or against limits.
+            var (_, before) = await OursAsync(BenchJobs.Noop, options.Jobs);
+            var with = (await LimitedAsync(options.Jobs) + await LimitedAsync(options.Jobs)) / 2;
+            var (_, after) = await OursAsync(BenchJobs.Noop, options.Jobs);
+            ratios.Add(with / ((before + after) / 2) * 100);
+            Say($"  {before:0} before, {with:0} with, {after:0} after");
         }
 
         _figures.Add(new("throughput under limits that do not bind", Report.Percentile(ratios, 50), "%", 90, AtLeast: true));
+    }
+
+    /// <summary>Jobs a second under limits that nothing reaches.</summary>
+    private async Task<double> LimitedAsync(int jobs)
+    {
+        await engine.LimitAsync(tenant, BenchJobs.Noop);
+        var (_, rate) = await OursAsync(BenchJobs.Noop, jobs);
+        await engine.LiftLimitsAsync(tenant);
+        return rate;
     }
 
     /// <summary>The same chunks of work before an old snapshot and during it: what was claimed and done stays behind as dead rows.</summary>

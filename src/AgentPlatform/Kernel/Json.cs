@@ -46,5 +46,6 @@ public static class Json
         Value = values.Select(Storable).ToArray(),
     };
 
-    private static string? Storable<T>(T value) => value is null ? null : Text(value).Replace("\\u0000", "", StringComparison.Ordinal);
+    /// <summary>The text of a jsonb value, with the same care.</summary>
+    public static string? Storable<T>(T value) => value is null ? null : Text(value).Replace("\\u0000", "", StringComparison.Ordinal);
 }

@@ -2,8 +2,11 @@ using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Work;
 
-/// <summary>Where something ended that others may have waited for: a serial key, or, when null, anything of the tenant.</summary>
-internal sealed record Freed(Guid TenantId, string? SerialKey);
+/// <summary>
+/// Where something ended that others may have waited for: a serial key, or, when null, anything of the tenant. InLimit: they waited for it only if a limit
+/// of the tenant was reached.
+/// </summary>
+internal sealed record Freed(Guid TenantId, string? SerialKey, bool InLimit = false);
 
 /// <summary>
 /// Where to look for due work: at leases that ran out; around, from where the last look ended; at the whole of some tenants; and at who is next in some
@@ -17,10 +20,15 @@ internal sealed record Look(bool Leases, bool Around, bool Again, IReadOnlyColle
 
     internal bool Any => Leases || Around || Freed.Count > 0;
 
-    internal Guid[] Tenants => [.. Freed.Where(f => f.SerialKey is null).Select(f => f.TenantId).Distinct()];
+    internal Guid[] Tenants => [.. Freed.Where(f => f is { SerialKey: null, InLimit: false }).Select(f => f.TenantId).Distinct()];
+
+    internal Guid[] TenantsInLimit => [.. Freed.Where(f => f.InLimit).Select(f => f.TenantId).Distinct().Except(Tenants)];
 
     internal Freed[] Keys => [.. Freed.Where(f => f.SerialKey is not null)];
 }
+
+/// <summary>Lanes that begin with something due: seen around, and of the tenants that were asked after; and who is next in serial keys.</summary>
+internal sealed record Found(IReadOnlyList<Lane> Around, IReadOnlyList<Lane> At, IReadOnlyList<(Lane Lane, Place Place)> Next);
 
 /// <summary>
 /// Finds the lanes that begin with something due, in steps of one index probe a lane. Nudges tell of most work before; a look finds what no
@@ -42,7 +50,7 @@ internal sealed class LookForWork(WorkKinds kinds)
     internal bool Knows(string kind) => _kinds.Contains(kind);
 
     /// <summary>To be gathered: travels with the transaction's next round trip.</summary>
-    internal async Task<(IReadOnlyList<Lane> Lanes, IReadOnlyList<(Lane Lane, Place Place)> Next)> AskAsync(Transaction tx, Look look, CancellationToken ct)
+    internal async Task<Found> AskAsync(Transaction tx, Look look, CancellationToken ct)
     {
         var around = Task.FromResult<IReadOnlyList<Seen>>([]);
         if (look.Around)
@@ -51,7 +59,8 @@ internal sealed class LookForWork(WorkKinds kinds)
             around = tx.QueryAsync<Seen>(Sql.Around, [_last.TenantId, _last.Kind, _last.Priority, Steps], ct);
         }
 
-        var at = look.Tenants is { Length: > 0 } tenants ? tx.QueryAsync<Seen>(Sql.At, [tenants], ct) : Task.FromResult<IReadOnlyList<Seen>>([]);
+        var (tenants, inLimit) = (look.Tenants, look.TenantsInLimit);
+        var at = tenants.Length + inLimit.Length > 0 ? tx.QueryAsync<Seen>(Sql.At, [tenants, inLimit], ct) : Task.FromResult<IReadOnlyList<Seen>>([]);
         var next = look.Keys is { Length: > 0 } keys
             ? tx.QueryAsync<Next>(Sql.Next, [keys.Select(k => k.TenantId).ToArray(), keys.Select(k => k.SerialKey).ToArray()], ct)
             : Task.FromResult<IReadOnlyList<Next>>([]);
@@ -61,10 +70,13 @@ internal sealed class LookForWork(WorkKinds kinds)
             _last = seen.Count == Steps ? seen[^1].Lane : First;
         }
 
-        return (
-            [.. seen.Concat(await at).Where(s => s.Due && Knows(s.Kind)).Select(s => s.Lane)],
+        return new Found(
+            [.. Due(seen)],
+            [.. Due(await at)],
             [.. (await next).Where(n => Knows(n.Kind)).Select(n => (new Lane(n.TenantId, n.Kind, n.Priority), new Place(n.RunAt, n.Id)))]);
     }
+
+    private IEnumerable<Lane> Due(IReadOnlyList<Seen> seen) => seen.Where(s => s.Due && Knows(s.Kind)).Select(s => s.Lane);
 
     private sealed record Seen(Guid TenantId, string Kind, short Priority, bool Due)
     {
@@ -111,10 +123,19 @@ internal sealed class LookForWork(WorkKinds kinds)
             WHERE n.run_at <= now()
             """;
 
+        // While less was claimed than a limit of theirs permits, nothing waited for it: what ended in these claims counts as well, because they are
+        // forgotten after the look.
         internal const string At =
             """
-            WITH RECURSIVE lane AS (
-                SELECT f.* FROM unnest($1::uuid[]) AS t (id) CROSS JOIN LATERAL (
+            WITH RECURSIVE tenant AS MATERIALIZED (
+                SELECT id FROM unnest($1::uuid[]) AS t (id)
+                UNION ALL
+                SELECT t.id FROM unnest($2::uuid[]) AS t (id)
+                WHERE EXISTS (
+                    SELECT FROM work.limits AS l
+                    WHERE l.tenant_id = t.id AND l.max_running <= (SELECT coalesce(sum(cardinality(item_ids)), 0) FROM work.claims))
+            ), lane AS (
+                SELECT f.* FROM tenant AS t CROSS JOIN LATERAL (
                     SELECT i.tenant_id, i.kind, i.priority, i.run_at FROM work.items AS i
                     WHERE i.state = 'ready' AND i.finished_at IS NULL AND i.tenant_id = t.id
                     ORDER BY i.tenant_id, i.kind, i.priority, i.run_at, i.id LIMIT 1) AS f

@@ -83,14 +83,14 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             tx.FlushLater();
         }
 
+        var claiming = ClaimAsync(tx, turns, ct);
+        var reclaiming = look.Leases ? tx.QueryAsync<Claimed>(Sql.Reclaim, [_owner, Lease, kinds.Names, capacity], ct) : Task.FromResult<IReadOnlyList<Claimed>>([]);
+        var looking = _look.AskAsync(tx, look, ct);
         if (ended.Claims.Count > 0)
         {
             tx.Post(Sql.ForgetClaims, ended.Claims.ToArray());
         }
 
-        var claiming = ClaimAsync(tx, turns, ct);
-        var reclaiming = look.Leases ? tx.QueryAsync<Claimed>(Sql.Reclaim, [_owner, Lease, kinds.Names, capacity], ct) : Task.FromResult<IReadOnlyList<Claimed>>([]);
-        var looking = _look.AskAsync(tx, look, ct);
         var horizon = look.Around && alarm.IsToLook ? VacuumHorizon.ReadAsync(tx, ct) : null;
         await tx.CommitAsync(ct);
 
@@ -99,9 +99,10 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             turns,
             [.. claimed.Select(c => (new Lane(c.TenantId, c.Kind, c.Priority), new Place(c.RunAt, c.Id)))],
             claimed.Where(c => c.Cut).Select(c => c.TenantId).ToHashSet());
-        var (found, behind) = await looking;
-        Lanes.Found(found, look.Again || look.Tenants.Length > 0);
-        Lanes.GoBack(behind);
+        var found = await looking;
+        Lanes.Found(found.Around, look.Again);
+        Lanes.Found(found.At, again: true);
+        Lanes.GoBack(found.Next);
         if (horizon is not null)
         {
             alarm.See(await horizon);
@@ -210,19 +211,20 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
             ), listed AS MATERIALIZED (
                 SELECT coalesce(sum(cardinality(item_ids)), 0) AS most FROM work.claims
             ), room AS MATERIALIZED (
-                SELECT l.id, l.tenant_id, l.kind, l.concurrency_key, t.tokens, t.at, least(floor(t.tokens), l.max_running - CASE
-                           WHEN l.max_running >= (SELECT most FROM listed) + (SELECT max(quota) FROM lane WHERE tenant_id = l.tenant_id) THEN (SELECT most FROM listed)
+                SELECT l.id, l.tenant_id, l.kind, l.concurrency_key, l.max_running, q.quota, t.tokens, t.at, least(floor(t.tokens), l.max_running - CASE
+                           WHEN l.max_running >= (SELECT most FROM listed) + q.quota THEN (SELECT most FROM listed)
                            WHEN l.max_running IS NOT NULL THEN (
                                SELECT count(DISTINCT r.id) FROM work.claims AS c CROSS JOIN unnest(c.tenant_ids, c.item_ids) AS n (tenant_id, id)
                                JOIN work.items AS r ON r.tenant_id = n.tenant_id AND r.id = n.id
                                WHERE n.tenant_id = l.tenant_id AND r.state = 'running'
                                  AND (l.kind IS NULL OR l.kind = r.kind) AND (l.concurrency_key IS NULL OR l.concurrency_key = r.concurrency_key)) END) AS free
                 FROM work.limits AS l
+                JOIN (SELECT tenant_id, max(quota) AS quota FROM lane GROUP BY tenant_id) AS q ON q.tenant_id = l.tenant_id
                 LEFT JOIN LATERAL (
                     SELECT least(l.burst, k.tokens + l.per_second * greatest(extract(epoch FROM c.at - k.refilled_at), 0)) AS tokens, c.at
                     FROM work.tokens AS k, (SELECT clock_timestamp() AS at) AS c
                     WHERE k.tenant_id = l.tenant_id AND k.limit_id = l.id) AS t ON l.per_second IS NOT NULL
-                WHERE l.tenant_id = ANY ($3) AND (l.max_running IS NOT NULL OR l.per_second IS NOT NULL)
+                WHERE l.max_running IS NOT NULL OR l.per_second IS NOT NULL
             ), due AS MATERIALIZED (
                 SELECT d.* FROM (SELECT DISTINCT tenant_id, quota FROM lane) AS turn CROSS JOIN LATERAL (
                     SELECT w.* FROM lane AS l CROSS JOIN LATERAL (
@@ -248,26 +250,31 @@ internal sealed class WorkLeases(Database database, WorkKinds kinds, WorkMetrics
                     WHERE l.tenant_id = turn.tenant_id
                     ORDER BY w.place, w.id
                     LIMIT turn.quota) AS d
-            ), limited AS MATERIALIZED (
+            ), beyond AS MATERIALIZED (
                 -- Several of this batch under one limit: only as many as it has room for.
-                SELECT d.tenant_id, d.id, r.id AS limit_id, row_number() OVER (PARTITION BY r.id ORDER BY d.place, d.id) > r.free AS beyond
-                FROM due AS d
-                JOIN room AS r
-                  ON r.tenant_id = d.tenant_id AND (r.kind IS NULL OR r.kind = d.kind) AND (r.concurrency_key IS NULL OR r.concurrency_key = d.concurrency_key)
+                SELECT tenant_id, id FROM (
+                    SELECT d.tenant_id, d.id, r.free, row_number() OVER (PARTITION BY r.id ORDER BY d.place, d.id) AS place
+                    FROM (SELECT * FROM room WHERE free < quota) AS r
+                    JOIN due AS d
+                      ON r.tenant_id = d.tenant_id AND (r.kind IS NULL OR r.kind = d.kind) AND (r.concurrency_key IS NULL OR r.concurrency_key = d.concurrency_key)) AS limited
+                WHERE place > free
             ), spent AS (
                 UPDATE work.tokens AS k SET tokens = r.tokens - n.started, refilled_at = r.at
                 FROM room AS r
-                JOIN (SELECT limit_id, count(*) AS started FROM limited WHERE id NOT IN (SELECT id FROM limited WHERE beyond) GROUP BY limit_id) AS n ON n.limit_id = r.id
-                WHERE k.tenant_id = r.tenant_id AND k.limit_id = r.id
+                CROSS JOIN LATERAL (
+                    SELECT count(*) AS started FROM due AS d
+                    WHERE r.tenant_id = d.tenant_id AND (r.kind IS NULL OR r.kind = d.kind) AND (r.concurrency_key IS NULL OR r.concurrency_key = d.concurrency_key)
+                      AND d.id NOT IN (SELECT id FROM beyond)) AS n
+                WHERE k.tenant_id = r.tenant_id AND k.limit_id = r.id AND n.started > 0
             ), claimed AS (
                 UPDATE work.items AS i
                 SET state = 'running', owner = $1, lease_until = now() + $2, started_at = clock_timestamp(), fence = i.fence + 1, attempts = i.attempts + 1
                 FROM due AS d
-                WHERE i.tenant_id = d.tenant_id AND i.id = d.id AND d.id NOT IN (SELECT id FROM limited WHERE beyond)
+                WHERE i.tenant_id = d.tenant_id AND i.id = d.id AND d.id NOT IN (SELECT id FROM beyond)
                 RETURNING i.id, i.tenant_id, i.kind, i.key, i.payload::text AS raw_payload, i.attempts AS attempt, i.max_attempts, i.interruptions, i.fence, i.enqueued_at,
-                          i.priority, i.run_at, i.trace_parent, i.serial_key, i.id IN (SELECT id FROM limited) AS is_limited,
+                          i.priority, i.run_at, i.trace_parent, i.serial_key, i.tenant_id IN (SELECT tenant_id FROM room WHERE max_running IS NOT NULL) AS is_limited,
                           i.redrive_id IS NOT NULL AS is_redriven,
-                          i.tenant_id IN (SELECT tenant_id FROM limited WHERE beyond) AS cut, false AS taken_over
+                          i.tenant_id IN (SELECT tenant_id FROM beyond) AS cut, false AS taken_over
             ), noted AS (
                 INSERT INTO work.claims (look_at, tenant_ids, item_ids)
                 SELECT now() + $2, array_agg(tenant_id), array_agg(id) FROM claimed HAVING count(*) > 0

@@ -49,15 +49,15 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
         tx.PostCall(
             Sql.EnqueueMany,
             tx.TenantId,
-            works.Select(w => w.Kind).ToArray(),
-            works.Select(w => w.Key).ToArray(),
-            works.Select(w => w.SerialKey).ToArray(),
-            works.Select(w => w.Priority).ToArray(),
-            works.Select(w => w.RunAt?.ToUniversalTime()).ToArray(),
-            works.Select(w => w.MaxAttempts ?? kinds.Find(w.Kind).MaxAttempts).ToArray(),
-            works.Select(w => Json.Param(w.Payload).Value as string).ToArray(),
-            works.Select(w => w.StartBy?.ToUniversalTime()).ToArray(),
-            works.Select(w => w.ConcurrencyKey).ToArray(),
+            Once(works, w => w.Kind),
+            Many(works, w => w.Key),
+            Many(works, w => w.SerialKey),
+            Once(works, w => w.Priority),
+            Many(works, w => w.RunAt?.ToUniversalTime()),
+            Once(works, w => w.MaxAttempts ?? kinds.Find(w.Kind).MaxAttempts),
+            Many(works, w => Json.Storable(w.Payload)),
+            Many(works, w => w.StartBy?.ToUniversalTime()),
+            Many(works, w => w.ConcurrencyKey),
             Activity.Current?.Id);
         foreach (var (kind, priority) in works.Select(w => (w.Kind, w.Priority)).Distinct())
         {
@@ -113,6 +113,20 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
     /// <summary>These items are done by what has been done for another: none of them is run.</summary>
     public void Absorb(Transaction tx, WorkItem item, IReadOnlyCollection<long> behind) =>
         tx.Post(item.IsForgotten ? Sql.AbsorbAndForget : Sql.Absorb, tx.TenantId, behind.ToArray());
+
+    /// <summary>One value when all have the same.</summary>
+    private static T[] Once<T>(IEnumerable<NewWork> works, Func<NewWork, T> value)
+    {
+        var all = works.Select(value).ToArray();
+        return all.AsSpan().ContainsAnyExcept(all[0]) ? all : [all[0]];
+    }
+
+    /// <summary>Null when it is null for all.</summary>
+    private static T[]? Many<T>(IEnumerable<NewWork> works, Func<NewWork, T> value)
+    {
+        var all = works.Select(value).ToArray();
+        return all.AsSpan().ContainsAnyExcept(default(T)) ? all : null;
+    }
 
     private void Announce(Transaction tx, string kind, short priority)
     {

@@ -178,9 +178,10 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
             _freed.Enqueue(new Freed(item.TenantId, item.SerialKey));
         }
 
-        if (item.IsLimited || item.SerialKey is null && end is { State: "ready" })
+        var isBack = item.SerialKey is null && end is { State: "ready" };
+        if (isBack || item.IsLimited)
         {
-            _freed.Enqueue(new Freed(item.TenantId, null));
+            _freed.Enqueue(new Freed(item.TenantId, null, InLimit: !isBack));
         }
 
         if (_inHand.TryRemove(item, out var held))

@@ -158,6 +158,24 @@ public sealed class PolicyTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData(1, true)]
+    [InlineData(5, false)]
+    public async Task An_end_under_a_limit_looks_for_whom_the_limit_kept_waiting_and_only_when_it_was_reached(int maxRunning, bool looks)
+    {
+        await LimitAsync(new { kind = "test.play", max_running = maxRunning });
+        await _stage.EnqueueAsync(Play("0"));
+        var ending = Assert.Single(await NewHost().CompleteAndClaimAsync([], 1, default));
+        await _stage.EnqueueAsync(Play("1"));
+        var host = NewHost();
+
+        var ends = new Ends([Settlement.Of(ending, new WorkOutcome.Done())], [ending.Claim!.Id]);
+        await host.CompleteAndClaimAsync(ends, 1, new Look(false, false, false, [new Freed(ending.TenantId, null, InLimit: true)]), default);
+
+        Assert.Equal(looks, host.Lanes.Any);
+        Assert.Equal(looks ? ["1"] : [], (await host.CompleteAndClaimAsync(Ends.None, 1, Look.Nowhere, default)).Select(c => c.Key));
+    }
+
+    [Theory]
     [InlineData(99, "urgent,patient")]
     [InlineData(101, "patient,urgent")]
     public async Task The_least_urgent_overtakes_the_most_urgent_after_a_hundred_minutes_and_not_before(int minutes, string order)
