@@ -85,6 +85,8 @@ public sealed class ClaimsTests : IAsyncLifetime
         await _stage.EnqueueAsync(new NewWork("test.cut_short", "a", new { }));
         await _stage.DrainWhenBackAsync();
         Assert.Equal("running|1|", await _stage.StateAsync("a"));
+        // The next round trip forgets the claims of which all has ended; this is none.
+        await _stage.Platform.DrainAsync();
         Assert.Equal("1", await ListAsync());
 
         await PassAsync("UPDATE work.items SET lease_until = now() - interval '1 second'");
