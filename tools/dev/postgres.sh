@@ -93,6 +93,8 @@ cluster_settings() {
   # One host's pool may hold a hundred connections, and two hosts may share a database.
   [ "$1" = postgres-test ] || {
     echo "max_connections = 250"
+    # A checkpoint makes what comes after it dearer for a while: none is to fall into one round of a bench and not into the next.
+    [ "$1" != postgres-bench ] || printf '%s\n' 'max_wal_size = 16GB' 'checkpoint_timeout = 1h'
     return
   }
   printf '%s\n' 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' 'max_connections = 500' \

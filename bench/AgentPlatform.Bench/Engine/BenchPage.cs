@@ -15,8 +15,8 @@ internal static class BenchPage
         # Benchmarks
 
         Each section is written by the bench it names. Ours and its peers (versions in `bench/peers/package.json`) run in turn on one fresh Postgres
-        cluster with its default durability, on the same machine, which they share with it: compare the ratios and not the figures. Ours runs with
-        the options that a host ships with.
+        cluster with its default durability, on the same machine, which they share with it: compare the ratios and not the figures. Checkpoints are put
+        off, so that none falls into one round and not into another. Ours runs with the options that a host ships with.
 
         """;
 
