@@ -161,10 +161,8 @@ internal static class Requests
     private static Dictionary<string, JsonElement> LeftOpen(TurnInput input, Reading request, string sentence)
     {
         var action = request.Action!;
-        var read = ParameterReader.Read(action, sentence, Entities.Find(sentence, input.Today), asked: null, exclude: request.Said.Keys);
-        return action.Required.All(request.Said.ContainsKey)
-            ? read.Where(value => ParameterReader.Told(action.Rule(value.Key), sentence) is not null).ToDictionary(StringComparer.Ordinal)
-            : read;
+        var entities = action.Required.All(request.Said.ContainsKey) ? [] : Entities.Find(sentence, input.Today);
+        return ParameterReader.Read(action, sentence, entities, asked: null, exclude: request.Said.Keys);
     }
 
     internal static Intent Supplied(ActionDefinition action, Dictionary<string, JsonElement> values, string why, string responseType) => new("provide_information", 0.95m)

@@ -150,6 +150,28 @@ public sealed class RunnerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Work_put_in_by_the_bulk_keeps_what_each_says_for_itself()
+    {
+        var later = new DateTimeOffset(2100, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        NewWork[] works =
+        [
+            new("test.play", "plain", new { }),
+            new("test.other", "all", new { n = 1 }) { SerialKey = "s", Priority = 7, RunAt = later, MaxAttempts = 9, StartBy = later, ConcurrencyKey = "c" },
+        ];
+        await PutInManyAsync(works);
+        await PutInManyAsync([works[0], works[1] with { Key = "new" }]);
+
+        const string stored =
+            """
+            SELECT string_agg(concat_ws(' ', kind, key, serial_key, priority, extract(year FROM nullif(run_at, enqueued_at)), max_attempts, payload, extract(year FROM start_by), concurrency_key), '; ' ORDER BY id)
+            FROM work.items WHERE kind IN ('test.play', 'test.other')
+            """;
+        Assert.Equal(
+            """test.play plain 50 3 {}; test.other all s 7 2100 9 {"n": 1} 2100 c; test.other new s 7 2100 9 {"n": 1} 2100 c""",
+            await _stage.Platform.Postgres.ScalarAsync<string>(stored));
+    }
+
+    [Fact]
     public async Task When_looks_have_become_dear_work_is_found_where_its_lane_was_left_and_what_was_passed_over_by_the_next_look()
     {
         var other = await _stage.Platform.NewTenantAsync("Other");
@@ -173,6 +195,12 @@ public sealed class RunnerTests : IAsyncLifetime
             runs => runs == 4);
         Assert.Equal("passed over", _stage.Runs.Last());
     }
+
+    private Task PutInManyAsync(NewWork[] works) => _stage.Platform.AsAsync(_stage.Tenant, tx =>
+    {
+        _stage.Platform.Get<WorkQueue>().EnqueueMany(tx, works);
+        return Task.CompletedTask;
+    });
 
     /// <summary>As another host would that tells nobody.</summary>
     private Task<int> PutInAsync(string key, string runAt, Guid? tenant = null) => _stage.Platform.Postgres.ScalarAsync<int>(
