@@ -81,6 +81,11 @@ internal sealed class ChangeConversation(
 
             var change = new { from = conversation.Status, to = status, handled_by = handledBy, assigned_user_id = assignee };
             events.Append(tx, new NewEvent("conversation.status_changed", "conversation", id, change));
+            if (assignee is { } user && user != conversation.AssignedUserId)
+            {
+                events.Give(tx, "conversation", id, user);
+            }
+
             var record = new { conversation_id = id, change.from, change.to, handled_by = handledBy, by = actor.UserId };
             audit.Append(tx, new AuditEvent("conversation.status_changed", record));
             return await FindAsync(tx, id, ct);

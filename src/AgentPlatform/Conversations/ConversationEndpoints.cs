@@ -71,7 +71,7 @@ internal static class ConversationEndpoints
             .Produces<Page<TimelineEntry>>();
 
         conversations.MapGet("/{id:guid}/stream", (HttpContext http, StreamEvents streams, ConversationFollowers followers, Guid id, CancellationToken ct) =>
-            streams.AggregateAsync(http, "conversation", id, followers.Begin(http.Actor(), id).StayAsync, ct))
+            streams.AggregateAsync(http, "conversation", id, ct, followers.Begin(http.Actor(), id).StayAsync))
             .RequireScope("conversations:read").Describe("streamConversation", "Follow a conversation live: its events, and drafts of the reply that is being written.")
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream");
 

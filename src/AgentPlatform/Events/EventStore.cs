@@ -61,6 +61,13 @@ public sealed class EventStore
         return expected + 1;
     }
 
+    /// <summary>What becomes of the aggregate, which has events, is from now on among the updates of that user.</summary>
+    public void Give(Transaction tx, string aggregateType, Guid aggregateId, Guid userId)
+    {
+        SendAll(tx);
+        tx.Post(Sql.Give, tx.TenantId, aggregateType, aggregateId, userId);
+    }
+
     /// <summary>All events of an aggregate in version order, archived ones included, after version <paramref name="after"/>.</summary>
     public Task<IReadOnlyList<StoredEvent>> ReplayAsync(Transaction tx, string aggregateType, Guid aggregateId, CancellationToken ct, int after = 0)
     {
@@ -156,6 +163,8 @@ public sealed class EventStore
             ON CONFLICT (tenant_id, aggregate_type, aggregate_id) DO UPDATE SET version = a.version
             RETURNING version
             """;
+
+        internal const string Give = "UPDATE events.aggregates SET user_id = $4 WHERE tenant_id = $1 AND aggregate_type = $2 AND aggregate_id = $3";
 
         internal const string VersionOf = "SELECT version FROM events.events WHERE tenant_id = $1 AND id = $2";
 

@@ -17,6 +17,10 @@ internal static class EventsApi
         group.MapGet("/stream", (HttpContext http, StreamEvents streams, string[]? types, CancellationToken ct) => streams.TenantAsync(http, types ?? [], ct))
             .RequireScope("events:read").Describe("streamEvents", "Follow the tenant's events live; types= names prefixes of event types.")
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream");
+        v1.MapGet("/users/me/stream", (HttpContext http, StreamEvents streams, string[]? types, CancellationToken ct) => streams.UserAsync(http, types ?? [], ct))
+            .WithTags("Account").RequireScope("events:read")
+            .Describe("streamUpdates", "Follow live what becomes of all that you have begun or was handed to you; types= names prefixes of event types.")
+            .Produces<string>(StatusCodes.Status200OK, "text/event-stream");
     }
 
     private static void MapReading(RouteGroupBuilder group)

@@ -30,7 +30,7 @@ internal sealed class StreamEvents(
     /// One aggregate in version order: its versions have no gaps, so the last one seen is all there is to remember. Between its events come the notes
     /// about it, without an id. Stay: said again and again, as long as somebody follows.
     /// </summary>
-    internal async Task<IResult> AggregateAsync(HttpContext http, string aggregateType, Guid aggregateId, Func<CancellationToken, Task> stay, CancellationToken ct)
+    internal async Task<IResult> AggregateAsync(HttpContext http, string aggregateType, Guid aggregateId, CancellationToken ct, Func<CancellationToken, Task>? stay = null)
     {
         var actor = http.Actor();
         var version = await CurrentVersionAsync(actor, aggregateType, aggregateId, ct);
@@ -45,21 +45,31 @@ internal sealed class StreamEvents(
         return after < 0
             ? Problem.Invalid("after", "Is not an id this stream gave out.").ToHttp()
             : new Stream(this, actor, aggregateId, after.ToString(CultureInfo.InvariantCulture), stay, async (tx, cursor, token) =>
-                new Look(await tx.QueryAsync<StreamedEvent>(
-                    Sql.OfAggregate, [actor.TenantId, aggregateType, aggregateId, int.Parse(cursor, CultureInfo.InvariantCulture), BatchSize], token)));
+            {
+                var batch = await tx.QueryAsync<StreamedEvent>(
+                    Sql.OfAggregate, [actor.TenantId, aggregateType, aggregateId, int.Parse(cursor, CultureInfo.InvariantCulture), BatchSize], token);
+                return new Look(batch, batch.Count > 0 ? batch[^1].Cursor : cursor);
+            });
     }
 
     /// <summary>Everything that happens in the tenant, or only events whose type begins with one of the given words.</summary>
-    internal async Task<IResult> TenantAsync(HttpContext http, string[] types, CancellationToken ct)
+    internal Task<IResult> TenantAsync(HttpContext http, string[] types, CancellationToken ct) => TenantAsync(http, types, ofUser: null, ct);
+
+    /// <summary>What becomes of all that the caller has begun or was given: conversations, workflows, whatever has events.</summary>
+    internal Task<IResult> UserAsync(HttpContext http, string[] types, CancellationToken ct) => TenantAsync(http, types, http.Actor().UserId, ct);
+
+    private async Task<IResult> TenantAsync(HttpContext http, string[] types, Guid? ofUser, CancellationToken ct)
     {
         var actor = http.Actor();
         var after = ResumePoint(http) ?? await NowAsync(actor, ct);
         return IsPosition(after)
-            ? new Stream(this, actor, null, after, _ => Task.CompletedTask, async (tx, cursor, token) =>
+            ? new Stream(this, actor, null, after, null, async (tx, cursor, token) =>
             {
                 // Asked first: an event that settles between the two statements is then found by the second, not overlooked by both.
-                var waitsLong = await tx.FindAsync<bool?>(Sql.Unsettled, [actor.TenantId, cursor, Soon], token);
-                return new Look(await tx.QueryAsync<StreamedEvent>(Sql.OfTenant, [actor.TenantId, cursor, types, BatchSize, waitsLong ?? false], token), waitsLong is not null);
+                var ground = await tx.SingleAsync<Ground>(Sql.Unsettled, [actor.TenantId, cursor, Soon], token);
+                var batch = await tx.QueryAsync<StreamedEvent>(
+                    Sql.OfTenant, [actor.TenantId, cursor, types, BatchSize, ground.WaitsLong ?? false, ofUser], token);
+                return new Look(batch, batch.Count > 0 ? batch[^1].Cursor : Later(cursor, ground.SettledBefore), ground.WaitsLong is not null);
             })
             : Problem.Invalid("after", "Is not an id this stream gave out.").ToHttp();
     }
@@ -71,6 +81,12 @@ internal sealed class StreamEvents(
     private static bool IsPosition(string text) =>
         text.Split('.') is [var transaction, var position] && ulong.TryParse(transaction, NumberStyles.None, CultureInfo.InvariantCulture, out _)
         && long.TryParse(position, NumberStyles.None, CultureInfo.InvariantCulture, out _);
+
+    /// <summary>What was read in vain, as far as all of it is settled, is not read again.</summary>
+    private static string Later(string cursor, string settledBefore) =>
+        ulong.Parse(settledBefore, CultureInfo.InvariantCulture) > ulong.Parse(cursor.AsSpan(0, cursor.IndexOf('.', StringComparison.Ordinal)), CultureInfo.InvariantCulture)
+            ? $"{settledBefore}.0"
+            : cursor;
 
     private async Task<int?> CurrentVersionAsync(Actor actor, string aggregateType, Guid aggregateId, CancellationToken ct)
     {
@@ -84,7 +100,7 @@ internal sealed class StreamEvents(
         return await tx.SingleAsync<string>(Sql.Now, [], ct);
     }
 
-    private async Task RunAsync(HttpContext http, Actor actor, Guid? aggregateId, string cursor, Func<CancellationToken, Task> stay, Reader read)
+    private async Task RunAsync(HttpContext http, Actor actor, Guid? aggregateId, string cursor, Func<CancellationToken, Task>? stay, Reader read)
     {
         var settings = options.Value;
         using var lifetime = new CancellationTokenSource(settings.MaxStreamAge, clock);
@@ -107,21 +123,21 @@ internal sealed class StreamEvents(
     }
 
     private async Task FollowAsync(
-        HttpContext http, Actor actor, string cursor, Func<CancellationToken, Task> stay, Reader read, EventListener.Subscription subscription, CancellationToken ct)
+        HttpContext http, Actor actor, string cursor, Func<CancellationToken, Task>? stay, Reader read, EventListener.Subscription subscription, CancellationToken ct)
     {
         var (silentSince, wait, ended) = (clock.GetTimestamp(), TimeSpan.Zero, new HashSet<Guid>());
         while (true)
         {
-            await stay(ct);
+            await (stay?.Invoke(ct) ?? Task.CompletedTask);
             await subscription.WaitAsync(wait, clock, ct);
             // Taken before the events are read: what is void by one of them is told before it.
             var notes = subscription.TakeNotes().Where(note => !ended.Contains(note.TurnId)).ToList();
-            var (batch, unsettled) = await ReadAsync(actor, cursor, read, ct);
+            (var batch, cursor, var unsettled) = await ReadAsync(actor, cursor, read, ct);
             ended.UnionWith(batch.Select(e => LiveNote.TurnEndedBy(e.Stored)).OfType<Guid>());
             if (batch.Count + notes.Count > 0)
             {
                 await WriteAsync(http, string.Concat(notes.Select(Format).Concat(batch.Select(Format))), ct);
-                (cursor, silentSince) = (batch.Count > 0 ? batch[^1].Cursor : cursor, clock.GetTimestamp());
+                silentSince = clock.GetTimestamp();
             }
             else if (clock.GetElapsedTime(silentSince) >= options.Value.Heartbeat)
             {
@@ -156,9 +172,13 @@ internal sealed class StreamEvents(
 
     private delegate Task<Look> Reader(Transaction tx, string cursor, CancellationToken ct);
 
-    private sealed record Look(IReadOnlyList<StreamedEvent> Batch, bool Unsettled = false);
+    /// <summary>Reached: where the next look begins.</summary>
+    private sealed record Look(IReadOnlyList<StreamedEvent> Batch, string Reached, bool Unsettled = false);
 
-    private sealed class Stream(StreamEvents streams, Actor actor, Guid? aggregateId, string cursor, Func<CancellationToken, Task> stay, Reader read) : IResult
+    /// <summary>WaitsLong: whether the first event that may not be read yet has waited for long; null when there is none.</summary>
+    private sealed record Ground(bool? WaitsLong, string SettledBefore);
+
+    private sealed class Stream(StreamEvents streams, Actor actor, Guid? aggregateId, string cursor, Func<CancellationToken, Task>? stay, Reader read) : IResult
     {
         public Task ExecuteAsync(HttpContext httpContext) => streams.RunAsync(httpContext, actor, aggregateId, cursor, stay, read);
     }
@@ -192,23 +212,26 @@ internal sealed class StreamEvents(
         // Transactions that are running now may still store events: the stream begins before them.
         internal const string Now = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text || '.0'";
 
-        // Whether the first event that may not be read yet has waited for long; nothing when there is none.
         internal const string Unsettled =
             """
-            SELECT created_at < now() - $3::interval
-            FROM events.events
-            WHERE tenant_id = $1 AND (transaction_id, position) > (split_part($2, '.', 1)::xid8, split_part($2, '.', 2)::bigint) AND transaction_id >= pg_snapshot_xmin(pg_current_snapshot())
-            ORDER BY transaction_id, position
-            LIMIT 1
+            SELECT (SELECT created_at < now() - $3::interval
+                    FROM events.events
+                    WHERE tenant_id = $1 AND (transaction_id, position) > (split_part($2, '.', 1)::xid8, split_part($2, '.', 2)::bigint) AND transaction_id >= pg_snapshot_xmin(pg_current_snapshot())
+                    ORDER BY transaction_id, position
+                    LIMIT 1) AS waits_long,
+                   pg_snapshot_xmin(pg_current_snapshot())::text AS settled_before
             """;
 
         internal const string OfTenant =
             """
             SELECT transaction_id::text || '.' || position AS cursor, id, event_type, aggregate_type, aggregate_id, version, payload, metadata,
                    user_id, created_by, created_at
-            FROM events.events
+            FROM events.events AS e
             WHERE tenant_id = $1 AND (transaction_id, position) > (split_part($2, '.', 1)::xid8, split_part($2, '.', 2)::bigint) AND transaction_id < (SELECT events.settled_before($5))
               AND (cardinality($3::text[]) = 0 OR EXISTS (SELECT FROM unnest($3::text[]) AS wanted (prefix) WHERE starts_with(event_type, wanted.prefix)))
+              AND ($6::uuid IS NULL OR EXISTS (
+                  SELECT FROM events.aggregates AS a
+                  WHERE a.tenant_id = $1 AND a.aggregate_type = e.aggregate_type AND a.aggregate_id = e.aggregate_id AND a.user_id = $6))
             ORDER BY transaction_id, position LIMIT $4
             """;
     }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Api;
+using AgentPlatform.Events.Live;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Builder;
@@ -20,7 +21,9 @@ internal static class InstancesApi
         instances.MapGet("", ListAsync).RequireScope("workflows:read").Describe("listWorkflowInstances", "Runs of workflows, newest first.").Produces<Page<WorkflowInstance>>();
         instances.MapGet("/{id:guid}", FindAsync).RequireScope("workflows:read").Describe("readWorkflowInstance", "One run: progress, estimate, histories and outcome.").Produces<WorkflowInstance>();
         instances.MapGet("/{id:guid}/steps", GraphAsync).RequireScope("workflows:read").Describe("readWorkflowSteps", "The run as a graph: each step of its definition with what was tried, done and undone of it.").Produces<InstanceGraph>();
-
+        instances.MapGet("/{id:guid}/stream", (HttpContext http, StreamEvents streams, Guid id, CancellationToken ct) =>
+            streams.AggregateAsync(http, WorkflowEvents.Aggregate, id, ct))
+            .RequireScope("workflows:read").Describe("streamWorkflowInstance", "Follow a run live, step by step.").Produces<string>(200, "text/event-stream");
         instances.MapGet("/{id:guid}/signals", SignalsAsync).RequireScope("workflows:read").Describe("listWorkflowSignals", "The events that were sent to a run, and which step took each.").Produces<Page<WorkflowSignal>>();
 
         instances.MapPost("/{id:guid}/pause", (Guid id, HttpContext http, Database database, ControlInstance control, ReasonBody? body, CancellationToken ct) =>

@@ -190,7 +190,9 @@ internal sealed record StopSopAction(Guid ActionQueueId, string Reason);
 /// <summary>What the event store hears of executions: aggregate <c>sop_execution</c>.</summary>
 internal static class SopEvents
 {
-    internal static NewEvent Of(string type, SopExecution execution, object details) => new(type, "sop_execution", execution.Id, new
+    internal const string Aggregate = "sop_execution";
+
+    internal static NewEvent Of(string type, SopExecution execution, object details) => new(type, Aggregate, execution.Id, new
     {
         execution.SopId,
         execution.Version,

@@ -1,4 +1,5 @@
 using AgentPlatform.Api;
+using AgentPlatform.Events.Live;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Workflows.Running;
@@ -15,6 +16,9 @@ internal static class SopExecutionsApi
         var executions = v1.MapGroup("/sop-executions").WithTags("SOPs");
         executions.MapGet("", ListAsync).RequireScope("workflows:read").Describe("listSopExecutions", "Executions of SOPs, newest first.").Produces<Page<SopExecution>>();
         executions.MapGet("/{id:guid}", FindAsync).RequireScope("workflows:read").Describe("readSopExecution", "One execution with what became of its steps.").Produces<SopExecution>();
+        executions.MapGet("/{id:guid}/stream", (HttpContext http, StreamEvents streams, Guid id, CancellationToken ct) =>
+            streams.AggregateAsync(http, SopEvents.Aggregate, id, ct))
+            .RequireScope("workflows:read").Describe("streamSopExecution", "Follow an execution live, step by step.").Produces<string>(200, "text/event-stream");
         executions.MapPost("/{id:guid}/steps/{step_number:int}/result", async (Guid id, int step_number, HttpContext http, SteerSop steer, StepResultBody body, CancellationToken ct) =>
             (body.Problem is { } problem ? problem : await steer.RecordAsync(http.Actor(), id, step_number, body, ct)).ToHttp(e => e.UpdatedAt))
             .RequireScope("workflows:write").Describe("recordSopStep", "Say what became of the step under way, which a person does.").Produces<SopExecution>();
