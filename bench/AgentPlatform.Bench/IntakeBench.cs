@@ -60,7 +60,9 @@ internal static class IntakeBench
 
         Say($"intake with {options.Clients} clients");
         var before = await CountAsync();
+        var cpu = new CpuMeter(host);
         var (sent, answers, seconds) = await FloodAsync(client, options);
+        var used = cpu.PerMessage(sent);
         var stored = await CountAsync() - before;
         if (stored != sent)
         {
@@ -70,7 +72,7 @@ internal static class IntakeBench
         var memory = (idle, host.ResidentMegabytes);
         Say($"{Through} messages, each answered");
         var through = await ThroughAsync(client, twilio, host, options, clock);
-        Figure[] figures = [.. Figures(sent / seconds, limit, answers, first, again, memory), .. through];
+        Figure[] figures = [.. Figures(sent / seconds, limit, answers, used, first, again, memory), .. through];
         if (BenchOptions.Page is { Length: > 0 } page)
         {
             await BenchPage.WriteAsync(page, BenchPage.Intake(options), figures);
@@ -80,13 +82,17 @@ internal static class IntakeBench
     }
 
     private static List<Figure> Figures(
-        double rate, double limit, IReadOnlyCollection<double> answers, IReadOnlyCollection<double> first, IReadOnlyCollection<double> again, (double Idle, double AfterLoad) memory) =>
+        double rate, double limit, IReadOnlyCollection<double> answers, CpuUse used, IReadOnlyCollection<double> first, IReadOnlyCollection<double> again,
+        (double Idle, double AfterLoad) memory) =>
     [
         new("intake", rate, "req/s"),
         new("pgbench single insert", limit, "tx/s"),
         new("intake / single insert", rate / limit * 100, "%", Goal: 50, AtLeast: true),
         new("intake p50", Report.Percentile(answers, 50), "ms"),
         new("intake p99", Report.Percentile(answers, 99), "ms"),
+        new("CPU per request: the senders", used.Bench, "ms"),
+        new("CPU per request: the host, turns beside it included", used.Host, "ms"),
+        new("CPU per request: the database, the same", used.Database, "ms"),
         new($"webhook to provider p50, {PacedRate}/s", Report.Percentile(again, 50), "ms", Goal: 15),
         new($"webhook to provider p99, {PacedRate}/s", Report.Percentile(again, 99), "ms", Goal: 50),
         new("the same for a sender's first text, p50", Report.Percentile(first, 50), "ms", Goal: 15),
@@ -99,8 +105,7 @@ internal static class IntakeBench
     private static async Task<IReadOnlyList<Figure>> ThroughAsync(WebhookClient client, FakeTwilio twilio, HostProcess host, BenchOptions options, TimeProvider clock)
     {
         await IdleAsync(clock);
-        using var self = Process.GetCurrentProcess();
-        var (hostCpu, ownCpu, busy, bytes, start) = (host.Cpu, self.TotalProcessorTime, Machine.Busy, await SizeAsync(), Stopwatch.GetTimestamp());
+        var (cpu, bytes, start) = (new CpuMeter(host), await SizeAsync(), Stopwatch.GetTimestamp());
         var next = -1;
         async Task ClientAsync()
         {
@@ -113,16 +118,15 @@ internal static class IntakeBench
         await Task.WhenAll(Enumerable.Range(0, options.Clients).Select(_ => Task.Run(ClientAsync)));
         await IdleAsync(clock);
         var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        self.Refresh();
-        var (ours, own) = (host.Cpu - hostCpu, self.TotalProcessorTime - ownCpu);
+        var used = cpu.PerMessage(Through);
         var answered = Enumerable.Range(0, Through).Count(i => twilio.Calls.ContainsKey(WebhookClient.Number(204, i)));
         return answered != Through
             ? throw new InvalidOperationException($"{answered} of {Through} messages were answered.")
             :
             [
                 new("taken in and answered", Through / seconds, "msg/s"),
-                new("host CPU per message", ours.TotalMilliseconds / Through, "ms"),
-                new("database CPU per message", (Machine.Busy - busy - ours - own).TotalMilliseconds / Through, "ms"),
+                new("host CPU per message", used.Host, "ms"),
+                new("database CPU per message", used.Database, "ms"),
                 new("stored per message", (await SizeAsync() - bytes) / 1024.0 / Through, "kB"),
             ];
     }

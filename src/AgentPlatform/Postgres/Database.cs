@@ -4,7 +4,7 @@ using Npgsql;
 namespace AgentPlatform.Postgres;
 
 /// <summary>
-/// Opens transactions. Nothing is sent until the first command: BEGIN, role and actor travel in its round trip, so that
+/// Opens transactions. Nothing is sent until the first command: role and actor travel in its round trip, so that
 /// row level security holds from the first statement and a pooled connection never carries an earlier actor.
 /// </summary>
 public sealed class Database(NpgsqlDataSource source)

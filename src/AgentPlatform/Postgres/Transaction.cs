@@ -12,8 +12,8 @@ namespace AgentPlatform.Postgres;
 /// </summary>
 public sealed class Transaction : IAsyncDisposable
 {
-    /// <summary>BEGIN and the actor: what is posted before the caller has said anything.</summary>
-    private const int Preamble = 2;
+    /// <summary>The actor: what is posted before the caller has said anything.</summary>
+    private const int Preamble = 1;
 
     private readonly NpgsqlDataSource _source;
     private readonly List<NpgsqlBatchCommand> _posted = [];
@@ -28,13 +28,15 @@ public sealed class Transaction : IAsyncDisposable
     private List<Action>? _afterCommit;
     private NpgsqlConnection? _connection;
     private bool _gathering;
+
+    /// <summary>All of it travels at once: what Postgres is sent in one batch is a transaction without being called one.</summary>
+    private bool _isWhole;
     private State _state = State.Open;
 
     internal Transaction(NpgsqlDataSource source, string role, Actor? actor, string? bearer)
     {
         _source = source;
         Actor = actor;
-        Post(Sql.Begin);
         PostEnter(role, actor, bearer);
     }
 
@@ -153,9 +155,14 @@ public sealed class Transaction : IAsyncDisposable
             action();
         }
 
-        if (_connection is not null || _posted.Count > Preamble)
+        if (_connection is not null)
         {
             await AskAsync((Command(Sql.Commit, []), ReturnsRows: false), ct);
+        }
+        else if (_posted.Count > Preamble)
+        {
+            _isWhole = true;
+            await AskAsync(ct);
         }
 
         _state = State.Ended;
@@ -233,8 +240,14 @@ public sealed class Transaction : IAsyncDisposable
                 throw new InvalidOperationException("The transaction has failed or ended.");
             }
 
+            var isFirst = _connection is null;
             _connection ??= await _source.OpenConnectionAsync(ct);
             await using var batch = new NpgsqlBatch(_connection);
+            if (isFirst && !_isWhole)
+            {
+                batch.BatchCommands.Add(Command(Sql.Begin, []));
+            }
+
             Array.ForEach(commands, batch.BatchCommands.Add);
             await using var reader = await batch.ExecuteReaderAsync(ct);
             await ReadAsync(reader, readers, mayReturnMore: last is { ReturnsRows: false }, ct);

@@ -86,6 +86,27 @@ public sealed class TransactionTests : IAsyncLifetime
         Assert.Equal("Acme", await NameAsync());
     }
 
+    [Theory]
+    [InlineData("INSERT INTO public.links (id, next) VALUES (2, 1)", null)]
+    [InlineData("SELECT 1 / 0", "22012")]
+    [InlineData("INSERT INTO public.links (id, next) VALUES (2, 7)", "23503")]
+    public async Task What_is_committed_in_one_round_trip_is_there_as_a_whole_or_not_at_all(string last, string? error)
+    {
+        await _platform.Postgres.ScalarAsync<object>(
+            """
+            SELECT 1; CREATE TABLE public.links (id integer PRIMARY KEY, next integer REFERENCES public.links DEFERRABLE INITIALLY DEFERRED);
+            GRANT ALL ON public.links TO agentplatform_app
+            """);
+        await using var tx = _platform.Database.Begin(_acme);
+        tx.Post("INSERT INTO public.links (id) VALUES (1)");
+        tx.PostCall(last);
+
+        var failed = await Record.ExceptionAsync(() => tx.CommitAsync(default));
+
+        Assert.Equal(error, (failed as PostgresException)?.SqlState);
+        Assert.Equal(error is null ? 2L : 0L, await _platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM public.links"));
+    }
+
     [Fact]
     public async Task A_failed_transaction_refuses_to_commit_and_runs_no_after_commit_action()
     {
