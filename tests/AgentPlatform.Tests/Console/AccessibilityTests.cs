@@ -87,6 +87,22 @@ public sealed class AccessibilityTests(ConsoleSite site)
     }
 
     [Theory]
+    [InlineData(ColorScheme.Light, 390, 844)]
+    [InlineData(ColorScheme.Dark, 1360, 860)]
+    public async Task The_page_of_the_queues_violates_none_either(ColorScheme scheme, int width, int height)
+    {
+        var tenant = await WorkPageTests.DeadAsync(site, "The disk was full.", new string('x', 500));
+        var page = await site.OpenAsync(tenant.ApiKey, "/console/work", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
+        await page.FillAsync("#reason", "For now.");
+        await page.ClickAsync("button:has-text('Pause')");
+        await page.ClickAsync("button:has-text('Try again') >> nth=0");
+        await page.Locator("#redrives-title").WaitForAsync();
+        Assert.Empty(await ViolationsAsync(page));
+        Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"));
+        await page.Context.CloseAsync();
+    }
+
+    [Theory]
     [InlineData(ColorScheme.Light, 1360, 860)]
     [InlineData(ColorScheme.Dark, 390, 844)]
     public async Task The_pages_of_agents_violate_none_either(ColorScheme scheme, int width, int height)

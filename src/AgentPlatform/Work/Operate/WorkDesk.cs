@@ -1,0 +1,31 @@
+using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
+
+namespace AgentPlatform.Work.Operate;
+
+/// <summary>How the tenant's queues stand, what holds them back, what has died in them, and the latest revivals.</summary>
+public sealed record WorkBoard(WorkStatistics Statistics, IReadOnlyList<Pause> Pauses, IReadOnlyList<DeadGroup> Dead, IReadOnlyList<Redrive> Redrives);
+
+/// <summary>The queues for who sees to them in the console: the same as <c>/api/v1/work</c> does.</summary>
+public sealed class WorkDesk
+{
+    private const int ShownRedrives = 10;
+
+    private readonly OperateWork _work;
+    private readonly Pauses _pauses;
+    private readonly Redrives _redrives;
+
+    internal WorkDesk(OperateWork work, Pauses pauses, Redrives redrives) => (_work, _pauses, _redrives) = (work, pauses, redrives);
+
+    public async Task<WorkBoard> ReadAsync(Actor actor, CancellationToken ct) => new(
+        await _work.StatisticsAsync(actor, ct), await _pauses.ListAsync(actor, ct), await _redrives.DeadAsync(actor, ct),
+        (await _redrives.ListAsync(actor, new PageRequest(ShownRedrives, null), ct)).Items);
+
+    public Task<Result<Pause>> PauseAsync(Actor actor, NewPause pause, CancellationToken ct) => _pauses.PauseAsync(actor, pause, ct);
+
+    public Task<Result<Guid>> ResumeAsync(Actor actor, Guid pause, CancellationToken ct) => _pauses.ResumeAsync(actor, pause, ct);
+
+    public Task<Result<Redrive>> RedriveAsync(Actor actor, StartRedrive redrive, CancellationToken ct) => _redrives.StartAsync(actor, redrive, ct);
+
+    public Task<Result<Redrive>> StopAsync(Actor actor, Guid redrive, CancellationToken ct) => _redrives.StopAsync(actor, redrive, ct);
+}
