@@ -40,7 +40,7 @@ public sealed class AuditLogTests : IAsyncLifetime
         });
         Assert.Equal(("""{"daily_budget": 10.00}""", """{"daily_budget": 25.00}"""), (Plain(entries[1], "old_values"), Plain(entries[1], "new_values")));
         Assert.Equal((JsonValueKind.Null, JsonValueKind.Null), (entries[2].GetProperty("old_values").ValueKind, entries[0].GetProperty("new_values").ValueKind));
-        Assert.Equal((10, 25), (entries[2].GetProperty("new_values").GetProperty("daily_budget").GetInt32(), entries[0].GetProperty("old_values").GetProperty("daily_budget").GetInt32()));
+        Assert.Equal((10m, 25m), (entries[2].GetProperty("new_values").GetProperty("daily_budget").GetDecimal(), entries[0].GetProperty("old_values").GetProperty("daily_budget").GetDecimal()));
         var read = await _api.GetAsync($"/api/v1/audit-logs/{entries[1].GetProperty("id").GetString()}");
         Assert.Equal((200, entries[1].GetRawText()), (read.Status, read.Json.GetRawText()));
     }

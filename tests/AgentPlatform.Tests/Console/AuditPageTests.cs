@@ -27,7 +27,7 @@ public sealed class AuditPageTests(ConsoleSite site)
         Assert.DoesNotContain("somebody knocks", page, StringComparison.Ordinal);
         Assert.Contains("that was me", page, StringComparison.Ordinal);
         Assert.Equal(
-            $"sign_in api_key {tenant.ApiKeyId} true 127.0.0.1; update {id} 127.0.0.1 {tenant.ApiKeyId}",
+            $"sign_in api_key {tenant.ApiKeyId} t 127.0.0.1; update {id} 127.0.0.1 {tenant.ApiKeyId}",
             await site.Platform.Postgres.ScalarAsync<string>(
                 """
                 SELECT concat_ws(' ', s.action, s.resource_type, s.resource_id, s.success, host(s.ip_address)) || '; '

@@ -21,8 +21,8 @@ public sealed partial class AuditRules
         ],
         ["Moved by every message, turn or worker; what an operator does to it is an event, which says who"] =
         [
-            "conversations.sessions", "brain.intent_ledger", "actions.action_queue", "actions.action_execution_log", "actions.action_approvals", "actions.execution_checkpoints",
-            "actions.effects", "messaging.message_queue", "messaging.effects", "schedules.agent_tasks", "schedules.scheduled_task_executions", "tasks.task_executions",
+            "brain.intent_ledger", "actions.action_queue", "actions.action_execution_log", "actions.action_approvals", "actions.execution_checkpoints",
+            "actions.effects", "messaging.message_queue", "messaging.effects", "schedules.scheduled_task_executions", "tasks.task_executions",
             "workflows.workflow_executions", "workflows.workflow_instances", "workflows.workflow_steps", "workflows.workflow_fleet_members", "campaigns.move_recipients",
             "schemas.user_schema_state", "brain.shadow_turns", "work.items",
         ],

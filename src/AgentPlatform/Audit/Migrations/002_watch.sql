@@ -83,6 +83,8 @@ SELECT audit.watch('contacts.profile_assets');
 SELECT audit.watch('contacts.user_priorities');
 -- A conversation may be private: what it is about is its user's alone.
 SELECT audit.watch('conversations.conversations', hidden => '{title,topic,data,conversation_summary,context_memory}');
+SELECT audit.watch('conversations.sessions', 'UPDATE OR DELETE', hidden => '{variables,state,step_history}');
+SELECT audit.watch('schedules.agent_tasks');
 SELECT audit.watch('schedules.scheduled_browser_tasks');
 -- The address holds the token.
 SELECT audit.watch('channels.user_webhooks', hidden => '{webhook_url,verification_code}');
