@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using AgentPlatform.Console.Audit;
 using AgentPlatform.Console.Sessions;
 using AgentPlatform.Console.Shell;
 using AgentPlatform.Console.Simulator;
@@ -41,6 +42,7 @@ public static class ConsoleModule
         services.AddLogging(logging => logging.AddFilter("Microsoft.AspNetCore.DataProtection.KeyManagement.XmlKeyManager", LogLevel.Error));
         services.AddSingleton<SessionCookie>();
         services.AddSingleton<StaticAssets>();
+        services.AddSingleton<ReadAudit>();
         services.AddSingleton<ReadOverview>();
         services.AddSingleton<ReadConversation>();
         services.AddSingleton<SpeakAsContact>();

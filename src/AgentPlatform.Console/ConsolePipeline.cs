@@ -1,4 +1,5 @@
 using AgentPlatform.Console.Agents;
+using AgentPlatform.Console.Audit;
 using AgentPlatform.Console.Queues;
 using AgentPlatform.Console.Sessions;
 using AgentPlatform.Console.Shell;
@@ -39,6 +40,7 @@ public static class ConsolePipeline
         endpoints.MapSops();
         endpoints.MapAgents();
         endpoints.MapWork();
+        endpoints.MapAudit();
         endpoints.MapVerification();
     }
 }

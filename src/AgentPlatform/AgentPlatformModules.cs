@@ -2,6 +2,7 @@ using System.Reflection;
 using AgentPlatform.Actions;
 using AgentPlatform.Agents;
 using AgentPlatform.Api;
+using AgentPlatform.Audit;
 using AgentPlatform.Brain;
 using AgentPlatform.Campaigns;
 using AgentPlatform.Channels;
@@ -26,6 +27,7 @@ using AgentPlatform.Telemetry;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
 using AgentPlatform.Workflows;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -39,20 +41,26 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Costs", "Models", "Tasks", "Workflows", "Knowledge", "Campaigns", "Brain", "Demo" }
+        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Costs", "Models", "Tasks", "Workflows", "Knowledge", "Campaigns", "Brain", "Demo", "Audit" }
             .Select(module => (module, Self)),
     ];
 
     public static IServiceCollection AddAgentPlatform(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddSingleton(MigrationSet.FromResources(Schemas));
-        services.AddKernel().AddPostgres().AddWork(configuration).AddApi(IdentityModule.UseIdentity, MapAgentPlatform);
+        services.AddKernel().AddPostgres().AddWork(configuration).AddApi(UseAgentPlatform, MapAgentPlatform);
         services.AddTelemetry(configuration).AddOperations();
-        services.AddTenancy().AddIdentity().AddEvents().AddResilience();
+        services.AddAudit().AddTenancy().AddIdentity().AddEvents().AddResilience();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
         services.AddActions().AddSchemas().AddAgents().AddCosts().AddModels().AddTasks().AddWorkflows().AddKnowledge().AddCampaigns().AddBrain();
         services.AddDemo();
         return services;
+    }
+
+    private static void UseAgentPlatform(IApplicationBuilder app)
+    {
+        AuditModule.UseAudit(app);
+        IdentityModule.UseIdentity(app);
     }
 
     /// <summary>Every module's part of the API, under <c>/api/v1</c>.</summary>
@@ -80,5 +88,6 @@ public static class AgentPlatformModules
         v1.MapKnowledge();
         v1.MapCampaigns();
         v1.MapBrain();
+        v1.MapAudit();
     }
 }

@@ -10,6 +10,9 @@ public sealed record OperatorSession(Actor Actor, Guid KeyId, IReadOnlyList<stri
     /// <summary>What the role and the key's scopes allow together.</summary>
     public bool May(string scope) => Api.Scopes.Allow(Scopes, scope) && (Actor.Role != "viewer" || scope.EndsWith(":read", StringComparison.Ordinal));
 
+    /// <summary>Owners and admins look after the workspace.</summary>
+    public bool Manages => Actor.Role is "owner" or "admin";
+
     internal static OperatorSession Of(HttpContext http) =>
         http.Features.Get<OperatorSession>() ?? throw new InvalidOperationException("The endpoint is open to all, and nobody is signed in.");
 }

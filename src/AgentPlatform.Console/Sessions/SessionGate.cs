@@ -1,4 +1,5 @@
 using System.Security.Claims;
+using AgentPlatform.Api;
 using AgentPlatform.Console.Shell;
 using AgentPlatform.Identity;
 using Microsoft.AspNetCore.Http;
@@ -6,7 +7,7 @@ using Microsoft.AspNetCore.Http;
 namespace AgentPlatform.Console.Sessions;
 
 /// <summary>Who is asking (else to the sign-in page), and whether their key allows this page (else 403).</summary>
-internal sealed class SessionGate(RequestDelegate next, SessionCookie cookie, KeySessions sessions)
+internal sealed class SessionGate(RequestDelegate next, SessionCookie cookie, KeySessions sessions, ClientOrigins origins)
 {
     public async Task InvokeAsync(HttpContext http)
     {
@@ -50,7 +51,8 @@ internal sealed class SessionGate(RequestDelegate next, SessionCookie cookie, Ke
             return;
         }
 
-        http.Features.Set(new OperatorSession(resumed.Value.Actor, ticket.KeyId, resumed.Value.Scopes));
+        var actor = resumed.Value.Actor with { Origin = origins.Of(http) with { ApiKeyId = ticket.KeyId } };
+        http.Features.Set(new OperatorSession(actor, ticket.KeyId, resumed.Value.Scopes));
         // Form tokens are bound to whom they were given.
         http.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.NameIdentifier, $"{ticket.TenantId}/{ticket.UserId}/{ticket.KeyId}")], "console"));
     }

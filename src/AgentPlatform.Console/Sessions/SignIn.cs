@@ -1,3 +1,4 @@
+using AgentPlatform.Api;
 using AgentPlatform.Console.Shell;
 using AgentPlatform.Identity;
 using Microsoft.AspNetCore.Builder;
@@ -26,11 +27,11 @@ internal static class SignIn
     private static IResult Show(HttpContext http, string? @return) =>
         http.Features.Get<OperatorSession>() is not null ? Pages.See(Local(@return)) : Page(Local(@return), error: null);
 
-    private static async Task<IResult> EnterAsync(HttpContext http, Authenticator authenticator, SessionCookie cookie, CancellationToken ct)
+    private static async Task<IResult> EnterAsync(HttpContext http, Authenticator authenticator, ClientOrigins origins, SessionCookie cookie, CancellationToken ct)
     {
         var form = await http.Request.ReadFormAsync(ct);
         var target = Local(form["return"]);
-        var caller = await authenticator.AuthenticateAsync(form["key"].ToString().Trim(), "POST /console/sign-in", ct);
+        var caller = await authenticator.SignInAsync(form["key"].ToString().Trim(), "POST /console/sign-in", origins.Of(http), ct);
         if (!caller.IsOk)
         {
             http.Response.StatusCode = StatusCodes.Status401Unauthorized;

@@ -12,6 +12,9 @@ internal sealed record RequiredScope(string Scope);
 /// <summary>A limit of its own for an endpoint that is dearer, or called more often, than most.</summary>
 internal sealed record RateLimit(int RequestsPerMinute);
 
+/// <summary>An operation that is logged, done or refused: what is done to what.</summary>
+internal sealed record SensitiveEndpoint(string Action, string ResourceType);
+
 /// <summary>How modules map their endpoints: <c>v1.MapGroup("/contacts").WithTags("Contacts").MapGet(…).RequireScope("contacts:read")</c>.</summary>
 public static class ApiConventions
 {
@@ -25,6 +28,13 @@ public static class ApiConventions
     /// <summary>Requests per minute and user to this endpoint, in place of <see cref="ApiOptions.RequestsPerMinute"/>.</summary>
     public static TBuilder LimitRate<TBuilder>(this TBuilder builder, int requestsPerMinute)
         where TBuilder : IEndpointConventionBuilder => builder.WithMetadata(new RateLimit(requestsPerMinute));
+
+    /// <summary>
+    /// Each request is logged with what came of it, also when it is refused: for what decides who may do what. The resource is the <c>id</c> of the address,
+    /// or what is created.
+    /// </summary>
+    public static TBuilder Sensitive<TBuilder>(this TBuilder builder, string action, string resourceType)
+        where TBuilder : IEndpointConventionBuilder => builder.WithMetadata(new SensitiveEndpoint(action, resourceType));
 
     /// <summary>The operation's id (camelCase, unique in the API) and its one-line summary in the OpenAPI document.</summary>
     public static TBuilder Describe<TBuilder>(this TBuilder builder, string operationId, string summary)

@@ -16,6 +16,15 @@ public sealed class ApiOptions
     /// <summary>Requests one user may make to one endpoint in a minute. Default 600.</summary>
     [Range(1, 1_000_000)]
     public int RequestsPerMinute { get; set; } = 600;
+
+    /// <summary>
+    /// Proxies (addresses or CIDR networks) whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host, and <see cref="LocationHeaders"/>, are
+    /// believed. Default none.
+    /// </summary>
+    public string[] TrustedProxies { get; set; } = [];
+
+    /// <summary>What a trusted proxy tells of where a client is, and in which header: <c>country</c> in <c>CF-IPCountry</c>. Default none.</summary>
+    public Dictionary<string, string> LocationHeaders { get; } = new(StringComparer.Ordinal);
 }
 
 /// <summary>Who may call, and the endpoints of the modules, each of which maps its own under <c>/api/v1</c>.</summary>
@@ -28,6 +37,7 @@ public static class ApiModule
     {
         services.AddOptions<ApiOptions>().BindConfiguration("Api").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton(new ApiRoutes(useIdentity, map));
+        services.AddSingleton<ClientOrigins>();
         services.AddRouting();
         services.AddOpenApi(ApiDocument.Name, ApiDocument.Configure);
         services.Configure<JsonOptions>(options =>

@@ -36,6 +36,7 @@ internal sealed class ProblemWriter(RequestDelegate next, ILogger<ProblemWriter>
 
     internal static Task WriteAsync(HttpContext http, Problem problem)
     {
+        http.Features.Set(problem);
         var response = http.Response;
         response.StatusCode = problem.Status;
         response.ContentType = "application/problem+json";

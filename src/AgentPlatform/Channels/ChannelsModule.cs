@@ -24,9 +24,6 @@ public sealed class ChannelsOptions : IValidatableObject
     /// </summary>
     public string[] EncryptionKeys { get; set; } = [];
 
-    /// <summary>Proxies (addresses or CIDR networks) whose X-Forwarded-Proto and X-Forwarded-Host are believed. Default none.</summary>
-    public string[] TrustedProxies { get; set; } = [];
-
     /// <summary>How long a rotated token, and a rotated secret, still serve. Default 24 hours.</summary>
     [Range(0, 24 * 30)]
     public int RotationGraceHours { get; set; } = 24;
@@ -56,10 +53,10 @@ public static class ChannelsModule
         services.AddOptions<EmailOptions>().BindConfiguration("Channels:Email").ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<CustomOptions>().BindConfiguration("Channels:Custom").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<SecretBox>().AddSingleton<ChannelSecrets>().AddSingleton<PublicAddress>();
-        services.AddSingleton<ChannelGateway>().AddSingleton<InboundMessages>().AddSingleton<RateWindows>().AddSingleton<StoreInbound>().AddSingleton<Inbox>();
+        services.AddSingleton<ChannelGateway>().AddSingleton<InboundMessages>().AddSingleton<RateWindows>().AddSingleton<StoreInbound>().AddSingleton<RefusedCalls>().AddSingleton<Inbox>();
         services.AddSingleton(p => new InboundIntake(
             p.GetRequiredService<ChannelGateway>(), p.GetRequiredService<Database>(), p.GetRequiredService<StoreInbound>(), p.GetRequiredService<Inbox>(), p.GetRequiredService<RateWindows>(),
-            p.GetRequiredService<ForegroundLoad>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<ILogger<InboundIntake>>()));
+            p.GetRequiredService<ForegroundLoad>(), p.GetRequiredService<TimeProvider>(), p.GetRequiredService<RefusedCalls>()));
         services.AddWorkHandler<StoreInbox>(StoreInbox.Kind, kind => kind.ForgetDone = true);
         services.AddSingleton(p => new WebhookEndpoints(
             p.GetRequiredService<InboundIntake>(), p.GetRequiredService<DeliveryReports>(), p.GetRequiredService<PublicAddress>(),

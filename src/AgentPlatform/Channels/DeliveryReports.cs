@@ -13,7 +13,7 @@ namespace AgentPlatform.Channels;
 internal sealed record DeliveryReport(string ExternalId, Guid? OutboundId, string Status, string? ErrorCode, string? Error);
 
 /// <summary>Moves outbound messages along a lattice that has no way back, and the conversation's line with them.</summary>
-public sealed class DeliveryReports(ChannelGateway gateway, ConversationLog conversations, ContactDirectory contacts, EventStore events, TimeProvider clock)
+public sealed class DeliveryReports(ChannelGateway gateway, ConversationLog conversations, ContactDirectory contacts, EventStore events, RefusedCalls refused, TimeProvider clock)
 {
     internal static readonly ActivitySource Activities = new("AgentPlatform.Channels");
 
@@ -27,16 +27,12 @@ public sealed class DeliveryReports(ChannelGateway gateway, ConversationLog conv
             return Problem.NotFound("channel");
         }
 
-        var form = TwilioInbound.Verified(call, channel);
-        if (!form.IsOk)
-        {
-            return form.Problem;
-        }
-
         // Deliveries of what was already sent are recorded even while the channel is switched off.
-        if (channel.Refusal(clock.GetUtcNow()) is { Status: 410 } gone)
+        var form = TwilioInbound.Verified(call, channel);
+        if ((form.Problem ?? (channel.Refusal(clock.GetUtcNow()) is { Status: 410 } gone ? gone : null)) is { } refusal)
         {
-            return gone;
+            refused.Report(channel, call, refusal);
+            return refusal;
         }
 
         if (form.Value.Field("MessageSid") is not { Length: <= 64 } sid || form.Value.Field("MessageStatus") is not { } word)

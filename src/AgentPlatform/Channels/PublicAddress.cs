@@ -1,7 +1,6 @@
-using System.Net;
+using AgentPlatform.Api;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Channels;
 
@@ -9,10 +8,8 @@ namespace AgentPlatform.Channels;
 /// The address the outside knows us by: the setting <c>PublicBaseUrl</c>, else what a trusted proxy forwards, else the request's own host.
 /// Providers sign over this address, so guessing it from an untrusted header would let a caller choose what was signed.
 /// </summary>
-public sealed class PublicAddress(IConfiguration configuration, IOptions<ChannelsOptions> options)
+public sealed class PublicAddress(IConfiguration configuration, ClientOrigins origins)
 {
-    private readonly IReadOnlyList<IPNetwork> _proxies = [.. options.Value.TrustedProxies.Select(Network)];
-
     /// <summary>The configured base without a trailing slash, or null.</summary>
     public string? BaseUrl => configuration["PublicBaseUrl"] is { Length: > 0 } url ? url.TrimEnd('/') : null;
 
@@ -26,8 +23,7 @@ public sealed class PublicAddress(IConfiguration configuration, IOptions<Channel
             return configured;
         }
 
-        var trusted = request.HttpContext.Connection.RemoteIpAddress is { } remote
-            && _proxies.Any(p => p.Contains(remote.IsIPv4MappedToIPv6 ? remote.MapToIPv4() : remote));
+        var trusted = origins.IsTrusted(request.HttpContext.Connection.RemoteIpAddress);
         var scheme = trusted && First(request.Headers["X-Forwarded-Proto"]) is "https" or "http" ? First(request.Headers["X-Forwarded-Proto"]) : request.Scheme;
         var host = trusted && First(request.Headers["X-Forwarded-Host"]) is { } forwarded ? forwarded : request.Host.Value;
         return $"{scheme}://{host}";
@@ -35,7 +31,4 @@ public sealed class PublicAddress(IConfiguration configuration, IOptions<Channel
 
     // A chain of proxies appends: the first value is what the client used.
     private static string? First(string? values) => values?.Split(',')[0].Trim() is { Length: > 0 } first ? first : null;
-
-    private static IPNetwork Network(string text) =>
-        text.Contains('/', StringComparison.Ordinal) ? IPNetwork.Parse(text) : new IPNetwork(IPAddress.Parse(text), IPAddress.Parse(text).GetAddressBytes().Length * 8);
 }

@@ -62,7 +62,7 @@ public sealed class WebhookEndpoints
 
     private async Task<Result<WebhookCall>> ReadAsync(IInboundAdapter adapter, HttpRequest request, CancellationToken ct)
     {
-        var call = new WebhookCall(_address.UrlOf(request), request.Headers, request.Query, request.ContentType, []);
+        var call = new WebhookCall(_address.UrlOf(request), request.Headers, request.Query, request.ContentType, []) { Peer = request.HttpContext.Connection.RemoteIpAddress };
         if (!adapter.Accepts(call))
         {
             return Problem.UnsupportedMediaType($"This endpoint does not take {request.ContentType ?? "a body without a content type"}.");

@@ -48,13 +48,13 @@ public static class IdentityModule
             .RequireScope("keys:read").Describe("listKeys", "List your API keys; owners and admins see the whole tenant's.").Produces<Page<ApiKey>>();
         group.MapPost("", async (HttpContext http, ManageKeys keys, CreateKey body, CancellationToken ct) =>
                 (await keys.CreateAsync(http.Caller(), body, ct)).ToCreated(key => $"/api/v1/keys/{key.Id}"))
-            .RequireScope("keys:write").Describe("createKey", "Create an API key; its secret is in this answer only.").Produces<CreatedKey>(StatusCodes.Status201Created);
+            .RequireScope("keys:write").Sensitive("key.issue", "api_key").Describe("createKey", "Create an API key; its secret is in this answer only.").Produces<CreatedKey>(StatusCodes.Status201Created);
         group.MapGet("/{id:guid}", async (HttpContext http, ManageKeys keys, Guid id, CancellationToken ct) =>
                 (await keys.FindAsync(http.Actor(), id, ct)).ToHttp(key => key.UpdatedAt))
             .RequireScope("keys:read").Describe("getKey", "Read an API key.").Produces<ApiKey>();
         group.MapDelete("/{id:guid}", async (HttpContext http, ManageKeys keys, Guid id, CancellationToken ct) =>
                 (await keys.RevokeAsync(http.Actor(), id, ct)).ToNoContent())
-            .RequireScope("keys:write").Describe("revokeKey", "Revoke an API key at once.").Produces(StatusCodes.Status204NoContent);
+            .RequireScope("keys:write").Sensitive("key.revoke", "api_key").Describe("revokeKey", "Revoke an API key at once.").Produces(StatusCodes.Status204NoContent);
         v1.MapGet("/requests", async (HttpContext http, ManageKeys keys, Guid? key_id, int? limit, string? cursor, CancellationToken ct) =>
                 await PageRequest.Parse(limit, cursor).ThenAsync(page => keys.RequestsAsync(http.Actor(), key_id, page, ct)).ToHttpAsync())
             .WithTags("API keys").RequireScope("keys:read").Describe("listRequests", "List the API requests of the last 30 days.").Produces<Page<ApiRequest>>();
@@ -71,7 +71,7 @@ public static class IdentityModule
             .RequireScope("account:write").Describe("changeAccount", "Change your account.").Produces<User>();
         group.MapDelete("", async (HttpContext http, ManageAccount account, CancellationToken ct) =>
                 (await account.CloseAsync(http.Actor(), http.IfMatch(), ct)).ToNoContent())
-            .RequireScope("account:write").Describe("closeAccount", "Close your account: all its keys are refused from now on.").Produces(StatusCodes.Status204NoContent);
+            .RequireScope("account:write").Sensitive("account.close", "user").Describe("closeAccount", "Close your account: all its keys are refused from now on.").Produces(StatusCodes.Status204NoContent);
         group.MapGet("/profile", async (HttpContext http, ManageAccount account, CancellationToken ct) =>
                 (await account.FindProfileAsync(http.Actor(), ct)).ToHttp())
             .RequireScope("account:read").Describe("getProfile", "Read your business profile.").Produces<BusinessProfile>();

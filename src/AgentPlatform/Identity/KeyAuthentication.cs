@@ -8,7 +8,7 @@ namespace AgentPlatform.Identity;
 
 /// <summary>Bearer API keys: who calls (401), how often (429), and whether this key may do this (403), in that order.</summary>
 internal sealed class KeyAuthentication(
-    RequestDelegate next, Authenticator authenticator, RequestLog log, IOptions<ApiOptions> options, TimeProvider clock)
+    RequestDelegate next, Authenticator authenticator, ClientOrigins origins, RequestLog log, IOptions<ApiOptions> options, TimeProvider clock)
 {
     private const string Scheme = "Bearer ";
 
@@ -22,7 +22,7 @@ internal sealed class KeyAuthentication(
         }
 
         var name = $"{http.Request.Method} {http.Route()}";
-        var authenticated = await authenticator.AuthenticateAsync(SecretOf(http), name, http.RequestAborted);
+        var authenticated = await authenticator.AuthenticateAsync(SecretOf(http), name, origins.Of(http) with { TraceId = RequestTrace.TraceIdOf(http) }, http.RequestAborted);
         if (authenticated.IsOk)
         {
             http.Features.Set(authenticated.Value);
@@ -45,8 +45,8 @@ internal sealed class KeyAuthentication(
             caller.Actor.TenantId,
             new ApiRequest(
                 clock.NewId(), caller.KeyId, caller.Actor.UserId, http.Request.Method, route, http.Response.StatusCode,
-                (int)clock.GetElapsedTime(began).TotalMilliseconds, http.Connection.RemoteIpAddress?.ToString(),
-                http.Request.Headers.UserAgent.FirstOrDefault(), RequestTrace.TraceIdOf(http), started),
+                (int)clock.GetElapsedTime(began).TotalMilliseconds, caller.Actor.Origin?.IpAddress, caller.Actor.Origin?.UserAgent,
+                RequestTrace.TraceIdOf(http), started),
             CancellationToken.None).AsTask());
     }
 

@@ -17,16 +17,16 @@ internal static class ModelsApi
             .RequireScope("models:read").Describe("listModels", "The language models that the tenant's agents may ask, newest first.").Produces<Page<LlmModel>>();
         models.MapPost("", async (HttpContext http, ManageModels manage, LlmModelInput body, CancellationToken ct) =>
             (await manage.AddAsync(http.Actor(), body, ct)).ToCreated(m => $"/api/v1/models/{m.Id}", m => m.UpdatedAt))
-            .RequireScope("models:write").Describe("addModel", "Add a language model: its provider, its key (sealed, never shown) and its prices.").Produces<LlmModel>(201);
+            .RequireScope("models:write").Sensitive("model.add", "model").Describe("addModel", "Add a language model: its provider, its key (sealed, never shown) and its prices.").Produces<LlmModel>(201);
         models.MapGet("/{id:guid}", (HttpContext http, Database database, ModelCatalog catalog, Guid id, CancellationToken ct) =>
             http.OneAsync(database, tx => catalog.FindAsync(tx, id, ct), "model", m => m.UpdatedAt))
             .RequireScope("models:read").Describe("readModel", "One model.").Produces<LlmModel>();
         models.MapPatch("/{id:guid}", async (HttpContext http, ManageModels manage, Guid id, LlmModelInput body, CancellationToken ct) =>
             (await manage.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(m => m.UpdatedAt))
-            .RequireScope("models:write").Describe("changeModel", "Change a model.").Produces<LlmModel>();
+            .RequireScope("models:write").Sensitive("model.change", "model").Describe("changeModel", "Change a model.").Produces<LlmModel>();
         models.MapDelete("/{id:guid}", async (HttpContext http, ManageModels manage, Guid id, CancellationToken ct) =>
             (await manage.RemoveAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
-            .RequireScope("models:write").Describe("removeModel", "Remove a model; agents that name it answer without it.").Produces(StatusCodes.Status204NoContent);
+            .RequireScope("models:write").Sensitive("model.remove", "model").Describe("removeModel", "Remove a model; agents that name it answer without it.").Produces(StatusCodes.Status204NoContent);
 
         v1.MapGet("/model-calls", CallsAsync).WithTags("Models")
             .RequireScope("models:read").Describe("listModelCalls", "Every call of a model, with what it was told and what it answered, newest first.").Produces<Page<StoredCall>>();

@@ -12,11 +12,11 @@ namespace AgentPlatform.Postgres;
 /// </summary>
 public sealed class Transaction : IAsyncDisposable
 {
-    /// <summary>The actor: what is posted before the caller has said anything.</summary>
-    private const int Preamble = 1;
-
     private readonly NpgsqlDataSource _source;
     private readonly List<NpgsqlBatchCommand> _posted = [];
+
+    /// <summary>The actor: how much is posted before the caller has said anything.</summary>
+    private readonly int _preamble;
 
     /// <summary>Who reads the rows of the posted commands that return some, in their order.</summary>
     private readonly List<Func<NpgsqlDataReader, CancellationToken, Task>> _readers = [];
@@ -38,6 +38,7 @@ public sealed class Transaction : IAsyncDisposable
         _source = source;
         Actor = actor;
         PostEnter(role, actor, bearer);
+        _preamble = _posted.Count;
     }
 
     private enum State
@@ -159,7 +160,7 @@ public sealed class Transaction : IAsyncDisposable
         {
             await AskAsync((Command(Sql.Commit, []), ReturnsRows: false), ct);
         }
-        else if (_posted.Count > Preamble)
+        else if (_posted.Count > _preamble)
         {
             _isWhole = true;
             await AskAsync(ct);
@@ -195,8 +196,14 @@ public sealed class Transaction : IAsyncDisposable
         }
     }
 
-    private void PostEnter(string role, Actor? actor, string? bearer) =>
+    private void PostEnter(string role, Actor? actor, string? bearer)
+    {
         PostCall(Sql.Enter, role, actor?.TenantId.ToString() ?? "", actor?.UserId.ToString() ?? "", actor?.Role ?? "", bearer ?? "");
+        if (actor?.Origin is { } origin)
+        {
+            PostCall(Sql.ComeFrom, Json.Storable(origin));
+        }
+    }
 
     /// <summary>Until <see cref="AskAsync(CancellationToken)"/> has the answers.</summary>
     private Task AnsweredAsync()
@@ -328,5 +335,7 @@ public sealed class Transaction : IAsyncDisposable
                    set_config('app.role', $4, true), set_config('app.bearer', $5, true), set_config('plan_cache_mode', 'force_generic_plan', true),
                    set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)
             """;
+
+        internal const string ComeFrom = "SELECT set_config('app.origin', $1, true)";
     }
 }

@@ -34,7 +34,7 @@ internal static class LocksApi
         locks.MapPost("", AcquireAsync).RequireScope("locks:write").Describe("acquireLock", "Take a lock, if nobody holds it.").Produces<HeldLock>(201);
         locks.MapPost("/{id:guid}/renew", RenewAsync).RequireScope("locks:write").Describe("renewLock", "Hold a lock for longer.").Produces<HeldLock>();
         locks.MapPost("/{id:guid}/release", ReleaseAsync).RequireScope("locks:write").Describe("releaseLock", "Give a lock back; only its holder can.").Produces(204);
-        locks.MapDelete("/{id:guid}", ForceAsync).RequireScope("locks:write").Describe("forceReleaseLock", "Take a lock away from its holder.").Produces<LockView>();
+        locks.MapDelete("/{id:guid}", ForceAsync).RequireScope("locks:write").Sensitive("lock.force_release", "lock").Describe("forceReleaseLock", "Take a lock away from its holder.").Produces<LockView>();
     }
 
     private static Task<IResult> ListAsync(

@@ -23,13 +23,13 @@ internal static class SchemasApi
             .RequireScope("schemas:read").Describe("listSchemas", "What the tenant's systems are asked about contacts, newest first.").Produces<Page<SchemaDefinition>>();
         schemas.MapPost("", async (HttpContext http, ManageSchemas manage, SchemaInput body, CancellationToken ct) =>
             (await manage.CreateAsync(http.Actor(), body, ct)).ToCreated(s => $"/api/v1/schemas/{s.SchemaId}", s => s.UpdatedAt))
-            .RequireScope("schemas:write").Describe("createSchema", "Define a schema: an endpoint, its token, and the keys to read.").Produces<SchemaDefinition>(201);
+            .RequireScope("schemas:write").Sensitive("schema.create", "schema").Describe("createSchema", "Define a schema: an endpoint, its token, and the keys to read.").Produces<SchemaDefinition>(201);
         schemas.MapGet("/{schemaId}", (HttpContext http, Database database, SchemaStore store, string schemaId, CancellationToken ct) =>
             http.OneAsync(database, tx => store.FindAsync(tx, schemaId, ct), "schema", s => s.UpdatedAt))
             .RequireScope("schemas:read").Describe("readSchema", "One schema.").Produces<SchemaDefinition>();
         schemas.MapPut("/{schemaId}", async (HttpContext http, ManageSchemas manage, string schemaId, SchemaInput body, CancellationToken ct) =>
             (await manage.ReplaceAsync(http.Actor(), body with { SchemaId = schemaId }, http.IfMatch(), ct)).ToHttp(s => s.UpdatedAt))
-            .RequireScope("schemas:write").Describe("replaceSchema", "Replace a schema; another way to ask or to read makes a new version.").Produces<SchemaDefinition>();
+            .RequireScope("schemas:write").Sensitive("schema.replace", "schema").Describe("replaceSchema", "Replace a schema; another way to ask or to read makes a new version.").Produces<SchemaDefinition>();
         schemas.MapDelete("/{schemaId}", async (HttpContext http, ManageSchemas manage, string schemaId, CancellationToken ct) =>
             (await manage.DeleteAsync(http.Actor(), schemaId, http.IfMatch(), ct)).ToNoContent())
             .RequireScope("schemas:write").Describe("deleteSchema", "Delete a schema and what was cached of it.").Produces(StatusCodes.Status204NoContent);

@@ -16,17 +16,17 @@ internal static class TenancyApi
             .RequireScope("tenants:read").Describe("listTenants", "List the tenants you work in.").Produces<Page<Tenant>>();
         group.MapPost("", async (HttpContext http, ManageTenants tenants, CreateTenant body, CancellationToken ct) =>
                 (await tenants.CreateAsync(http.Actor(), body, ct)).ToCreated(created => $"/api/v1/tenants/{created.TenantId}"))
-            .RequireScope("tenants:write").LimitRate(10).Describe("createTenant", "Create a tenant, with an agent and an API key for it.")
+            .RequireScope("tenants:write").LimitRate(10).Sensitive("tenant.create", "tenant").Describe("createTenant", "Create a tenant, with an agent and an API key for it.")
             .Produces<ProvisionedTenant>(StatusCodes.Status201Created);
         group.MapGet("/{id:guid}", async (HttpContext http, ManageTenants tenants, Guid id, CancellationToken ct) =>
                 (await tenants.FindAsync(http.Actor(), id, ct)).ToHttp(tenant => tenant.UpdatedAt))
             .RequireScope("tenants:read").Describe("getTenant", "Read a tenant.").Produces<Tenant>();
         group.MapPatch("/{id:guid}", async (HttpContext http, ManageTenants tenants, Guid id, ChangeTenant body, CancellationToken ct) =>
                 (await tenants.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(tenant => tenant.UpdatedAt))
-            .RequireScope("tenants:write").Describe("changeTenant", "Change the tenant the key belongs to.").Produces<Tenant>();
+            .RequireScope("tenants:write").Sensitive("tenant.change", "tenant").Describe("changeTenant", "Change the tenant the key belongs to.").Produces<Tenant>();
         group.MapDelete("/{id:guid}", async (HttpContext http, ManageTenants tenants, Guid id, CancellationToken ct) =>
                 (await tenants.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
-            .RequireScope("tenants:write").Describe("deleteTenant", "Delete the tenant the key belongs to, with everything in it.")
+            .RequireScope("tenants:write").Sensitive("tenant.delete", "tenant").Describe("deleteTenant", "Delete the tenant the key belongs to, with everything in it.")
             .Produces(StatusCodes.Status204NoContent);
     }
 
@@ -38,16 +38,16 @@ internal static class TenancyApi
             .RequireScope("members:read").Describe("listMembers", "List the tenant's members.").Produces<Page<Member>>();
         group.MapPost("", async (HttpContext http, ManageMembers members, AddMember body, CancellationToken ct) =>
                 (await members.AddAsync(http.Actor(), body, ct)).ToCreated(added => $"/api/v1/members/{added.Id}", added => added.UpdatedAt))
-            .RequireScope("members:write").Describe("addMember", "Add a member by e-mail address.").Produces<Member>(StatusCodes.Status201Created);
+            .RequireScope("members:write").Sensitive("member.add", "member").Describe("addMember", "Add a member by e-mail address.").Produces<Member>(StatusCodes.Status201Created);
         group.MapGet("/{id:guid}", async (HttpContext http, ManageMembers members, Guid id, CancellationToken ct) =>
                 (await members.FindAsync(http.Actor(), id, ct)).ToHttp(member => member.UpdatedAt))
             .RequireScope("members:read").Describe("getMember", "Read a member.").Produces<Member>();
         group.MapPatch("/{id:guid}", async (HttpContext http, ManageMembers members, Guid id, ChangeMember body, CancellationToken ct) =>
                 (await members.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(member => member.UpdatedAt))
-            .RequireScope("members:write").Describe("changeMember", "Change a member's role.").Produces<Member>();
+            .RequireScope("members:write").Sensitive("member.change_role", "member").Describe("changeMember", "Change a member's role.").Produces<Member>();
         group.MapDelete("/{id:guid}", async (HttpContext http, ManageMembers members, Guid id, CancellationToken ct) =>
                 (await members.RemoveAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
-            .RequireScope("members:write").Describe("removeMember", "Remove a member, or leave.").Produces(StatusCodes.Status204NoContent);
+            .RequireScope("members:write").Sensitive("member.remove", "member").Describe("removeMember", "Remove a member, or leave.").Produces(StatusCodes.Status204NoContent);
     }
 
     internal static void MapAgents(IEndpointRouteBuilder v1)

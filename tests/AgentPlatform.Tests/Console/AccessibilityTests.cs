@@ -103,6 +103,18 @@ public sealed class AccessibilityTests(ConsoleSite site)
     }
 
     [Theory]
+    [InlineData(ColorScheme.Light, 390, 844)]
+    [InlineData(ColorScheme.Dark, 1360, 860)]
+    public async Task The_audit_violates_none_either(ColorScheme scheme, int width, int height)
+    {
+        var tenant = await AuditPageTests.ThreatenedAsync(site);
+        var page = await site.OpenAsync(tenant.ApiKey, "/console/audit", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
+        Assert.Empty(await ViolationsAsync(page));
+        Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"));
+        await page.Context.CloseAsync();
+    }
+
+    [Theory]
     [InlineData(ColorScheme.Light, 1360, 860)]
     [InlineData(ColorScheme.Dark, 390, 844)]
     public async Task The_pages_of_agents_violate_none_either(ColorScheme scheme, int width, int height)

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.Http;
@@ -7,6 +8,9 @@ namespace AgentPlatform.Channels.Intake;
 /// <summary>A provider's request, read to the end: what signatures are computed over.</summary>
 internal sealed record WebhookCall(string PublicUrl, IHeaderDictionary Headers, IQueryCollection Query, string? ContentType, byte[] Body)
 {
+    /// <summary>Who sent it: the provider, or a proxy before us.</summary>
+    public IPAddress? Peer { get; init; }
+
     public string? Header(string name) => Headers.TryGetValue(name, out var values) && values.Count > 0 ? values[0] : null;
 
     public bool Is(string mediaType) => ContentType is { } type && type.Split(';')[0].Trim().Equals(mediaType, StringComparison.OrdinalIgnoreCase);

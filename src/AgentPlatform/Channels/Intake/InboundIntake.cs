@@ -1,6 +1,5 @@
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
-using Microsoft.Extensions.Logging;
 using Npgsql;
 
 namespace AgentPlatform.Channels.Intake;
@@ -19,11 +18,11 @@ public sealed class InboundIntake
     private readonly RateWindows _rates;
     private readonly ForegroundLoad _callers;
     private readonly TimeProvider _clock;
-    private readonly ILogger<InboundIntake> _log;
+    private readonly RefusedCalls _refused;
 
     internal InboundIntake(
-        ChannelGateway gateway, Database database, StoreInbound store, Inbox inbox, RateWindows rates, ForegroundLoad callers, TimeProvider clock, ILogger<InboundIntake> log) =>
-        (_gateway, _database, _store, _inbox, _rates, _callers, _clock, _log) = (gateway, database, store, inbox, rates, callers, clock, log);
+        ChannelGateway gateway, Database database, StoreInbound store, Inbox inbox, RateWindows rates, ForegroundLoad callers, TimeProvider clock, RefusedCalls refused) =>
+        (_gateway, _database, _store, _inbox, _rates, _callers, _clock, _refused) = (gateway, database, store, inbox, rates, callers, clock, refused);
 
     /// <summary>The id of the message; of the first one, when this is a repeated delivery.</summary>
     internal async Task<Result<Guid>> ReceiveAsync(IInboundAdapter adapter, Guid token, WebhookCall call, CancellationToken ct)
@@ -53,7 +52,7 @@ public sealed class InboundIntake
         var read = await ReadAsync(adapter, call, channel, ct);
         if (read.Problem is { } refusal)
         {
-            Log.Refused(_log, channel.Id, refusal.Code);
+            _refused.Report(channel, call, refusal);
             return refusal;
         }
 

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
-using Microsoft.Extensions.Logging;
 using Npgsql;
 
 namespace AgentPlatform.Channels.Intake;
@@ -11,7 +10,7 @@ namespace AgentPlatform.Channels.Intake;
 /// Takes messages down while callers crowd: one row a message, and all that came to a channel while the last ones were written in one
 /// transaction. <see cref="StoreInbox"/> stores them from there. What a sender hears, and what it is refused for, is what it would be otherwise.
 /// </summary>
-internal sealed class Inbox(ChannelGateway gateway, Database database, RateWindows rates, WorkQueue work, TimeProvider clock, ILogger<InboundIntake> log)
+internal sealed class Inbox(ChannelGateway gateway, Database database, RateWindows rates, WorkQueue work, TimeProvider clock, RefusedCalls refused)
 {
     private const int MostAtOnce = 100;
 
@@ -174,7 +173,7 @@ internal sealed class Inbox(ChannelGateway gateway, Database database, RateWindo
             var read = await caller.Adapter.ReadAsync(caller.Call, channel, CancellationToken.None);
             if ((read.Problem ?? channel.Refusal(now)) is { } refusal)
             {
-                Log.Refused(log, channel.Id, refusal.Code);
+                refused.Report(channel, caller.Call, refusal);
                 caller.Hear(refusal);
             }
             else if (messages.TryGetValue(read.Value.ExternalId, out var same))

@@ -16,7 +16,7 @@ internal static class ChannelsApi
             .RequireScope("channels:read").Describe("listChannels", "List the tenant's channels.").Produces<Page<ChannelView>>();
         group.MapPost("", async (HttpContext http, ManageChannels channels, ChannelInput body, CancellationToken ct) =>
                 (await channels.CreateAsync(http.Actor(), body, ct)).ToCreated(made => $"/api/v1/channels/{made.Channel.Id}", made => made.Channel.UpdatedAt))
-            .RequireScope("channels:write").Describe("createChannel", "Create a channel; its secret is shown this once.").Produces<ChannelWithSecret>(StatusCodes.Status201Created);
+            .RequireScope("channels:write").Sensitive("channel.create", "channel").Describe("createChannel", "Create a channel; its secret is shown this once.").Produces<ChannelWithSecret>(StatusCodes.Status201Created);
         group.MapGet("/{id:guid}", async (HttpContext http, ManageChannels channels, Guid id, CancellationToken ct) =>
                 (await channels.FindAsync(http.Actor(), id, ct)).ToHttp(channel => channel.UpdatedAt))
             .RequireScope("channels:read").Describe("getChannel", "Read a channel.").Produces<ChannelView>();
@@ -25,7 +25,7 @@ internal static class ChannelsApi
             .RequireScope("channels:write").Describe("changeChannel", "Change a channel.").Produces<ChannelView>();
         group.MapDelete("/{id:guid}", async (HttpContext http, ManageChannels channels, Guid id, CancellationToken ct) =>
                 (await channels.DeleteAsync(http.Actor(), id, ct)).ToNoContent())
-            .RequireScope("channels:write").Describe("deleteChannel", "Delete a channel with its messages; conversations stay.").Produces(StatusCodes.Status204NoContent);
+            .RequireScope("channels:write").Sensitive("channel.delete", "channel").Describe("deleteChannel", "Delete a channel with its messages; conversations stay.").Produces(StatusCodes.Status204NoContent);
     }
 
     internal static void MapChannelActions(IEndpointRouteBuilder v1)
@@ -45,10 +45,10 @@ internal static class ChannelsApi
             .RequireScope("channels:write").LimitRate(30).Describe("testChannel", "Send a test message over the channel.").Produces<ProbeResult>();
         group.MapPost("/token", async (HttpContext http, RotateChannel rotate, Guid id, Rotation body, CancellationToken ct) =>
                 (await rotate.TokenAsync(http.Actor(), id, body, ct)).ToHttp(channel => channel.UpdatedAt))
-            .RequireScope("channels:write").Describe("rotateChannelToken", "Give the channel a new token and address.").Produces<ChannelView>();
+            .RequireScope("channels:write").Sensitive("channel.rotate_token", "channel").Describe("rotateChannelToken", "Give the channel a new token and address.").Produces<ChannelView>();
         group.MapPost("/secret", async (HttpContext http, RotateChannel rotate, Guid id, Rotation body, CancellationToken ct) =>
                 (await rotate.SecretAsync(http.Actor(), id, body, ct)).ToHttp())
-            .RequireScope("channels:write").Describe("rotateChannelSecret", "Give the channel a new secret, shown this once.").Produces<ChannelWithSecret>();
+            .RequireScope("channels:write").Sensitive("channel.rotate_secret", "channel").Describe("rotateChannelSecret", "Give the channel a new secret, shown this once.").Produces<ChannelWithSecret>();
     }
 
     internal static void MapMessages(IEndpointRouteBuilder v1)
