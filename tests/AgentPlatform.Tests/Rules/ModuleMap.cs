@@ -25,7 +25,7 @@ public sealed partial class ModuleMap
         ["Conversations"] = ["Api", "Contacts", "Events", "Kernel", "Operations", "Postgres", "Schedules", "Tenancy"],
         ["Credits"] = ["Api", "Contacts", "Events", "Identity", "Kernel", "Postgres"],
         ["Channels"] = ["Api", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
-        ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Operations", "Postgres", "Resilience", "Schedules", "Work"],
+        ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Operations", "Postgres", "Resilience", "Schedules", "Tenancy", "Work"],
         ["Actions"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Operations", "Postgres", "Resilience", "Tenancy", "Work"],
         ["Schemas"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Resilience", "Work"],
         ["Agents"] = ["Actions", "Api", "Conversations", "Events", "Kernel", "Postgres", "Tenancy"],
