@@ -1,6 +1,7 @@
 using System.Reflection;
 using AgentPlatform.Actions;
 using AgentPlatform.Agents;
+using AgentPlatform.Alerts;
 using AgentPlatform.Api;
 using AgentPlatform.Brain;
 using AgentPlatform.Campaigns;
@@ -39,7 +40,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Costs", "Models", "Tasks", "Workflows", "Knowledge", "Campaigns", "Brain", "Demo" }
+        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Costs", "Models", "Tasks", "Workflows", "Knowledge", "Campaigns", "Alerts", "Brain", "Demo" }
             .Select(module => (module, Self)),
     ];
 
@@ -50,7 +51,7 @@ public static class AgentPlatformModules
         services.AddTelemetry(configuration).AddOperations();
         services.AddTenancy().AddIdentity().AddEvents().AddResilience();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
-        services.AddActions().AddSchemas().AddAgents().AddCosts().AddModels().AddTasks().AddWorkflows().AddKnowledge().AddCampaigns().AddBrain();
+        services.AddActions().AddSchemas().AddAgents().AddCosts().AddModels().AddTasks().AddWorkflows().AddKnowledge().AddCampaigns().AddAlerts().AddBrain();
         services.AddDemo();
         return services;
     }
@@ -79,6 +80,7 @@ public static class AgentPlatformModules
         v1.MapWorkflows();
         v1.MapKnowledge();
         v1.MapCampaigns();
+        v1.MapAlerts();
         v1.MapBrain();
     }
 }
