@@ -1,4 +1,5 @@
 using AgentPlatform.Console.Agents;
+using AgentPlatform.Console.Alerts;
 using AgentPlatform.Console.Sessions;
 using AgentPlatform.Console.Shell;
 using AgentPlatform.Console.Simulator;
@@ -37,6 +38,7 @@ public static class ConsolePipeline
         endpoints.MapWorkflows();
         endpoints.MapSops();
         endpoints.MapAgents();
+        endpoints.MapAlerts();
         endpoints.MapVerification();
     }
 }

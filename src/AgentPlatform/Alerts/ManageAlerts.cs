@@ -8,18 +8,19 @@ namespace AgentPlatform.Alerts;
 internal sealed record AlertFilter(string? Status, string? Severity, Guid? RuleId, Guid? TaskId, bool? Acknowledged);
 
 /// <summary>What members do with alerts.</summary>
-internal sealed class ManageAlerts(Database database, EventStore events, TimeProvider clock)
+public sealed class ManageAlerts(Database database, EventStore events, TimeProvider clock)
 {
     internal static async Task<Page<Alert>> ListAsync(Transaction tx, AlertFilter filter, PageRequest page, CancellationToken ct) => Page<Alert>.Cut(
         await tx.QueryAsync<Alert>(Sql.List, [filter.Status, filter.Severity, filter.RuleId, filter.TaskId, filter.Acknowledged, page.Before, page.Fetch], ct), page, a => a.Id);
 
-    internal static Task<Alert?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<Alert>(Sql.Find, [id], ct);
+    public static Task<Alert?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<Alert>(Sql.Find, [id], ct);
 
-    internal static async Task<Page<AlertDelivery>> DeliveriesAsync(Transaction tx, Guid? alertId, string? status, PageRequest page, CancellationToken ct) =>
+    /// <summary>Of an alert, or of all; newest first.</summary>
+    public static async Task<Page<AlertDelivery>> DeliveriesAsync(Transaction tx, Guid? alertId, string? status, PageRequest page, CancellationToken ct) =>
         Page<AlertDelivery>.Cut(await tx.QueryAsync<AlertDelivery>(Sql.Deliveries, [alertId, status, page.Before, page.Fetch], ct), page, d => d.Id);
 
     /// <summary>Somebody has taken notice, and looks after it: once.</summary>
-    internal async Task<Result<Alert>> AcknowledgeAsync(Actor actor, Guid id, CancellationToken ct)
+    public async Task<Result<Alert>> AcknowledgeAsync(Actor actor, Guid id, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
         if (await tx.FindAsync<Alert>(Sql.Acknowledge, [id, clock.GetUtcNow(), actor.UserId], ct) is not { } acknowledged)

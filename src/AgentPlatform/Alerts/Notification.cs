@@ -41,17 +41,17 @@ public sealed record Notification
 }
 
 /// <summary>A member's own notifications; nobody sees those of others.</summary>
-internal sealed class Notifications(Database database, TimeProvider clock)
+public sealed class Notifications(Database database, TimeProvider clock)
 {
     /// <summary>What is neither dismissed nor past its time, newest first.</summary>
-    internal async Task<Page<Notification>> ListAsync(Transaction tx, Guid userId, bool unreadOnly, PageRequest page, CancellationToken ct) =>
+    public async Task<Page<Notification>> ListAsync(Transaction tx, Guid userId, bool unreadOnly, PageRequest page, CancellationToken ct) =>
         Page<Notification>.Cut(await tx.QueryAsync<Notification>(Sql.List, [userId, unreadOnly, clock.GetUtcNow(), page.Before, page.Fetch], ct), page, n => n.Id);
 
     /// <summary>The first time counts.</summary>
-    internal Task<Result<Notification>> ReadAsync(Actor actor, Guid id, CancellationToken ct) => ChangeAsync(actor, Sql.Read, id, ct);
+    public Task<Result<Notification>> ReadAsync(Actor actor, Guid id, CancellationToken ct) => ChangeAsync(actor, Sql.Read, id, ct);
 
     /// <summary>Also one that was not read. The first time counts.</summary>
-    internal Task<Result<Notification>> DismissAsync(Actor actor, Guid id, CancellationToken ct) => ChangeAsync(actor, Sql.Dismiss, id, ct);
+    public Task<Result<Notification>> DismissAsync(Actor actor, Guid id, CancellationToken ct) => ChangeAsync(actor, Sql.Dismiss, id, ct);
 
     private async Task<Result<Notification>> ChangeAsync(Actor actor, string sql, Guid id, CancellationToken ct)
     {
