@@ -51,8 +51,7 @@ public sealed record AlertedRun(Guid ExecutionId, Guid TaskId, string TaskName, 
     private const int LongestError = 500;
 
     internal static AlertedRun Of(RunEnded run) => new(
-        run.ExecutionId, run.TaskId, run.TaskName, run.Status, run.Duration, run.FailureStreak, run.Error is { Length: > LongestError } error ? $"{error[..LongestError]}…" : run.Error,
-        run.EndedAt);
+        run.ExecutionId, run.TaskId, run.TaskName, run.Status, run.Duration, run.FailureStreak, run.Error is { } error ? AlertWords.Clip(error, LongestError) : null, run.EndedAt);
 }
 
 /// <summary>

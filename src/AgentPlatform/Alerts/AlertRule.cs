@@ -104,12 +104,13 @@ internal sealed record AlertRuleInput
         .Check("target_task_ids", TaskIds.Length <= MostTargets, $"Names at most {MostTargets} tasks.")
         .Check("target_tags", (Target == "tags") == (Tags.Length > 0), "Is given with target_type tags, and only then.")
         .Check("target_tags", Tags.Length <= MostTargets && Tags.All(tag => tag is { Length: >= 1 and <= 255 }), $"Holds at most {MostTargets} tags of 1 to 255 characters.")
-        .Check("notification_channels", NotificationChannels is { Length: > 0 }, "Names at least one place.")
-        .Check("notification_channels", NotificationChannel.Wrong(NotificationChannels ?? []) is null, NotificationChannel.Wrong(NotificationChannels ?? []) ?? "")
+        .Check("notification_channels", PlacesProblem is null, PlacesProblem ?? "")
         .Check("cooldown_minutes", CooldownMinutes is null or (>= 0 and <= 10080), "Must be between 0 and 10080 minutes.")
         .Check("max_alerts_per_hour", MaxAlertsPerHour is null or (>= 1 and <= 1000), "Must be between 1 and 1000.")
         .Check("priority", Priority is null or (>= 1 and <= 10), "Must be between 1 (first) and 10.")
         .Check("conditions", ConditionsProblem is null, ConditionsProblem ?? "").Problem;
+
+    private string? PlacesProblem => NotificationChannels is { Length: > 0 } places ? NotificationChannel.Wrong(places) : "Names at least one place.";
 
     private string? ConditionsProblem => RuleCondition.Types.Contains(RuleType) ? RuleCondition.Of(RuleType!).Wrong(Given) : null;
 }

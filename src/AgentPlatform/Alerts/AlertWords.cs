@@ -13,7 +13,7 @@ internal static class AlertWords
     {
         var what = matches == 1 ? Gist(runs[0]) : $"{matches} runs";
         var title = rule is null ? what : $"{rule}: {what}";
-        return title.Length > LongestTitle ? $"{title[..LongestTitle]}…" : title;
+        return Clip(title, LongestTitle);
     }
 
     internal static string Message(IReadOnlyList<AlertedRun> runs, int matches)
@@ -22,10 +22,14 @@ internal static class AlertWords
         return string.Join('\n', matches > MostLines ? lines.Append($"… and {matches - MostLines} more.") : lines);
     }
 
+    /// <summary>Never in the middle of a character that takes two.</summary>
+    internal static string Clip(string text, int most) => text.Length <= most ? text : $"{text[..(char.IsHighSurrogate(text[most - 1]) ? most - 1 : most)]}…";
+
     private static string Sentence(AlertedRun run)
     {
         var streak = run.FailureStreak > 1 ? $" ({run.FailureStreak} in a row)" : "";
-        return string.Create(CultureInfo.InvariantCulture, $"{Gist(run)} after {run.Duration / 1000.0:0.#} s at {run.EndedAt.UtcDateTime:yyyy-MM-dd HH:mm} UTC{streak}{(run.Error is null ? "" : $": {run.Error}")}");
+        var why = run.Error is null ? "" : $": {run.Error}";
+        return string.Create(CultureInfo.InvariantCulture, $"{Gist(run)} after {run.Duration / 1000.0:0.#} s at {run.EndedAt.UtcDateTime:yyyy-MM-dd HH:mm} UTC{streak}{why}");
     }
 
     private static string Gist(AlertedRun run) => $"{run.TaskName} {run.Status switch { "success" => "succeeded", "timeout" => "took too long", _ => "failed" }}";

@@ -1,6 +1,6 @@
 using AgentPlatform.Api;
 using AgentPlatform.Channels;
-using AgentPlatform.Contacts;
+using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schedules.Automations;
@@ -10,7 +10,7 @@ using AgentPlatform.Work;
 namespace AgentPlatform.Alerts;
 
 /// <summary>What members do to rules.</summary>
-internal sealed class ManageRules(Database database, RunHistory tasks, MemberDirectory members, ChannelDirectory channels, WorkQueue work, TimeProvider clock)
+internal sealed class ManageRules(Database database, RunHistory tasks, MemberDirectory members, ChannelDirectory channels, WorkQueue work, EventStore events, TimeProvider clock)
 {
     internal static async Task<Page<AlertRule>> ListAsync(Transaction tx, string? ruleType, PageRequest page, CancellationToken ct) =>
         Page<AlertRule>.Cut(await tx.QueryAsync<AlertRule>(Sql.List, [ruleType, page.Before, page.Fetch], ct), page, rule => rule.Id);
@@ -26,12 +26,15 @@ internal sealed class ManageRules(Database database, RunHistory tasks, MemberDir
         }
 
         var rule = await tx.SingleAsync<AlertRule>(Sql.Create, [clock.NewId(), .. Values(input), actor.UserId], ct);
+        Note(tx, "created", rule);
         await tx.CommitAsync(ct);
         return rule;
     }
 
-    internal Task<Result<AlertRule>> ReplaceAsync(Actor actor, Guid id, AlertRuleInput input, IfMatch ifMatch, CancellationToken ct) => ChangeAsync(actor, id, ifMatch, async (tx, _) =>
-        (input.Problem ?? await UnknownAsync(tx, input, ct)) is { } invalid ? invalid : await tx.SingleAsync<AlertRule>(Sql.Replace, [id, .. Values(input), actor.UserId], ct), ct);
+    internal Task<Result<AlertRule>> ReplaceAsync(Actor actor, Guid id, AlertRuleInput input, IfMatch ifMatch, CancellationToken ct) =>
+        ChangeAsync(actor, id, "changed", ifMatch, async (tx, _) => (input.Problem ?? await UnknownAsync(tx, input, ct)) is { } invalid
+            ? invalid
+            : await tx.SingleAsync<AlertRule>(Sql.Replace, [id, .. Values(input), actor.UserId], ct), ct);
 
     /// <summary>Runs that end meanwhile are not looked at. What is folded waits.</summary>
     internal Task<Result<AlertRule>> PauseAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct) => SwitchAsync(actor, id, paused: true, ifMatch, ct);
@@ -39,18 +42,19 @@ internal sealed class ManageRules(Database database, RunHistory tasks, MemberDir
     internal Task<Result<AlertRule>> ResumeAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct) => SwitchAsync(actor, id, paused: false, ifMatch, ct);
 
     /// <summary>With its alerts, their deliveries and notifications.</summary>
-    internal Task<Result<AlertRule>> DeleteAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct) => ChangeAsync(actor, id, ifMatch, async (tx, rule) =>
+    internal Task<Result<AlertRule>> DeleteAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct) => ChangeAsync(actor, id, "deleted", ifMatch, async (tx, rule) =>
     {
         await tx.ExecuteAsync(Sql.Delete, [id], ct);
         return rule;
     }, ct);
 
-    private Task<Result<AlertRule>> SwitchAsync(Actor actor, Guid id, bool paused, IfMatch ifMatch, CancellationToken ct) => ChangeAsync(actor, id, ifMatch, async (tx, rule) =>
-        rule.IsPaused == paused
+    private Task<Result<AlertRule>> SwitchAsync(Actor actor, Guid id, bool paused, IfMatch ifMatch, CancellationToken ct) =>
+        ChangeAsync(actor, id, paused ? "paused" : "resumed", ifMatch, async (tx, rule) => rule.IsPaused == paused
             ? Problem.Conflict("alert_rule_state", $"The rule is {(paused ? "paused already" : "not paused")}.")
             : await tx.SingleAsync<AlertRule>(Sql.Switch, [id, paused, actor.UserId], ct), ct);
 
-    private async Task<Result<AlertRule>> ChangeAsync(Actor actor, Guid id, IfMatch ifMatch, Func<Transaction, AlertRule, Task<Result<AlertRule>>> change, CancellationToken ct)
+    private async Task<Result<AlertRule>> ChangeAsync(
+        Actor actor, Guid id, string what, IfMatch ifMatch, Func<Transaction, AlertRule, Task<Result<AlertRule>>> change, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
         if (await tx.FindAsync<AlertRule>(Sql.Lock, [id], ct) is not { } known)
@@ -69,6 +73,7 @@ internal sealed class ManageRules(Database database, RunHistory tasks, MemberDir
             return changed;
         }
 
+        Note(tx, what, changed.Value);
         // What was folded while the rule rested, or under other limits, is looked at anew.
         if (await tx.FindAsync<Guid?>(Sql.Folding, [id], ct) is { } folding)
         {
@@ -78,6 +83,9 @@ internal sealed class ManageRules(Database database, RunHistory tasks, MemberDir
         await tx.CommitAsync(ct);
         return changed;
     }
+
+    private void Note(Transaction tx, string what, AlertRule rule) =>
+        events.Append(tx, new NewEvent($"alert_rule.{what}", "alert_rule", rule.Id, new { name = rule.Name, rule_type = rule.RuleType, is_active = rule.IsActive }));
 
     /// <summary>What is named and is not there.</summary>
     private async Task<Problem?> UnknownAsync(Transaction tx, AlertRuleInput input, CancellationToken ct)

@@ -100,7 +100,8 @@ internal sealed class RaiseAlert(WorkQueue work, EventStore events, TimeProvider
         internal const string Pass =
             """
             WITH rule AS (
-                SELECT id, greatest(last_alert_sent_at + make_interval(mins => cooldown_minutes), CASE WHEN alerts_this_hour >= max_alerts_per_hour THEN hourly_reset_at END) AS held_until
+                SELECT id, greatest(last_alert_sent_at + make_interval(mins => cooldown_minutes),
+                                    CASE WHEN alerts_this_hour >= max_alerts_per_hour THEN hourly_reset_at END) AS held_until
                 FROM alerts.alert_rules
                 WHERE tenant_id = kernel.current_tenant_id() AND id = $1 AND is_active AND NOT is_paused
                 FOR NO KEY UPDATE

@@ -39,9 +39,9 @@ internal sealed record RuleCondition(string RuleType, ConditionField[] Fields, F
             return "Must be an object.";
         }
 
-        if (conditions.EnumerateObject().FirstOrDefault(c => Fields.All(f => f.Name != c.Name)) is { Value.ValueKind: not JsonValueKind.Undefined } unknown)
+        if (conditions.EnumerateObject().Select(c => c.Name).FirstOrDefault(name => Fields.All(f => f.Name != name)) is { } unknown)
         {
-            return $"A rule of type {RuleType} has no condition '{unknown.Name}'; it has {(Fields is [] ? "none" : string.Join(", ", Fields.Select(f => f.Name)))}.";
+            return $"A rule of type {RuleType} has no condition '{unknown}'; it has {(Fields is [] ? "none" : string.Join(", ", Fields.Select(f => f.Name)))}.";
         }
 
         return Fields.FirstOrDefault(f => conditions.TryGetProperty(f.Name, out var value)

@@ -102,7 +102,10 @@ public sealed class DeliveryTests : IAsyncLifetime
         Assert.Equal(
             1L,
             await _stage.CountAsync(
-                "SELECT count(*) FROM work.items i JOIN alerts.alert_delivery_queue d ON i.key = d.id || ':1' WHERE i.kind = 'alerts.deliver' AND i.run_at = d.scheduled_for AND d.scheduled_for > d.created_at + interval '50 seconds'"));
+                """
+                SELECT count(*) FROM work.items i JOIN alerts.alert_delivery_queue d ON i.key = d.id || ':1'
+                WHERE i.kind = 'alerts.deliver' AND i.run_at = d.scheduled_for AND d.scheduled_for > d.created_at + interval '50 seconds'
+                """));
         await _stage.DrainAsync();
         Assert.Single(receiver.Calls);
         await _stage.DueAsync("alerts.deliver");

@@ -73,6 +73,21 @@ public sealed class NotificationTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Alerts_are_kept_for_ninety_days()
+    {
+        var (_, kept) = await TwoAsync();
+        var older = Id((await _stage.AlertsAsync())[1]);
+        await _stage.CountAsync(
+            "WITH old AS (UPDATE alerts.alert_history SET triggered_at = now() - interval '90 days' + CASE WHEN id = $1 THEN '-1 second' ELSE '1 hour' END::interval RETURNING 1) SELECT count(*) FROM old", older);
+
+        Assert.Equal(1, await _stage.Platform.Get<AlertRetention>().PruneAsync(default));
+
+        Assert.Equal(404, (await _stage.Api.GetAsync($"/api/v1/alerts/{older}")).Status);
+        Assert.Equal([kept], (await _stage.ListAsync("notifications")).Select(Id));
+        Assert.Single(await _stage.ListAsync("alert-deliveries"));
+    }
+
+    [Fact]
     [Behaviour("bb-notification-inapp")]
     public async Task Deleting_the_alert_deletes_its_notifications_and_deliveries_and_nothing_else()
     {
