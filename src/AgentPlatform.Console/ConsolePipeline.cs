@@ -1,4 +1,5 @@
 using AgentPlatform.Console.Agents;
+using AgentPlatform.Console.Alerts;
 using AgentPlatform.Console.Audit;
 using AgentPlatform.Console.Queues;
 using AgentPlatform.Console.Sessions;
@@ -41,6 +42,7 @@ public static class ConsolePipeline
         endpoints.MapAgents();
         endpoints.MapWork();
         endpoints.MapAudit();
+        endpoints.MapAlerts();
         endpoints.MapVerification();
     }
 }

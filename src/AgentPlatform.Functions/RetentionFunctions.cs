@@ -1,4 +1,5 @@
 using AgentPlatform.Actions.Checkpoints;
+using AgentPlatform.Alerts;
 using AgentPlatform.Audit;
 using AgentPlatform.Brain.Shadows;
 using AgentPlatform.Channels;
@@ -15,12 +16,12 @@ namespace AgentPlatform.Functions;
 
 /// <summary>
 /// Old events and tasks go to the archive; old request logs, answers, rate windows, deliveries of webhooks, calls of models, turns of shadows, reservations,
-/// followers, audits, expired checkpoints and patterns that came to nothing go; the coming months get their partitions.
+/// followers, alerts, audits, expired checkpoints and patterns that came to nothing go; the coming months get their partitions.
 /// </summary>
 public sealed class RetentionFunctions(
     EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, WebhookLogRetention webhooks,
     CallRetention calls, ShadowRetention shadows, ReservationRetention reservations, ConversationFollowers followers, PatternRetention patterns,
-    AuditRetention audits)
+    AlertRetention alerts, AuditRetention audits)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
@@ -54,6 +55,9 @@ public sealed class RetentionFunctions(
 
     [Function("PatternRetention")]
     public Task PrunePatterns([TimerTrigger("0 5 4 * * *")] TimerInfo timer, CancellationToken ct) => patterns.PruneAsync(ct);
+
+    [Function("AlertRetention")]
+    public Task PruneAlerts([TimerTrigger("0 25 * * * *")] TimerInfo timer, CancellationToken ct) => alerts.PruneAsync(ct);
 
     [Function("AuditRetention")]
     public Task PruneAudits([TimerTrigger("0 10 4 * * *")] TimerInfo timer, CancellationToken ct) => audits.PruneAsync(ct);

@@ -1,6 +1,7 @@
 using System.Reflection;
 using AgentPlatform.Actions;
 using AgentPlatform.Agents;
+using AgentPlatform.Alerts;
 using AgentPlatform.Api;
 using AgentPlatform.Audit;
 using AgentPlatform.Brain;
@@ -41,7 +42,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Costs", "Models", "Tasks", "Workflows", "Knowledge", "Campaigns", "Brain", "Demo", "Audit" }
+        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Costs", "Models", "Tasks", "Workflows", "Knowledge", "Campaigns", "Alerts", "Brain", "Demo", "Audit" }
             .Select(module => (module, Self)),
     ];
 
@@ -52,7 +53,7 @@ public static class AgentPlatformModules
         services.AddTelemetry(configuration).AddOperations();
         services.AddAudit().AddTenancy().AddIdentity().AddEvents().AddResilience();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
-        services.AddActions().AddSchemas().AddAgents().AddCosts().AddModels().AddTasks().AddWorkflows().AddKnowledge().AddCampaigns().AddBrain();
+        services.AddActions().AddSchemas().AddAgents().AddCosts().AddModels().AddTasks().AddWorkflows().AddKnowledge().AddCampaigns().AddAlerts().AddBrain();
         services.AddDemo();
         return services;
     }
@@ -87,6 +88,7 @@ public static class AgentPlatformModules
         v1.MapWorkflows();
         v1.MapKnowledge();
         v1.MapCampaigns();
+        v1.MapAlerts();
         v1.MapBrain();
         v1.MapAudit();
     }

@@ -107,7 +107,7 @@ public static class BrainModule
         services.AddSingleton(p => new AgentDesk(
             p.GetRequiredService<Database>(), p.GetRequiredService<AgentDirectory>(), p.GetRequiredService<InstanceDirectory>(), p.GetRequiredService<TemplateSetStore>(),
             p.GetRequiredService<ModelCatalog>(), p.GetRequiredService<CompareInstances>(), p.GetRequiredService<ManageTemplateSets>(), p.GetRequiredService<ManageInstances>()));
-        services.AddSingleton<Letters>().AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind).AddWorkHandler<TellBudgetAlert>(BudgetAlerts.NoticeKind);
+        services.AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind).AddWorkHandler<TellBudgetAlert>(BudgetAlerts.NoticeKind);
         services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<ISchemaListener, SchemaFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
             .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>()).AddSingleton<ISentenceListener>(p => p.GetRequiredService<TrainRequests>());
         services.AddWorkHandler<TrainModel>(TrainModel.Kind, kind =>

@@ -31,7 +31,7 @@ public static class SchedulesModule
         services.AddSingleton<IContactMergeParticipant, MoveTasks>();
         services.AddSingleton<IHealthSource, TaskHealth>();
         services.AddWorkHandler<RunAgentTask>(TaskQueue.WorkKind, o => o.MaxAttempts = 4);
-        services.AddSingleton<ScheduledRuns>().AddSingleton<ManageScheduledTasks>();
+        services.AddSingleton<ScheduledRuns>().AddSingleton<RunHistory>().AddSingleton<ManageScheduledTasks>();
         services.AddWorkHandler<StartDueRun>(ScheduledRuns.DueKind, kind =>
         {
             kind.MaxAttempts = 25;

@@ -117,6 +117,23 @@ public sealed class AccessibilityTests(ConsoleSite site)
     [Theory]
     [InlineData(ColorScheme.Light, 1360, 860)]
     [InlineData(ColorScheme.Dark, 390, 844)]
+    public async Task The_pages_of_alerts_violate_none_either(ColorScheme scheme, int width, int height)
+    {
+        var (tenant, alert) = await NotificationPageTests.AlertedAsync(site);
+        var page = await site.OpenAsync(tenant.ApiKey, "/console/notifications", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
+        foreach (var path in new[] { "/console/notifications", $"/console/alerts/{alert}" })
+        {
+            await page.GotoAsync(new Uri(site.Address, path).ToString());
+            Assert.Empty(await ViolationsAsync(page));
+            Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), $"{path} is wider than the screen");
+        }
+
+        await page.Context.CloseAsync();
+    }
+
+    [Theory]
+    [InlineData(ColorScheme.Light, 1360, 860)]
+    [InlineData(ColorScheme.Dark, 390, 844)]
     public async Task The_pages_of_agents_violate_none_either(ColorScheme scheme, int width, int height)
     {
         var (tenant, set) = await AgentPageTests.WordedAsync(site);

@@ -24,7 +24,8 @@ public sealed partial class AuditRules
             "brain.intent_ledger", "actions.action_queue", "actions.action_execution_log", "actions.action_approvals", "actions.execution_checkpoints",
             "actions.effects", "messaging.message_queue", "messaging.effects", "schedules.scheduled_task_executions", "tasks.task_executions",
             "workflows.workflow_executions", "workflows.workflow_instances", "workflows.workflow_steps", "workflows.workflow_fleet_members", "campaigns.move_recipients",
-            "schemas.user_schema_state", "brain.shadow_turns", "work.items",
+            "schemas.user_schema_state", "brain.shadow_turns", "work.items", "alerts.alert_history",
+            "alerts.alert_delivery_queue",
         ],
         ["A counter, a lock, a token or a cursor of the platform's own"] =
         [
@@ -32,9 +33,10 @@ public sealed partial class AuditRules
             "actions.approval_codes", "actions.approval_links", "conversations.conversation_followers", "costs.budget_alerts", "costs.budget_reservations", "events.aggregates",
             "identity.idempotency_keys", "identity.rate_counters", "resilience.locks", "schedules.cron_job_registry", "work.tokens",
         ],
-        ["Seen by the member alone who wrote it, and counted at every use"] =
+        ["Seen by one member alone"] =
         [
             "knowledge.action_patterns", "knowledge.element_selectors", "knowledge.error_patterns", "knowledge.task_success_patterns", "workflows.workflow_patterns",
+            "alerts.in_app_notifications",
         ],
         ["The demo's"] = ["demo.applications", "demo.boards", "demo.places", "demo.resumes"],
     };

@@ -26,7 +26,7 @@ public sealed partial class ModuleMap
         ["Conversations"] = ["Api", "Contacts", "Events", "Kernel", "Operations", "Postgres", "Schedules", "Tenancy"],
         ["Credits"] = ["Api", "Contacts", "Events", "Identity", "Kernel", "Postgres"],
         ["Channels"] = ["Api", "Audit", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Tenancy", "Work"],
-        ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Operations", "Postgres", "Resilience", "Schedules", "Work"],
+        ["Messaging"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Operations", "Postgres", "Resilience", "Schedules", "Tenancy", "Work"],
         ["Actions"] = ["Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Operations", "Postgres", "Resilience", "Tenancy", "Work"],
         ["Schemas"] = ["Actions", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Resilience", "Work"],
         ["Agents"] = ["Actions", "Api", "Conversations", "Events", "Kernel", "Postgres", "Tenancy"],
@@ -36,6 +36,7 @@ public sealed partial class ModuleMap
         ["Workflows"] = ["Actions", "Api", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tenancy", "Work"],
         ["Knowledge"] = ["Actions", "Api", "Events", "Kernel", "Postgres", "Tasks"],
         ["Campaigns"] = ["Actions", "Agents", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Models", "Postgres", "Tenancy", "Work"],
+        ["Alerts"] = ["Api", "Channels", "Contacts", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tenancy", "Work"],
         ["Brain"] = ["Actions", "Agents", "Api", "Campaigns", "Channels", "Contacts", "Conversations", "Costs", "Events", "Identity", "Kernel", "Messaging", "Models", "Postgres", "Schedules", "Schemas", "Tasks", "Tenancy", "Work"],
         ["Demo"] = ["Actions", "Agents", "Api", "Brain", "Channels", "Identity", "Kernel", "Postgres", "Schemas", "Tenancy", "Workflows"],
     };

@@ -113,5 +113,6 @@ SELECT audit.watch('campaigns.foundations');
 SELECT audit.watch('campaigns.icp_profiles');
 SELECT audit.watch('campaigns.campaigns');
 SELECT audit.watch('campaigns.moves');
+SELECT audit.watch('alerts.alert_rules');
 SELECT audit.watch('brain.shadows');
 SELECT audit.watch('audit.security_events', 'UPDATE');

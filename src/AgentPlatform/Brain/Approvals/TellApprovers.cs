@@ -1,7 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions.Approvals;
-using AgentPlatform.Brain.Notices;
 using AgentPlatform.Identity;
+using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;

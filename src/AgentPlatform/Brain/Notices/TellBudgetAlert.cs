@@ -2,6 +2,7 @@ using System.Globalization;
 using AgentPlatform.Costs;
 using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
+using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;

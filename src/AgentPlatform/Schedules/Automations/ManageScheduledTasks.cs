@@ -190,7 +190,7 @@ internal sealed class ManageScheduledTasks(Database database, ScheduledRuns runs
     [
         t.Id, t.Name, t.Description, t.AutomationType, Json.Param(t.AutomationConfig), t.ScheduleType, t.CronExpression, t.Timezone, t.Status, t.NextRun?.ToUniversalTime(),
         t.RetryOnFailure, t.MaxRetries, t.RetryDelay, t.Timeout, t.KeepExecutionHistory, t.MaxHistoryRecords, Json.Param(t.Tags), Json.Param(t.Metadata), t.IsActive,
-        actor.UserId,
+        t.NotifyOnSuccess, t.NotifyOnFailure, Json.Param(NotificationChannel.Normal(t.Places)), actor.UserId,
     ];
 
     private static class Sql
@@ -221,8 +221,9 @@ internal sealed class ManageScheduledTasks(Database database, ScheduledRuns runs
             """
             INSERT INTO schedules.scheduled_browser_tasks
                 (tenant_id, id, name, description, automation_type, automation_config, schedule_type, cron_expression, timezone, status, next_run, retry_on_failure,
-                 max_retries, retry_delay, timeout, keep_execution_history, max_history_records, tags, metadata, is_active, user_id, created_by, last_modified_by, created_at)
-            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $20, $21)
+                 max_retries, retry_delay, timeout, keep_execution_history, max_history_records, tags, metadata, is_active, notify_on_success, notify_on_failure,
+                 notification_channels, user_id, created_by, last_modified_by, created_at)
+            VALUES (kernel.current_tenant_id(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $23, $23, $24)
             """;
 
         internal const string Update =
@@ -230,7 +231,8 @@ internal sealed class ManageScheduledTasks(Database database, ScheduledRuns runs
             UPDATE schedules.scheduled_browser_tasks
             SET name = $2, description = $3, automation_type = $4, automation_config = $5, schedule_type = $6, cron_expression = $7, timezone = $8, status = $9,
                 next_run = $10, retry_on_failure = $11, max_retries = $12, retry_delay = $13, timeout = $14, keep_execution_history = $15,
-                max_history_records = $16, tags = $17, metadata = $18, is_active = $19, last_modified_by = $20
+                max_history_records = $16, tags = $17, metadata = $18, is_active = $19,
+                notify_on_success = $20, notify_on_failure = $21, notification_channels = $22, last_modified_by = $23
             WHERE id = $1
             """;
 

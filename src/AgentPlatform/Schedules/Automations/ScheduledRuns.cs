@@ -49,7 +49,7 @@ internal sealed class ScheduledRuns(WorkQueue work, TimeProvider clock)
     internal async Task EndAsync(Transaction tx, ScheduledTask task, ScheduledExecution run, RunEnd end, CancellationToken ct)
     {
         var (now, again) = (clock.GetUtcNow(), end.MayRepeat && task.MayStart && task.RetryOnFailure && run.AttemptNumber <= task.MaxRetries);
-        if (await tx.ExecuteAsync(Sql.End, [run.Id, end.Status, now, Json.Param(end.Output), end.Error, again, end.Impossible], ct) == 0)
+        if (await tx.FindAsync<Ended>(Sql.End, [run.Id, end.Status, now, Json.Param(end.Output), end.Error, again, end.Impossible], ct) is not { } ended)
         {
             return;
         }
@@ -57,6 +57,10 @@ internal sealed class ScheduledRuns(WorkQueue work, TimeProvider clock)
         if (again)
         {
             Queue(tx, task.Id, "retry", run.AttemptNumber + 1, run.ScheduledFor, now.AddSeconds(task.RetryDelay));
+        }
+        else
+        {
+            Tell(tx, task, new RunEnded(run.Id, task.Id, task.Name, task.UserId, end.Status, run.AttemptNumber, ended.LastRunDuration, end.Error, ended.FailureStreak, now));
         }
 
         if (end.Impossible)
@@ -66,6 +70,14 @@ internal sealed class ScheduledRuns(WorkQueue work, TimeProvider clock)
 
         tx.Post(Sql.Prune, task.Id, task.KeepExecutionHistory ? task.MaxHistoryRecords : 0);
     }
+
+    private void Tell(Transaction tx, ScheduledTask task, RunEnded ended) => work.Enqueue(tx, new NewWork(RunEnded.Kind, ended.ExecutionId.ToString("n"), ended with
+    {
+        Tags = task.TagTexts,
+        Notify = (ended.IsFailure ? task.NotifyOnFailure : task.NotifyOnSuccess) ? task.Places : [],
+    }));
+
+    private sealed record Ended(int LastRunDuration, int FailureStreak);
 
     internal sealed record Due(Guid TaskId, DateTimeOffset ScheduledFor);
 
@@ -120,6 +132,7 @@ internal sealed class ScheduledRuns(WorkQueue work, TimeProvider clock)
             SET execution_count = execution_count + 1,
                 success_count = success_count + ($2::text = 'success')::integer,
                 failure_count = failure_count + ($2::text <> 'success')::integer,
+                failure_streak = CASE WHEN $2::text = 'success' THEN 0 ELSE failure_streak + (NOT $6)::integer END,
                 total_duration = total_duration + ended.duration,
                 last_run = ended.started_at, last_run_status = $2::text, last_run_error = $5, last_run_duration = ended.duration,
                 status = CASE WHEN t.status = 'active' AND $7 THEN 'failed'
@@ -127,6 +140,7 @@ internal sealed class ScheduledRuns(WorkQueue work, TimeProvider clock)
                               ELSE t.status END,
                 next_run = CASE WHEN $7 THEN NULL ELSE t.next_run END
             FROM ended WHERE t.id = ended.task_id
+            RETURNING t.last_run_duration, t.failure_streak
             """;
 
         internal const string Prune =

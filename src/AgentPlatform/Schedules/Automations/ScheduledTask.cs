@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Schedules.Automations;
 
@@ -30,6 +31,9 @@ public sealed record ScheduledTask
     public int ExecutionCount { get; init; }
     public int SuccessCount { get; init; }
     public int FailureCount { get; init; }
+
+    /// <summary>How many runs in a row ended without success; attempts that were repeated are not counted.</summary>
+    public int FailureStreak { get; init; }
     public int AverageDuration { get; init; }
     public bool RetryOnFailure { get; init; }
     public int MaxRetries { get; init; }
@@ -37,6 +41,11 @@ public sealed record ScheduledTask
     public int Timeout { get; init; }
     public bool KeepExecutionHistory { get; init; }
     public int MaxHistoryRecords { get; init; }
+    public bool NotifyOnSuccess { get; init; }
+    public bool NotifyOnFailure { get; init; }
+
+    /// <summary>A list of <see cref="NotificationChannel"/>.</summary>
+    public JsonElement NotificationChannels { get; init; }
     public JsonElement Tags { get; init; }
     public JsonElement Metadata { get; init; }
     public bool IsActive { get; init; }
@@ -46,6 +55,10 @@ public sealed record ScheduledTask
     public DateTimeOffset UpdatedAt { get; init; }
 
     internal bool MayStart => Status == "active" && IsActive;
+
+    internal IReadOnlyList<NotificationChannel> Places => Json.Read<NotificationChannel[]>(NotificationChannels);
+
+    internal IReadOnlyList<string> TagTexts => [.. Tags.EnumerateArray().Where(tag => tag.ValueKind == JsonValueKind.String).Select(tag => tag.GetString()!)];
 }
 
 /// <summary>One run. Status: queued, running, success, failed, timeout or cancelled. Trigger: scheduled, manual or retry.</summary>

@@ -19,6 +19,9 @@ internal sealed record ScheduledTaskBody
     public int? Timeout { get; init; }
     public bool? KeepExecutionHistory { get; init; }
     public int? MaxHistoryRecords { get; init; }
+    public bool? NotifyOnSuccess { get; init; }
+    public bool? NotifyOnFailure { get; init; }
+    public NotificationChannel[]? NotificationChannels { get; init; }
     public JsonElement? Tags { get; init; }
     public JsonElement? Metadata { get; init; }
     public bool? IsActive { get; init; }
@@ -32,6 +35,8 @@ internal sealed record ScheduledTaskBody
         Timeout = 300,
         KeepExecutionHistory = true,
         MaxHistoryRecords = 100,
+        NotifyOnFailure = true,
+        NotificationChannels = Json.Of(new[] { new NotificationChannel(NotificationChannel.InApp, null) }),
         Status = "active",
         IsActive = true,
         Tags = Json.Of(Array.Empty<string>()),
@@ -56,6 +61,9 @@ internal sealed record ScheduledTaskBody
             Timeout = Timeout ?? task.Timeout,
             KeepExecutionHistory = KeepExecutionHistory ?? task.KeepExecutionHistory,
             MaxHistoryRecords = MaxHistoryRecords ?? task.MaxHistoryRecords,
+            NotifyOnSuccess = NotifyOnSuccess ?? task.NotifyOnSuccess,
+            NotifyOnFailure = NotifyOnFailure ?? task.NotifyOnFailure,
+            NotificationChannels = NotificationChannels is null ? task.NotificationChannels : Json.Of(NotificationChannels),
             Tags = Tags ?? task.Tags,
             Metadata = Metadata ?? task.Metadata,
             IsActive = IsActive ?? task.IsActive,
@@ -71,6 +79,7 @@ internal sealed record ScheduledTaskBody
         : t.RetryDelay is < 0 or > 86400 ? Problem.Invalid("retry_delay", "Must be between 0 and 86400 seconds.")
         : t.Timeout is < 1 or > 86400 ? Problem.Invalid("timeout", "Must be between 1 and 86400 seconds.")
         : t.MaxHistoryRecords is < 1 or > 10000 ? Problem.Invalid("max_history_records", "Must be between 1 and 10000.")
+        : NotificationChannel.Wrong(t.Places) is { } wrong ? Problem.Invalid("notification_channels", wrong)
         : t.Tags.ValueKind != JsonValueKind.Array ? Problem.Invalid("tags", "Must be a list.")
         : t.Metadata.ValueKind != JsonValueKind.Object ? Problem.Invalid("metadata", "Must be an object.")
         : null;
