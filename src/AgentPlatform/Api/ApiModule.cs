@@ -24,7 +24,7 @@ public sealed class ApiOptions
     public string[] TrustedProxies { get; set; } = [];
 
     /// <summary>What a trusted proxy tells of where a client is, and in which header: <c>country</c> in <c>CF-IPCountry</c>. Default none.</summary>
-    public Dictionary<string, string> LocationHeaders { get; } = new(StringComparer.Ordinal);
+    public Dictionary<string, string> LocationHeaders { get; set; } = new(StringComparer.Ordinal);
 }
 
 /// <summary>Who may call, and the endpoints of the modules, each of which maps its own under <c>/api/v1</c>.</summary>
