@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -24,18 +23,15 @@ public sealed record Threat(Guid TenantId, string Type, string ResourceType, Gui
 /// then on the row of the open event, so that an attack of any size is one row for each thing attacked. A process that is killed loses what it had not
 /// yet written: at most about a second.
 /// </summary>
-public sealed class ThreatLog(Database database, TimeProvider clock, ILogger<ThreatLog> log) : BackgroundService
+public sealed class ThreatLog(Database database, TimeProvider clock, ILogger<ThreatLog> log) : WriteBehind(clock)
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
-
     /// <summary>There are no more than there are keys and channels: what is not known to be somebody's is not reported.</summary>
     private readonly ConcurrentDictionary<(Guid TenantId, string Type, Guid ResourceId), Seen> _seen = new();
 
     public void Report(Threat threat) => _seen.AddOrUpdate(
-        (threat.TenantId, threat.Type, threat.ResourceId), new Seen(threat, clock.GetUtcNow(), 1), (_, before) => new Seen(threat, clock.GetUtcNow(), before.Times + 1));
+        (threat.TenantId, threat.Type, threat.ResourceId), new Seen(threat, Clock.GetUtcNow(), 1), (_, before) => new Seen(threat, Clock.GetUtcNow(), before.Times + 1));
 
-    /// <summary>Writes everything reported so far.</summary>
-    public async Task FlushAsync(CancellationToken ct)
+    public override async Task FlushAsync(CancellationToken ct)
     {
         foreach (var key in _seen.Keys)
         {
@@ -46,35 +42,14 @@ public sealed class ThreatLog(Database database, TimeProvider clock, ILogger<Thr
         }
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Interval, clock);
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                await timer.WaitForNextTickAsync(stoppingToken);
-                await FlushAsync(stoppingToken);
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                break;
-            }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException)
-            {
-                log.ThreatLogFailed(e);
-            }
-        }
-
-        await FlushAsync(CancellationToken.None);
-    }
+    protected override void Failed(Exception e) => log.ThreatLogFailed(e);
 
     private async Task WriteAsync(Seen seen, CancellationToken ct)
     {
         var (threat, origin) = (seen.Threat, seen.Threat.Origin);
         await using var tx = database.Begin(Actor.System(threat.TenantId));
         tx.Post(
-            Sql.Fold, threat.TenantId, clock.NewId(), threat.UserId, threat.Type, threat.Severity, threat.Description, threat.ResourceType, threat.ResourceId,
+            Sql.Fold, threat.TenantId, Clock.NewId(), threat.UserId, threat.Type, threat.Severity, threat.Description, threat.ResourceType, threat.ResourceId,
             origin?.IpAddress, origin?.UserAgent, Json.Param(origin?.Location), seen.Times, seen.At.ToUniversalTime());
         try
         {

@@ -1,7 +1,6 @@
 using System.Threading.Channels;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -25,10 +24,9 @@ public sealed record ApiRequest(
 /// Collects requests and writes them in batches, one transaction per tenant, so that logging costs a request no round trip. A
 /// process that is killed loses what it had not yet written: at most about a second.
 /// </summary>
-public sealed class RequestLog(Database database, TimeProvider clock, ILogger<RequestLog> log) : BackgroundService
+public sealed class RequestLog(Database database, TimeProvider clock, ILogger<RequestLog> log) : WriteBehind(clock)
 {
     private const int BatchSize = 500;
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     // A full channel makes requests wait for the database instead of filling the memory.
     private readonly Channel<(Guid TenantId, ApiRequest Request)> _pending =
@@ -38,8 +36,7 @@ public sealed class RequestLog(Database database, TimeProvider clock, ILogger<Re
 
     public ValueTask AddAsync(Guid tenantId, ApiRequest request, CancellationToken ct) => _pending.Writer.WriteAsync((tenantId, request), ct);
 
-    /// <summary>Writes everything collected so far.</summary>
-    public async Task FlushAsync(CancellationToken ct)
+    public override async Task FlushAsync(CancellationToken ct)
     {
         await _flushing.WaitAsync(ct);
         try
@@ -68,28 +65,7 @@ public sealed class RequestLog(Database database, TimeProvider clock, ILogger<Re
         base.Dispose();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Interval, clock);
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                await timer.WaitForNextTickAsync(stoppingToken);
-                await FlushAsync(stoppingToken);
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                break;
-            }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException)
-            {
-                log.RequestLogFailed(e);
-            }
-        }
-
-        await FlushAsync(CancellationToken.None);
-    }
+    protected override void Failed(Exception e) => log.RequestLogFailed(e);
 
     private List<(Guid TenantId, ApiRequest Request)> Take()
     {

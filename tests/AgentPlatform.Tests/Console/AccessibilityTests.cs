@@ -25,12 +25,7 @@ public sealed class AccessibilityTests(ConsoleSite site)
         var page = await site.OpenAsync(tenant.ApiKey, $"/simulator/{conversation}", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
         await page.Locator(".theirs .text").First.WaitForAsync();
         await page.Locator("#live[data-state=on]").WaitForAsync();
-        foreach (var path in new[] { $"/simulator/{conversation}", "/simulator", "/console", "/console/nowhere", "/workflows" })
-        {
-            await page.GotoAsync(new Uri(site.Address, path).ToString());
-            Assert.Empty(await ViolationsAsync(page));
-            Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), $"{path} is wider than the screen");
-        }
+        await CheckAsync(page, $"/simulator/{conversation}", "/simulator", "/console", "/console/nowhere", "/workflows");
 
         await page.ClickAsync(".sign-out button");
         await page.FillAsync("#key", "wrong");
@@ -47,8 +42,7 @@ public sealed class AccessibilityTests(ConsoleSite site)
     {
         var (tenant, run) = await WorkflowPageTests.RunAsync(site);
         var page = await site.OpenAsync(tenant.ApiKey, $"/workflows/{run}", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
-        Assert.Empty(await ViolationsAsync(page));
-        Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"));
+        await CheckAsync(page);
         await page.Context.CloseAsync();
     }
 
@@ -59,12 +53,7 @@ public sealed class AccessibilityTests(ConsoleSite site)
     {
         var tenant = await WorkflowPageTests.TenantWithFormAsync(site);
         var page = await site.OpenAsync(tenant.ApiKey, "/workflows", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
-        foreach (var path in new[] { "/workflows", "/workflows/start/deliver" })
-        {
-            await page.GotoAsync(new Uri(site.Address, path).ToString());
-            Assert.Empty(await ViolationsAsync(page));
-            Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), $"{path} is wider than the screen");
-        }
+        await CheckAsync(page, "/workflows", "/workflows/start/deliver");
 
         await page.Context.CloseAsync();
     }
@@ -76,12 +65,7 @@ public sealed class AccessibilityTests(ConsoleSite site)
     {
         var (tenant, sop, execution) = await SopPageTests.BegunAsync(site);
         var page = await site.OpenAsync(tenant.ApiKey, "/console/sops", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
-        foreach (var path in new[] { "/console/sops", $"/console/sops/{sop}", $"/console/sops/{sop}/start", $"/console/sops/executions/{execution}" })
-        {
-            await page.GotoAsync(new Uri(site.Address, path).ToString());
-            Assert.Empty(await ViolationsAsync(page));
-            Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), $"{path} is wider than the screen");
-        }
+        await CheckAsync(page, "/console/sops", $"/console/sops/{sop}", $"/console/sops/{sop}/start", $"/console/sops/executions/{execution}");
 
         await page.Context.CloseAsync();
     }
@@ -97,8 +81,7 @@ public sealed class AccessibilityTests(ConsoleSite site)
         await page.ClickAsync("button:has-text('Pause')");
         await page.ClickAsync("button:has-text('Try again') >> nth=0");
         await page.Locator("#redrives-title").WaitForAsync();
-        Assert.Empty(await ViolationsAsync(page));
-        Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"));
+        await CheckAsync(page);
         await page.Context.CloseAsync();
     }
 
@@ -109,8 +92,7 @@ public sealed class AccessibilityTests(ConsoleSite site)
     {
         var tenant = await AuditPageTests.ThreatenedAsync(site);
         var page = await site.OpenAsync(tenant.ApiKey, "/console/audit", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
-        Assert.Empty(await ViolationsAsync(page));
-        Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"));
+        await CheckAsync(page);
         await page.Context.CloseAsync();
     }
 
@@ -121,12 +103,7 @@ public sealed class AccessibilityTests(ConsoleSite site)
     {
         var (tenant, alert) = await NotificationPageTests.AlertedAsync(site);
         var page = await site.OpenAsync(tenant.ApiKey, "/console/notifications", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
-        foreach (var path in new[] { "/console/notifications", $"/console/alerts/{alert}" })
-        {
-            await page.GotoAsync(new Uri(site.Address, path).ToString());
-            Assert.Empty(await ViolationsAsync(page));
-            Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), $"{path} is wider than the screen");
-        }
+        await CheckAsync(page, "/console/notifications", $"/console/alerts/{alert}");
 
         await page.Context.CloseAsync();
     }
@@ -138,12 +115,7 @@ public sealed class AccessibilityTests(ConsoleSite site)
     {
         var (tenant, set) = await AgentPageTests.WordedAsync(site);
         var page = await site.OpenAsync(tenant.ApiKey, "/console/agents", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
-        foreach (var path in new[] { "/console/agents", $"/console/agents/{tenant.AgentId}", $"/console/agents/{tenant.AgentId}/template-sets/new", $"/console/template-sets/{set}" })
-        {
-            await page.GotoAsync(new Uri(site.Address, path).ToString());
-            Assert.Empty(await ViolationsAsync(page));
-            Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), $"{path} is wider than the screen");
-        }
+        await CheckAsync(page, "/console/agents", $"/console/agents/{tenant.AgentId}", $"/console/agents/{tenant.AgentId}/template-sets/new", $"/console/template-sets/{set}");
 
         await page.Context.CloseAsync();
     }
@@ -203,6 +175,22 @@ public sealed class AccessibilityTests(ConsoleSite site)
         await page.Locator(".theirs .text").First.WaitForAsync();
         Assert.Equal(0, await page.EvaluateAsync<int>("document.getAnimations().length"));
         await page.Context.CloseAsync();
+    }
+
+    private async Task CheckAsync(IPage page, params string[] paths)
+    {
+        foreach (var path in paths)
+        {
+            await page.GotoAsync(new Uri(site.Address, path).ToString());
+            await CheckAsync(page);
+        }
+    }
+
+    /// <summary>The page as it stands.</summary>
+    private static async Task CheckAsync(IPage page)
+    {
+        Assert.Empty(await ViolationsAsync(page));
+        Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), $"{page.Url} is wider than the screen");
     }
 
     private static async Task<IReadOnlyList<string>> ViolationsAsync(IPage page)
