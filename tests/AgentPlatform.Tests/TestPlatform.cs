@@ -62,7 +62,9 @@ public sealed class TestPlatform : IAsyncDisposable
     private static TestPlatform Start(
         TestDatabase database, string connectionString, Action<IServiceCollection>? configure, (string Key, string Value)[] settings, bool ownsDatabase)
     {
+        // A busy machine makes a look seem dear; a drain that puts it off would return before what is due.
         var configuration = new ConfigurationBuilder()
+            .AddInMemoryCollection([new("Work:LookAtLeastEverySeconds", "0.25")])
             .AddInMemoryCollection([new("ConnectionStrings:AgentPlatform", connectionString), .. settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value))])
             .Build();
         var services = new ServiceCollection()

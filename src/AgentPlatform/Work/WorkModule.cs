@@ -33,6 +33,10 @@ public sealed class WorkOptions
     [Range(1, 600)]
     public int LeaseSeconds { get; set; } = 30;
 
+    /// <summary>Seconds that work nobody told of waits at most, where an old snapshot makes looking for it so dear that it is put off. Default 15.</summary>
+    [Range(0.25, 600)]
+    public double LookAtLeastEverySeconds { get; set; } = 15;
+
     /// <summary>Seconds after which a snapshot is old: it may hold vacuum back. Default 300.</summary>
     [Range(1, 86_400)]
     public int SnapshotSeconds { get; set; } = 300;

@@ -19,9 +19,6 @@ public sealed class WorkRunner : IDisposable
     /// <summary>Looks that take so much that they come no more often than that are dear.</summary>
     private static readonly TimeSpan LookDearly = TimeSpan.FromSeconds(2);
 
-    /// <summary>However dear looks are, or one seemed because it had to wait: work that nobody told of must not wait for longer.</summary>
-    private static readonly TimeSpan LookSeldom = TimeSpan.FromSeconds(15);
-
     /// <summary>About what a round trip takes.</summary>
     private static readonly TimeSpan RoundTrip = TimeSpan.FromMilliseconds(5);
 
@@ -256,11 +253,15 @@ public sealed class WorkRunner : IDisposable
         return new Look(asked || around, around, again, [.. _slots.TakeFreed(), .. _leases.Lanes.TakeLater().Select(tenant => new Freed(tenant, null))]);
     }
 
-    /// <summary>Looks take a twentieth of the time, unless even one in fifteen seconds takes more: an old snapshot makes them expensive.</summary>
+    /// <summary>
+    /// Looks take a twentieth of the time, unless they come so seldom already that work nobody told of would wait for too long. An old snapshot makes them
+    /// dear, and one that had to wait seems so.
+    /// </summary>
     private void LookedAround(TimeSpan took)
     {
         _lookedAt = _clock.GetTimestamp();
-        _lookAgainAfter = TimeSpan.FromTicks(Math.Clamp((took * 20).Ticks, LookEvery.Ticks, LookSeldom.Ticks));
+        var seldom = TimeSpan.FromSeconds(_options.Value.LookAtLeastEverySeconds);
+        _lookAgainAfter = TimeSpan.FromTicks(Math.Clamp((took * 20).Ticks, LookEvery.Ticks, seldom.Ticks));
         if (!_leases.HasLookedEverywhere)
         {
             WakeToLook();

@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using AgentPlatform.Tests.Rules;
 
@@ -30,21 +31,30 @@ public sealed partial class SettingsTests
         Assert.Empty(SetOnAzure().Concat(Documented()).Concat(Local()).Where(setting => !read.Contains(setting) && !ForOthers.Contains(setting)).Distinct());
     }
 
+    [Fact]
+    public void A_default_that_is_documented_is_the_codes()
+    {
+        var documented = Default().Matches(File.ReadAllText(Repository.Folder("docs/operations.md")))
+            .ToDictionary(row => row.Groups["key"].Value, row => row.Groups["value"].Value, StringComparer.Ordinal);
+        var defaults = Options().Where(option => documented.ContainsKey(option.Setting)).ToDictionary(
+            option => option.Setting,
+            option => JsonSerializer.Serialize(option.Property.GetValue(Activator.CreateInstance(option.Property.DeclaringType!))),
+            StringComparer.Ordinal);
+
+        Assert.NotEmpty(defaults);
+        Assert.Equal(defaults.OrderBy(d => d.Key, StringComparer.Ordinal), documented.Where(d => defaults.ContainsKey(d.Key)).OrderBy(d => d.Key, StringComparer.Ordinal));
+    }
+
     /// <summary>Options by their section and properties, single settings by their name in the code.</summary>
     private static IEnumerable<string> Read()
     {
-        var types = ModuleMap.Assemblies.Append(typeof(AgentPlatform.Console.ConsoleModule).Assembly).SelectMany(a => a.GetTypes()).ToLookup(t => t.Name, StringComparer.Ordinal);
+        foreach (var (setting, _) in Options())
+        {
+            yield return setting;
+        }
+
         foreach (var text in Sources.Select(File.ReadAllText))
         {
-            foreach (Match bound in Bound().Matches(text))
-            {
-                var type = types[bound.Groups["type"].Value].Single();
-                foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.CanWrite))
-                {
-                    yield return Name($"{bound.Groups["section"].Value}:{property.Name}", property.PropertyType);
-                }
-            }
-
             foreach (Match single in Single().Matches(text))
             {
                 yield return single.Groups["key"].Value.Replace(":", "__", StringComparison.Ordinal);
@@ -55,6 +65,17 @@ public sealed partial class SettingsTests
                 yield return "ConnectionStrings__AgentPlatform";
             }
         }
+    }
+
+    private static IEnumerable<(string Setting, PropertyInfo Property)> Options()
+    {
+        var types = ModuleMap.Assemblies.Append(typeof(AgentPlatform.Console.ConsoleModule).Assembly).SelectMany(a => a.GetTypes()).ToLookup(t => t.Name, StringComparer.Ordinal);
+        return
+            from text in Sources.Select(File.ReadAllText)
+            from Match bound in Bound().Matches(text)
+            from property in types[bound.Groups["type"].Value].Single().GetProperties(BindingFlags.Public | BindingFlags.Instance)
+            where property.CanWrite
+            select (Name($"{bound.Groups["section"].Value}:{property.Name}", property.PropertyType), property);
     }
 
     /// <summary>A list's first element stands for it; a dictionary, whose keys are the user's, for itself.</summary>
@@ -84,4 +105,7 @@ public sealed partial class SettingsTests
 
     [GeneratedRegex(@"^\| `(?<key>[A-Z][A-Za-z]+__\w+|OTEL_\w+|APPLICATIONINSIGHTS_\w+|PublicBaseUrl|AzureWebJobsStorage)` \|", RegexOptions.Multiline, 1000)]
     private static partial Regex Row();
+
+    [GeneratedRegex(@"^\| `(?<key>[A-Z][A-Za-z]+__\w+)` \|.* Default (?<value>\d+(\.\d+)?|true|false)\. \|$", RegexOptions.Multiline, 1000)]
+    private static partial Regex Default();
 }

@@ -1,5 +1,6 @@
 using AgentPlatform.Work;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace AgentPlatform.Tests.Work;
@@ -174,6 +175,7 @@ public sealed class RunnerTests : IAsyncLifetime
     [Fact]
     public async Task When_looks_have_become_dear_work_is_found_where_its_lane_was_left_and_what_was_passed_over_by_the_next_look()
     {
+        _stage.Platform.Get<IOptions<WorkOptions>>().Value.LookAtLeastEverySeconds = 15;
         var other = await _stage.Platform.NewTenantAsync("Other");
         await PutInAsync("a", "now()");
         await _stage.Platform.DrainAsync();
@@ -201,6 +203,18 @@ public sealed class RunnerTests : IAsyncLifetime
         _stage.Platform.Get<WorkQueue>().EnqueueMany(tx, works);
         return Task.CompletedTask;
     });
+
+    [Fact]
+    public async Task However_dear_looks_seem_work_that_nobody_told_of_waits_no_longer_than_the_setting_says()
+    {
+        _stage.Platform.Get<IOptions<WorkOptions>>().Value.LookAtLeastEverySeconds = 0.25;
+        await DrainBehindALockAsync(TimeSpan.FromMilliseconds(400));
+
+        await PutInAsync("told by nobody", "now() - interval '1 hour'");
+        await _stage.Platform.DrainAsync();
+
+        Assert.Equal(["told by nobody"], _stage.Runs);
+    }
 
     /// <summary>As another host would that tells nobody.</summary>
     private Task<int> PutInAsync(string key, string runAt, Guid? tenant = null) => _stage.Platform.Postgres.ScalarAsync<int>(
