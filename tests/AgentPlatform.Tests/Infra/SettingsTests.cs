@@ -106,6 +106,6 @@ public sealed partial class SettingsTests
     [GeneratedRegex(@"^\| `(?<key>[A-Z][A-Za-z]+__\w+|OTEL_\w+|APPLICATIONINSIGHTS_\w+|PublicBaseUrl|AzureWebJobsStorage)` \|", RegexOptions.Multiline, 1000)]
     private static partial Regex Row();
 
-    [GeneratedRegex(@"^\| `(?<key>[A-Z][A-Za-z]+__\w+)` \|.* Default (?<value>\d+(\.\d+)?|true|false)\. \|$", RegexOptions.Multiline, 1000)]
+    [GeneratedRegex(@"^\| `(?<key>[A-Z][A-Za-z]+__\w+)` \|.* Default (?<value>\d+(?:\.\d+)?|true|false)\. \|$", RegexOptions.Multiline, 1000)]
     private static partial Regex Default();
 }
