@@ -50,14 +50,19 @@ internal sealed record InboundChannel(ChannelGateway.Row Row, IReadOnlyList<stri
 /// <summary>One secret of a channel as stored: sealed, with what may be shown of it.</summary>
 internal sealed record StoredSecret(string Sealed, string Hint, DateTimeOffset CreatedAt, DateTimeOffset? ExpiresAt);
 
+/// <summary>The key that sealed a channel's secrets is not among the settings any more.</summary>
+public sealed class SecretsUnreadableException(Guid channelId) : Exception($"The secrets of channel {channelId} cannot be opened with the keys of the settings.");
+
 /// <summary>Opens, adds and retires the sealed secrets of a channel.</summary>
 public sealed class ChannelSecrets(SecretBox box, TimeProvider clock, Microsoft.Extensions.Logging.ILogger<ChannelSecrets> log)
 {
-    /// <summary>The secrets that count now, newest first.</summary>
+    /// <summary>The secrets that count now, newest first; none only when the channel has none.</summary>
+    /// <exception cref="SecretsUnreadableException">It has some, and none opens: taken for a channel without, it would take what nobody has signed.</exception>
     public IReadOnlyList<string> Open(JsonElement secretKeys, Guid channelId)
     {
         var now = clock.GetUtcNow();
         var open = new List<string>();
+        var unreadable = false;
         foreach (var stored in Json.Read<StoredSecret[]>(secretKeys))
         {
             if (stored.ExpiresAt is { } expires && expires <= now)
@@ -71,11 +76,12 @@ public sealed class ChannelSecrets(SecretBox box, TimeProvider clock, Microsoft.
             }
             else
             {
+                unreadable = true;
                 Log.SecretUnreadable(log, channelId);
             }
         }
 
-        return open;
+        return open.Count > 0 || !unreadable ? open : throw new SecretsUnreadableException(channelId);
     }
 
     /// <summary>The list with a new secret in front; the ones before it serve until <paramref name="grace"/> has passed.</summary>

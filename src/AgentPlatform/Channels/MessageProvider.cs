@@ -11,6 +11,9 @@ public interface IMessageProvider
     /// <summary>How long one attempt may be under way: a question asked earlier may be answered before the attempt has arrived.</summary>
     TimeSpan Patience { get; }
 
+    /// <summary>False when nothing is ever learnt of an attempt whose result was lost: it is given up as unknown, so that others do not wait behind it.</summary>
+    bool CanBeAsked => true;
+
     /// <summary>True when this provider can carry a message of that channel with the credentials it has now.</summary>
     bool Serves(OutboundChannel channel);
 

@@ -48,16 +48,20 @@ public sealed class WebhookEndpoints
 
     private async Task<IResult> ReceiveAsync(IInboundAdapter adapter, HttpRequest request, string token, CancellationToken ct)
     {
-        using var caller = _load.Enter();
+        if (!Guid.TryParse(token, out var parsed))
+        {
+            return Problem.NotFound("channel").ToHttp();
+        }
+
         var call = await ReadAsync(adapter, request, ct);
         if (!call.IsOk)
         {
             return call.Problem.ToHttp();
         }
 
-        return Guid.TryParse(token, out var parsed)
-            ? (await _intake.ReceiveAsync(adapter, parsed, call.Value, ct)).Match(adapter.Answer, problem => problem.ToHttp())
-            : Problem.NotFound("channel").ToHttp();
+        // One whose body trickles in waits for itself: it must not hold work back.
+        using var caller = _load.Enter();
+        return (await _intake.ReceiveAsync(adapter, parsed, call.Value, ct)).Match(adapter.Answer, problem => problem.ToHttp());
     }
 
     private async Task<Result<WebhookCall>> ReadAsync(IInboundAdapter adapter, HttpRequest request, CancellationToken ct)

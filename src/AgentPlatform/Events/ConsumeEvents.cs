@@ -19,6 +19,12 @@ internal sealed class ConsumeEvents(
     /// <summary>Between looks at events that are stored, but not yet safe to read.</summary>
     internal static readonly TimeSpan Unsettled = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>
+    /// An event that a consumer of another build wants is left so long to a host that has that build: while hosts are replaced one by one, an older one
+    /// must not pass it over. After that the type is one that the consumer no longer wants.
+    /// </summary>
+    internal static readonly TimeSpan Newer = TimeSpan.FromMinutes(1);
+
     internal static NewWork Work(EventConsumer consumer, Guid cause) =>
         new(Kind, $"{consumer.Name}:{cause}", new Payload(consumer.Name)) { SerialKey = $"{Kind}:{consumer.Name}", MaxAttempts = 1000 };
 
@@ -44,6 +50,11 @@ internal sealed class ConsumeEvents(
 
         foreach (var next in batch)
         {
+            if (!consumer.Wants(next.EventType))
+            {
+                return clock.GetUtcNow() - next.CreatedAt < Newer ? new WorkOutcome.Snooze(Unsettled) : await TrimAsync(actor, consumer, ct);
+            }
+
             if (await HandleAsync(actor, consumer, next, ct) is { } after)
             {
                 return after;
@@ -82,6 +93,14 @@ internal sealed class ConsumeEvents(
         var batch = await tx.QueryAsync<QueuedEvent>(Sql.Batch, [actor.TenantId, consumer.Name, BatchSize, waitsLong ?? false], ct);
         await tx.CommitAsync(ct);
         return (state, batch, waitsLong is not null, behind);
+    }
+
+    private async Task<WorkOutcome> TrimAsync(Actor actor, EventConsumer consumer, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        tx.Post(Sql.Trim, actor.TenantId, consumer.Name, consumer.EventTypes.Order(StringComparer.Ordinal).ToArray());
+        await tx.CommitAsync(ct);
+        return new WorkOutcome.Snooze(TimeSpan.Zero);
     }
 
     /// <summary>Null when the event is handled, or was by another run; else how the run ends.</summary>
@@ -143,8 +162,12 @@ internal sealed class ConsumeEvents(
         internal const string Register =
             """
             INSERT INTO events.consumers AS c (tenant_id, name, event_types) VALUES ($1, $2, $3)
-            ON CONFLICT (tenant_id, name) DO UPDATE SET event_types = excluded.event_types WHERE c.event_types <> excluded.event_types
+            ON CONFLICT (tenant_id, name) DO UPDATE
+            SET event_types = CASE WHEN cardinality(excluded.event_types) > 0 THEN ARRAY (SELECT DISTINCT unnest(c.event_types || excluded.event_types) ORDER BY 1) ELSE '{}' END
+            WHERE cardinality(c.event_types) > 0 AND (cardinality(excluded.event_types) = 0 OR NOT c.event_types @> excluded.event_types)
             """;
+
+        internal const string Trim = "UPDATE events.consumers SET event_types = $3 WHERE tenant_id = $1 AND name = $2";
 
         internal const string State = "SELECT status, retry_at FROM events.consumers WHERE tenant_id = $1 AND name = $2";
 

@@ -1,13 +1,14 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 using Npgsql;
 using NpgsqlTypes;
 
 namespace AgentPlatform.Kernel;
 
 /// <summary>The one JSON dialect of the platform: snake_case, enums as text, nulls written, for the API and for jsonb columns.</summary>
-public static class Json
+public static partial class Json
 {
     public static readonly JsonSerializerOptions Options = Configure(new JsonSerializerOptions(JsonSerializerDefaults.Web));
 
@@ -47,5 +48,18 @@ public static class Json
     };
 
     /// <summary>The text of a jsonb value, with the same care.</summary>
-    public static string? Storable<T>(T value) => value is null ? null : Text(value).Replace("\\u0000", "", StringComparison.Ordinal);
+    public static string? Storable<T>(T value)
+    {
+        if (value is null)
+        {
+            return null;
+        }
+
+        var text = Text(value);
+        return text.Contains("\\u0000", StringComparison.Ordinal) ? Nul().Replace(text, "${before}") : text;
+    }
+
+    // Somebody may have written the six characters themselves: then the backslash before them is an escaped one.
+    [GeneratedRegex(@"(?<!\\)(?<before>(?:\\\\)*)\\u0000", RegexOptions.None, 1000)]
+    private static partial Regex Nul();
 }

@@ -57,7 +57,7 @@ internal sealed class DispatchMessage(
             return await ProbeAsync(tx, item, message, effect, ct);
         }
 
-        var known = await facts.LoadAsync(tx, message, parties, ct);
+        var known = await facts.LoadAsync(tx, message, parties, effect?.What.ChannelId, ct);
         var decision = effect is null
             ? SendDecision.Decide(known, clock.GetUtcNow())
             : SendDecision.Forbidden(known) is { } reason ? new SendDecision.Refuse(reason) : new SendDecision.Send();
@@ -162,9 +162,9 @@ internal sealed class DispatchMessage(
         await tx.CommitAsync(ct);
         Log.Probing(log, effect.OutboundMessageId, route.Provider.Name);
         var outcome = await route.Provider.ProbeAsync(Outgoing(route, message, effect, known), ct);
-        // A worker that lost its lease may still be calling. While its call can be on its way, "unknown to me" says nothing.
+        // A worker that lost its lease may still be calling. While its call can be on its way, "unknown to me" says nothing, and nor does silence.
         var arrived = effect.LastAttemptAt + MaxPause + route.Provider.Patience;
-        if (outcome is SendOutcome.NotSent && arrived - clock.GetUtcNow() is { Ticks: > 0 } early)
+        if ((outcome is SendOutcome.NotSent || !route.Provider.CanBeAsked) && arrived - clock.GetUtcNow() is { Ticks: > 0 } early)
         {
             return new WorkOutcome.Snooze(early);
         }

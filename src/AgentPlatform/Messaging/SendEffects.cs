@@ -40,6 +40,9 @@ internal sealed class SendEffects(TimeProvider clock)
         return effect with { Status = "calling", Attempts = effect.Attempts + 1, LastAttemptAt = now };
     }
 
+    /// <summary>The last attempt was none.</summary>
+    internal void Uncount(Transaction tx, SendEffect effect) => tx.Post(Sql.Uncount, tx.TenantId, effect.Id);
+
     internal void Probing(Transaction tx, SendEffect effect) => tx.Post(Sql.Probing, tx.TenantId, effect.Id);
 
     /// <summary>Still open: not_sent or unknown.</summary>
@@ -65,6 +68,8 @@ internal sealed class SendEffects(TimeProvider clock)
 
         internal const string Again =
             "UPDATE messaging.effects SET status = 'calling', attempts = attempts + 1, last_attempt_at = $3 WHERE tenant_id = $1 AND id = $2 AND settled_at IS NULL";
+
+        internal const string Uncount = "UPDATE messaging.effects SET attempts = attempts - 1 WHERE tenant_id = $1 AND id = $2 AND settled_at IS NULL";
 
         internal const string Probing = "UPDATE messaging.effects SET probes = probes + 1 WHERE tenant_id = $1 AND id = $2 AND settled_at IS NULL";
 

@@ -18,7 +18,8 @@ internal sealed class SendFacts(ConversationLog conversations, ContactDirectory 
         return new(await conversation, await contact);
     }
 
-    internal async Task<Facts> LoadAsync(Transaction tx, QueuedMessage message, Parties parties, CancellationToken ct)
+    /// <param name="channelId">The channel that an attempt was made over: a further one goes the same way, or the provider that is asked about the first would know nothing of it.</param>
+    internal async Task<Facts> LoadAsync(Transaction tx, QueuedMessage message, Parties parties, Guid? channelId, CancellationToken ct)
     {
         if (parties.Conversation?.Id != message.ConversationContextId || parties.Contact?.Id != message.ContactId)
         {
@@ -39,7 +40,9 @@ internal sealed class SendFacts(ConversationLog conversations, ContactDirectory 
         {
             tx.Gather();
             var optedOut = contacts.IsOptedOutAsync(tx, contact.Id, conversation.Channel, ct);
-            var route = channels.RouteAsync(tx, conversation.WebhookId, conversation.AgentId, conversation.Channel, ct);
+            var route = channelId is { } tried
+                ? channels.FindAsync(tx, tried, ct)
+                : channels.RouteAsync(tx, conversation.WebhookId, conversation.AgentId, conversation.Channel, ct);
             var thread = message.InReplyToInboundId is { } inbound ? channels.ThreadAsync(tx, inbound, ct) : Task.FromResult<ThreadPosition?>(null);
             var troubled = circuits.TroubledAsync(tx, ct);
             await tx.AskAsync(ct);

@@ -27,6 +27,9 @@ internal sealed class SettleSend(
 {
     private static readonly TimeSpan MaxDelay = TimeSpan.FromMinutes(5);
 
+    /// <summary>A message that its provider keeps putting off is tried for so long.</summary>
+    private static readonly TimeSpan MaxThrottled = TimeSpan.FromHours(24);
+
     /// <summary>With a <paramref name="passage"/> when the provider was called.</summary>
     /// <exception cref="LeaseLostException">Another worker has taken the message over; what was learnt here is left to it.</exception>
     internal async Task<WorkOutcome> SettleAsync(
@@ -42,7 +45,7 @@ internal sealed class SettleSend(
         {
             SendOutcome.Accepted accepted => await AcceptedAsync(tx, message, effect, route, accepted, ct),
             SendOutcome.Rejected rejected => await RejectedAsync(tx, message, effect, route, rejected, ct),
-            SendOutcome.Throttled throttled => await NotSentAsync(tx, message, effect, route, "The provider asked for a pause.", throttled.RetryAfter, ct),
+            SendOutcome.Throttled throttled => await ThrottledAsync(tx, message, effect, route, throttled.RetryAfter, ct),
             SendOutcome.NotSent notSent => await NotSentAsync(tx, message, effect, route, notSent.Error, Delay(effect.Attempts), ct),
             SendOutcome.Unknown unknown => await UnknownAsync(tx, message, effect, route, unknown, ct),
             _ => throw new ArgumentOutOfRangeException(nameof(outcome)),
@@ -140,21 +143,49 @@ internal sealed class SettleSend(
     {
         if (effect.Attempts >= options.Value.MaxAttempts)
         {
-            attempts.GiveUp(tx, effect.OutboundMessageId);
-            await FailAsync(tx, message, effect, route, "exhausted", error, ct);
-            return new WorkOutcome.Done();
+            return await ExhaustedAsync(tx, message, effect, route, error, ct);
         }
 
+        Wait(tx, effect, error, wait);
+        return new WorkOutcome.Retry(error, wait);
+    }
+
+    /// <summary>
+    /// No attempt: the provider has looked at nothing but how many there are. Others of the conversation wait behind this message, so it comes back soon
+    /// whatever the provider says, and not at the same moment as all others that were put off.
+    /// </summary>
+    private async Task<WorkOutcome> ThrottledAsync(Transaction tx, QueuedMessage message, SendEffect effect, OutboundRoute route, TimeSpan retryAfter, CancellationToken ct)
+    {
+        const string Error = "The provider asked for a pause.";
+        if (clock.GetUtcNow() - effect.FirstAttemptAt > MaxThrottled)
+        {
+            return await ExhaustedAsync(tx, message, effect, route, Error, ct);
+        }
+
+        var wait = TimeSpan.FromSeconds(Math.Clamp(retryAfter.TotalSeconds, options.Value.RetrySeconds, MaxDelay.TotalSeconds)) * (1 + (Random.Shared.NextDouble() / 4));
+        effects.Uncount(tx, effect);
+        Wait(tx, effect, Error, wait);
+        return new WorkOutcome.Snooze(wait);
+    }
+
+    private async Task<WorkOutcome> ExhaustedAsync(Transaction tx, QueuedMessage message, SendEffect effect, OutboundRoute route, string error, CancellationToken ct)
+    {
+        attempts.GiveUp(tx, effect.OutboundMessageId);
+        await FailAsync(tx, message, effect, route, "exhausted", error, ct);
+        return new WorkOutcome.Done();
+    }
+
+    private void Wait(Transaction tx, SendEffect effect, string error, TimeSpan wait)
+    {
         effects.Leave(tx, effect, "not_sent", error);
         outbound.Waiting(tx, effect.OutboundMessageId, "pending", error);
         attempts.RetryAt(tx, effect.OutboundMessageId, clock.GetUtcNow() + wait);
-        return new WorkOutcome.Retry(error, wait);
     }
 
     private async Task<WorkOutcome> UnknownAsync(Transaction tx, QueuedMessage message, SendEffect effect, OutboundRoute route, SendOutcome.Unknown unknown, CancellationToken ct)
     {
         outbound.Waiting(tx, effect.OutboundMessageId, "unknown", unknown.Error);
-        if (effect.Probes >= options.Value.MaxProbes)
+        if (!route.Provider.CanBeAsked || effect.Probes >= options.Value.MaxProbes)
         {
             await GiveUpAsync(tx, message, effect, "abandoned", "unknown", unknown.Error, ct);
             return new WorkOutcome.Done();

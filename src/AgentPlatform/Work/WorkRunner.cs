@@ -7,7 +7,7 @@ namespace AgentPlatform.Work;
 
 /// <summary>
 /// Claims due work and runs it, up to the process's concurrency, until nothing is due; then returns. One drain is active per
-/// process: a second call wakes the first and returns at once.
+/// process: a second call wakes the first and returns at once, or takes over from it when it may claim no more.
 /// </summary>
 public sealed class WorkRunner : IDisposable
 {
@@ -38,6 +38,10 @@ public sealed class WorkRunner : IDisposable
     private TimeSpan _lookAgainAfter = LookEvery;
     private int _lookAround;
 
+    /// <summary>The drain that is active claims no more, and a second one waits to take over what it has in hand.</summary>
+    private bool _isEnding;
+    private int _hasSuccessor;
+
     /// <summary>Round trips under way, and the items they ask for.</summary>
     private int _under;
     private int _asked;
@@ -52,7 +56,10 @@ public sealed class WorkRunner : IDisposable
         _log = log;
     }
 
-    /// <summary>Runs all that is due. Cancelling stops new claims and lets running handlers finish. Returns how many items ran.</summary>
+    /// <summary>
+    /// Runs all that is due. Cancelling stops new claims and lets running handlers finish, unless another drain begins meanwhile: then that one sees to
+    /// them, and this one returns. Returns how many items ran.
+    /// </summary>
     public Task<int> DrainAsync(CancellationToken ct)
     {
         WakeToLook();
@@ -65,7 +72,7 @@ public sealed class WorkRunner : IDisposable
     internal async Task<int> DrainWokenAsync(CancellationToken ct)
     {
         var total = 0;
-        while (_wake.IsSet && !ct.IsCancellationRequested && await _draining.WaitAsync(0, CancellationToken.None))
+        while (_wake.IsSet && !ct.IsCancellationRequested && await EnterAsync())
         {
             total += await DrainWithRenewalAsync(ct);
         }
@@ -86,21 +93,48 @@ public sealed class WorkRunner : IDisposable
         _wake.Set();
     }
 
+    /// <summary>False when a drain is active that goes on claiming, or when another waits already for one that does not.</summary>
+    private async Task<bool> EnterAsync()
+    {
+        if (!Volatile.Read(ref _isEnding))
+        {
+            return await _draining.WaitAsync(0, CancellationToken.None);
+        }
+
+        if (Interlocked.Exchange(ref _hasSuccessor, 1) == 1)
+        {
+            return false;
+        }
+
+        // Whatever becomes of this caller: from here on the other may leave to it what it has in hand.
+        _wake.Set();
+        await _draining.WaitAsync(CancellationToken.None);
+        Volatile.Write(ref _hasSuccessor, 0);
+        return true;
+    }
+
     private async Task<int> DrainWithRenewalAsync(CancellationToken ct)
     {
         using var renewal = new CancellationTokenSource();
-        await using var stopping = ct.Register(_wake.Set);
         var renewing = RenewAsync(renewal.Token);
         try
         {
+            await using var stopping = ct.Register(End);
             return await DrainUntilIdleAsync(ct);
         }
         finally
         {
             await renewal.CancelAsync();
             await renewing;
+            Volatile.Write(ref _isEnding, false);
             _draining.Release();
         }
+    }
+
+    private void End()
+    {
+        Volatile.Write(ref _isEnding, true);
+        _wake.Set();
     }
 
     private async Task<int> DrainUntilIdleAsync(CancellationToken ct)
@@ -111,6 +145,12 @@ public sealed class WorkRunner : IDisposable
         {
             _wake.TryTake();
             total += await HarvestAsync(trips);
+            var isTakenOver = Volatile.Read(ref _isEnding) && Volatile.Read(ref _hasSuccessor) == 1;
+            if (isTakenOver && trips.Count == 0)
+            {
+                return total;
+            }
+
             if (ct.IsCancellationRequested)
             {
                 _slots.HandBack();
@@ -118,7 +158,7 @@ public sealed class WorkRunner : IDisposable
 
             // Asked before the trip: what may go on between the two is taken by the trip, or waited for.
             var later = ct.IsCancellationRequested ? null : _leases.Lanes.NextLater;
-            if (trips.Count < _options.Value.RoundTrips && NextTrip(ct) is { } trip)
+            if (!isTakenOver && trips.Count < _options.Value.RoundTrips && NextTrip(ct) is { } trip)
             {
                 trips.Add(BeginRoundTrip(trip));
             }
@@ -292,9 +332,10 @@ public sealed class WorkRunner : IDisposable
             var still = await _leases.RenewAsync(before, ct);
             _slots.Lose(before.Where(item => !still.Contains(item.Id)));
         }
-        catch (Exception e) when (e is Npgsql.NpgsqlException or TimeoutException)
+        catch (Exception e)
         {
-            // The leases live on for two more ticks; without a database the fence protects what cannot be renewed.
+            // The leases live on for two more ticks; without a database the fence protects what cannot be renewed. Whatever failed, a handler's own
+            // cancellation included, the next tick comes.
             _log.RenewalFailed(e);
         }
     }

@@ -108,8 +108,20 @@ internal sealed class WorkSlots(WorkExecutor executor, int slots, Signal changed
         {
             if (_inHand.TryGetValue(item, out var held))
             {
-                held.Cancel();
+                Cancel(held);
             }
+        }
+    }
+
+    private static void Cancel(CancellationTokenSource held)
+    {
+        try
+        {
+            held.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has just ended.
         }
     }
 

@@ -79,10 +79,10 @@ public sealed class CustomWebhookTests : IAsyncLifetime
     [Behaviour("bb-webhook-log-retry")]
     public async Task While_it_waits_the_log_says_when_it_is_tried_again()
     {
-        _receiver.Next(429, retryAfter: 500);
+        _receiver.Next(429, retryAfter: 86_400);
         using var answer = await _stage.CustomAsync(_channel, Secret, new { from = "user-1", text = "hello" });
         await _stage.Platform.DrainAsync();
-        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM channels.webhook_logs WHERE status = 'retrying' AND next_retry_at > now() + interval '400 seconds' AND completed_at IS NULL"));
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM channels.webhook_logs WHERE status = 'retrying' AND next_retry_at BETWEEN now() + interval '290 seconds' AND now() + interval '376 seconds' AND completed_at IS NULL"));
     }
 
     [Fact]
@@ -131,7 +131,7 @@ public sealed class CustomWebhookTests : IAsyncLifetime
     {
         using var without = await PlainAsync("""{"from":"u","text":"x"}""");
         using var with = await PlainAsync("""{"id":"1","from":"u","text":"x"}""");
-        using var replayed = await PlainAsync("""{"id":"1","from":"u","text":"x"}""");
+        using var replayed = await PlainAsync("""{"id":"1","from":"u","text":"x"}""", id: "unsigned");
         Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.OK, HttpStatusCode.OK), (without.StatusCode, with.StatusCode, replayed.StatusCode));
         Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM channels.inbound_messages"));
     }
@@ -175,9 +175,14 @@ public sealed class CustomWebhookTests : IAsyncLifetime
     private Task<ChannelView> CreateAsync(string url) =>
         _stage.ChannelAsync(new ChannelInput("custom_webhook", "Hook") { Secret = Secret, OutboundConfig = Json.Of(new { url }), RateLimitPerMinute = 1000, RateLimitPerHour = 1000 });
 
-    private async Task<HttpResponseMessage> PlainAsync(string body)
+    private async Task<HttpResponseMessage> PlainAsync(string body, string? id = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, _channel.WebhookUrl) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        if (id is not null)
+        {
+            request.Headers.Add(WebhookSignature.IdHeader, id);
+        }
+
         request.Headers.Add(WebhookSignature.PlainHeader, WebhookSignature.SignPlain(Secret, Encoding.UTF8.GetBytes(body)));
         return await _stage.Http.SendAsync(request);
     }

@@ -121,6 +121,7 @@ public sealed class EmailTests : IAsyncLifetime
     [InlineData("""{"from": "jane@example.com"}""", "application/json", 400)]
     [InlineData("""{"from": "jane@example.com", "text": 1}""", "application/json", 400)]
     [InlineData("""{"from": """, "application/json", 400)]
+    [InlineData("--b\r\nContent-Disposition: form-data; name=\"from\"\r\n\r\njane@example.com\r\n--b\r\nContent-Disposition: form-data; name=\"charsets\"\r\n\r\n{\"from\": 5}\r\n--b--\r\n", "multipart/form-data; boundary=b", 400)]
     [InlineData("x", "multipart/form-data", 400)]
     [InlineData("x", "multipart/form-data; boundary=b", 400)]
     [InlineData("x", "message/rfc822", 415)]
@@ -148,6 +149,25 @@ public sealed class EmailTests : IAsyncLifetime
         using var wrong = await PostAsync(JsonMail(new { from = "jane@example.com", text = "x" }), "other-password");
         using var right = await PostAsync(JsonMail(new { from = "jane@example.com", text = "x" }), "mail-password");
         Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.Forbidden, HttpStatusCode.OK), (without.StatusCode, wrong.StatusCode, right.StatusCode));
+    }
+
+    [Fact]
+    public async Task A_channel_whose_secret_cannot_be_opened_takes_nothing()
+    {
+        await _stage.Platform.Get<RotateChannel>().SecretAsync(_stage.System, _channel.Id, new Rotation(null) { Secret = "mail-password" }, CancellationToken.None);
+        await _stage.CountAsync("WITH c AS (UPDATE channels.user_webhooks SET secret_keys = jsonb_set(secret_keys, '{0,sealed}', '\"gone.AAAA\"') RETURNING 1) SELECT count(*) FROM c");
+
+        using var unsigned = await PostAsync(JsonMail(new { from = "jane@example.com", text = "x" }));
+
+        Assert.Equal(HttpStatusCode.InternalServerError, unsigned.StatusCode);
+        Assert.Equal(0, await _stage.CountAsync("SELECT count(*) FROM channels.inbound_messages"));
+    }
+
+    [Fact]
+    public async Task A_mail_whose_marks_hide_its_text_is_refused_and_not_tried_for_ever()
+    {
+        using var answer = await PostAsync(JsonMail(new { from = "jane@example.com", subject = "Hi", html = string.Concat(Enumerable.Repeat("<style ", 100_000)) }));
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
     }
 
     [Fact]
@@ -189,7 +209,7 @@ public sealed class EmailTests : IAsyncLifetime
         await _stage.SettleAsync();
         Assert.Single(_smtp.Mails);
         Assert.Equal("unknown", await _stage.ValueAsync<string>("SELECT delivery_status FROM channels.outbound_messages"));
-        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM messaging.effects WHERE status = 'abandoned'"));
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM messaging.effects WHERE status = 'abandoned' AND probes = 0"));
     }
 
     private Task<HttpResponseMessage> PostAsync(HttpContent content, string? password = null)

@@ -1,10 +1,14 @@
 using System.Diagnostics;
 using System.Net;
+using System.Text;
+using AgentPlatform.Channels;
 using AgentPlatform.Channels.Intake;
+using AgentPlatform.Channels.Twilio;
 using AgentPlatform.Channels.Manage;
 using AgentPlatform.Kernel;
 using AgentPlatform.Tests.Sandbox;
 using AgentPlatform.Work;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Tests.Channels;
@@ -130,6 +134,30 @@ public sealed class InboxTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_call_that_cannot_be_read_costs_nobody_else_his_answer()
+    {
+        var adapter = new Thrower(_stage.Platform.Get<TwilioInbound>());
+        var inbox = _stage.Platform.Get<Inbox>();
+        var form = new Dictionary<string, string>(StringComparer.Ordinal) { ["MessageSid"] = "SM1", ["From"] = Sender, ["Body"] = "hi", ["AccountSid"] = FakeTwilio.AccountSid, ["To"] = "+15005550006" };
+        var calls = await Task.WhenAll(Enumerable.Range(0, 6).Select(async n =>
+        {
+            form["MessageSid"] = $"SM{n}";
+            using var content = new FormUrlEncodedContent(form);
+            var headers = new HeaderDictionary
+            {
+                [TwilioSignature.Header] = TwilioSignature.Sign(FakeTwilio.AuthToken, _channel.WebhookUrl!, form),
+            };
+            return new WebhookCall(_channel.WebhookUrl!, headers, new QueryCollection(), "application/x-www-form-urlencoded", await content.ReadAsByteArrayAsync());
+        }));
+
+        var answers = calls.Select(call => inbox.TakeAsync(adapter, _channel.WebhookToken, call)).ToList();
+        await Assert.ThrowsAsync<TimeoutException>(() => answers[3]);
+
+        Assert.All(await Task.WhenAll(answers.Where((_, n) => n != 3)), answer => Assert.True(answer.IsOk));
+        Assert.Equal(5, await _stage.CountAsync(Taken));
+    }
+
+    [Fact]
     public async Task A_mail_keeps_its_files_and_its_thread()
     {
         var mail = await _stage.ChannelAsync(new ChannelInput("email", "Support") { ProviderConfig = Json.Of(new { from = "agent@support.example" }) });
@@ -145,7 +173,7 @@ public sealed class InboxTests : IAsyncLifetime
                     in_reply_to = inReplyTo,
                     attachments = new[] { new { file_name = "note.txt", content_type = "text/plain", content = Convert.ToBase64String("a note"u8) } },
                 }),
-                System.Text.Encoding.UTF8, "application/json");
+                Encoding.UTF8, "application/json");
             using var answer = await _stage.Http.PostAsync(mail.WebhookUrl, body);
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         }
@@ -270,4 +298,19 @@ public sealed class InboxTests : IAsyncLifetime
 
     private async Task ChangeAsync(ChannelInput change) =>
         Assert.True((await _stage.Platform.Get<ManageChannels>().ChangeAsync(_stage.System, _channel.Id, change, AgentPlatform.Api.IfMatch.Any, CancellationToken.None)).IsOk);
+
+    /// <summary>Fails at the fourth message.</summary>
+    private sealed class Thrower(IInboundAdapter inner) : IInboundAdapter
+    {
+        public string ChannelType => inner.ChannelType;
+
+        public long MaxBytes => inner.MaxBytes;
+
+        public bool Accepts(WebhookCall call) => inner.Accepts(call);
+
+        public Task<Result<InboundEnvelope>> ReadAsync(WebhookCall call, InboundChannel channel, CancellationToken ct) =>
+            Encoding.UTF8.GetString(call.Body).Contains("SM3", StringComparison.Ordinal) ? throw new TimeoutException("Too long.") : inner.ReadAsync(call, channel, ct);
+
+        public IResult Answer(Guid inboundId) => inner.Answer(inboundId);
+    }
 }

@@ -1,9 +1,11 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text;
 using AgentPlatform.Channels;
 using AgentPlatform.Channels.Manage;
 using AgentPlatform.Channels.Twilio;
+using AgentPlatform.Kernel;
 using AgentPlatform.Tests.Sandbox;
 
 namespace AgentPlatform.Tests.Channels;
@@ -320,6 +322,39 @@ public sealed class IntakeTests : IAsyncLifetime
         await _stage.SettleAsync();
         Assert.Equal(text, await _stage.ValueAsync<string>("SELECT content FROM channels.inbound_messages"));
         Assert.Equal($"You said: {text}", Assert.Single(_stage.Twilio.Messages).Body);
+    }
+
+    [Fact]
+    public async Task Six_characters_that_look_like_an_escape_are_text()
+    {
+        const string Said = """what is \u0000, \\u0000 and \u0000n?""";
+        using var answer = await _stage.TextAsync(_channel, Sender, Said + "\0\0");
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Equal((Said, Said), (await _stage.ValueAsync<string>("SELECT content FROM channels.inbound_messages"), await _stage.ValueAsync<string>("SELECT raw_payload ->> 'Body' FROM channels.inbound_messages")));
+        await _stage.SettleAsync();
+        Assert.Equal($"You said: {Said}", Assert.Single(_stage.Twilio.Messages).Body);
+    }
+
+    [Fact]
+    public async Task Bodies_that_trickle_in_hold_no_work_back()
+    {
+        var url = new Uri(_channel.WebhookUrl!);
+        var callers = new List<TcpClient>();
+        foreach (var _ in Enumerable.Range(0, (2 * Environment.ProcessorCount) + 2))
+        {
+            var caller = new TcpClient();
+            callers.Add(caller);
+            await caller.ConnectAsync(url.Host, url.Port);
+            var head = $"POST {url.AbsolutePath} HTTP/1.1\r\nHost: {url.Authority}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n";
+            await caller.GetStream().WriteAsync(Encoding.ASCII.GetBytes(head));
+            // The server goes on to ask for the body: the endpoint is reading.
+            var answer = new byte[64];
+            var read = await caller.GetStream().ReadAsync(answer);
+            Assert.StartsWith("HTTP/1.1 100", Encoding.ASCII.GetString(answer, 0, read), StringComparison.Ordinal);
+        }
+
+        Assert.False(_stage.Platform.Get<ForegroundLoad>().IsCrowded);
+        callers.ForEach(caller => caller.Dispose());
     }
 
     [Fact]

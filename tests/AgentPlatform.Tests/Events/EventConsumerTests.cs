@@ -173,6 +173,49 @@ public sealed class EventConsumerTests : IAsyncLifetime
         Assert.Equal(409, (await _api.PostAsync("/api/v1/events/consumers/notes/resume", new { })).Status);
     }
 
+    [Fact]
+    public async Task While_hosts_are_replaced_an_older_one_leaves_the_events_it_does_not_know_to_the_newer()
+    {
+        await using var newer = Platform.Twin(services => services.AddSingleton(_recorder).AddEventConsumer<Notes>("notes", "note.taken", "note.torn").AddEventConsumer<Everything>("everything"));
+        await AppendAsync("note.taken", new { i = 1 });
+        await newer.DrainWithEventsAsync();
+        await AppendAsync("note.torn", new { i = 2 });
+        await AppendAsync("note.taken", new { i = 3 });
+
+        await Platform.DrainAsync();
+        await Task.Delay(2 * ConsumeEvents.Unsettled, TimeProvider.System);
+        await Platform.DrainAsync();
+        Assert.Equal([1], _recorder.Of("notes").Select(e => e.Payload.GetProperty("i").GetInt32()));
+        await UntilAsync(async () =>
+        {
+            await newer.DrainAsync();
+            return _recorder.Of("notes").Count == 3;
+        });
+
+        Assert.Equal([1, 2, 3], _recorder.Of("notes").Select(e => e.Payload.GetProperty("i").GetInt32()));
+    }
+
+    [Fact]
+    public async Task A_type_that_no_host_wants_any_more_is_passed_over_after_a_minute()
+    {
+        await using (var former = Platform.Twin(services => services.AddSingleton(_recorder).AddEventConsumer<Notes>("notes", "note.taken", "note.torn").AddEventConsumer<Everything>("everything")))
+        {
+            await AppendAsync("note.taken", new { i = 1 });
+            await former.DrainWithEventsAsync();
+        }
+
+        await Platform.Postgres.ScalarAsync<object>(
+            """
+            INSERT INTO events.events (tenant_id, id, event_type, aggregate_type, aggregate_id, payload, created_at)
+            VALUES ($1, gen_random_uuid(), 'note.torn', 'note', $2, '{"i":2}', now() - interval '61 seconds') RETURNING id
+            """,
+            Tenant.TenantId, _aggregate);
+        await AppendAsync("note.taken", new { i = 3 });
+        await DrainAsync();
+
+        Assert.Equal([1, 3], _recorder.Of("notes").Select(e => e.Payload.GetProperty("i").GetInt32()));
+    }
+
     [Theory]
     [InlineData(1, 2)]
     [InlineData(3, 8)]

@@ -160,18 +160,73 @@ public sealed class SmsDeliveryTests : IAsyncLifetime
     [Behaviour("yp-sms-retry-fail")]
     public async Task Refusals_for_now_are_tried_again_and_given_up_when_attempts_are_used_up()
     {
-        _stage.Twilio.Next(new TwilioAnswer.Refuse(429, 20429, RetryAfter: 0), new TwilioAnswer.Refuse(429, 20429, RetryAfter: 0));
+        _stage.Twilio.Next(new TwilioAnswer.Refuse(500), new TwilioAnswer.Refuse(500));
         await ReceiveAsync("patience");
         await _stage.SettleAsync();
         Assert.Single(_stage.Twilio.Messages);
 
-        _stage.Twilio.Next([.. Enumerable.Repeat(new TwilioAnswer.Refuse(429, 20429, RetryAfter: 0), 3)]);
+        _stage.Twilio.Next([.. Enumerable.Repeat(new TwilioAnswer.Refuse(500), 3)]);
         await ReceiveAsync("in vain");
         await _stage.SettleAsync();
         Assert.Single(_stage.Twilio.Messages);
         Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM conversations.messages WHERE status = 'failed' AND error_code = 'exhausted' AND failed_at IS NOT NULL"));
         Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM messaging.message_queue WHERE status = 'failed' AND failure = 'exhausted'"));
         Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM events.events WHERE event_type = 'message.failed'"));
+    }
+
+    [Fact]
+    public async Task A_provider_that_asks_for_patience_uses_up_no_attempt_for_a_day()
+    {
+        _stage.Twilio.Next([.. Enumerable.Repeat(new TwilioAnswer.Refuse(429, 20429, RetryAfter: 0), 5)]);
+        await ReceiveAsync("patience");
+        await _stage.SettleAsync();
+        Assert.Single(_stage.Twilio.Messages);
+        Assert.Equal((6, 1), (_stage.Twilio.Requests.Count, await _stage.CountAsync("SELECT count(*) FROM messaging.effects WHERE status = 'accepted' AND attempts = 1")));
+
+        _stage.Twilio.Next(new TwilioAnswer.Refuse(429, 20429, RetryAfter: 3600), new TwilioAnswer.Refuse(429, 20429, RetryAfter: 0));
+        await ReceiveAsync("for ever");
+        await _stage.Platform.DrainAsync();
+        // Others of the conversation wait behind it: an hour is not waited for.
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM work.items WHERE kind = 'messaging.dispatch' AND state = 'ready' AND attempts = 0 AND run_at BETWEEN now() + interval '290 s' AND now() + interval '376 s'"));
+        await _stage.CountAsync(
+            """
+            WITH e AS (UPDATE messaging.effects SET first_attempt_at = now() - interval '25 hours' WHERE settled_at IS NULL RETURNING 1), i AS (UPDATE work.items SET run_at = now() WHERE state = 'ready' RETURNING 1)
+            SELECT count(*) FROM e
+            """);
+        await _stage.SettleAsync();
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM messaging.message_queue WHERE status = 'failed' AND failure = 'exhausted'"));
+    }
+
+    [Fact]
+    [Behaviour("yp-sms-no-double-send")]
+    public async Task A_probe_does_not_take_what_another_number_of_the_account_says_for_this_one()
+    {
+        _stage.Twilio.Next(new TwilioAnswer.Refuse(500));
+        _stage.Twilio.Messages.Enqueue(new TwilioMessage("SM_other", Sender, "+15005550009", "You said: same", null, TimeProvider.System.GetUtcNow()));
+        await ReceiveAsync("same");
+        await _stage.SettleAsync();
+
+        Assert.Single(_stage.Twilio.Messages, m => m.From == "+15005550006");
+        Assert.Equal(0, await _stage.CountAsync("SELECT count(*) FROM channels.outbound_messages WHERE external_message_id = 'SM_other'"));
+    }
+
+    [Fact]
+    [Behaviour("yp-sms-no-double-send")]
+    public async Task A_further_attempt_goes_over_the_channel_of_the_first_whichever_the_conversation_is_held_over_by_then()
+    {
+        var other = await _stage.SmsChannelAsync(input => input with { ProviderConfig = Json.Of(new { account_sid = FakeTwilio.AccountSid, from = "+15005550009" }) });
+        _stage.Twilio.Next(new TwilioAnswer.Refuse(429, 20429, RetryAfter: 3600));
+        await ReceiveAsync("hello");
+        await _stage.Platform.DrainAsync();
+
+        await _stage.CountAsync(
+            $"""
+            WITH c AS (UPDATE conversations.conversations SET webhook_id = '{other.Id}' RETURNING 1), i AS (UPDATE work.items SET run_at = now() WHERE state = 'ready' RETURNING 1)
+            SELECT count(*) FROM c
+            """);
+        await _stage.SettleAsync();
+
+        Assert.Equal("+15005550006", Assert.Single(_stage.Twilio.Messages).From);
     }
 
     [Fact]

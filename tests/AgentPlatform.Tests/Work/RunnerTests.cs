@@ -10,7 +10,7 @@ public sealed class RunnerTests : IAsyncLifetime
 {
     private WorkStage _stage = null!;
 
-    public async Task InitializeAsync() => _stage = await WorkStage.StartAsync(services => services.AddWorkHandler<Settler>("test.settle"));
+    public async Task InitializeAsync() => _stage = await WorkStage.StartAsync(services => services.AddWorkHandler<Settler>("test.settle").AddWorkHandler<Objector>("test.objects"));
 
     public async Task DisposeAsync() => await _stage.DisposeAsync();
 
@@ -29,6 +29,69 @@ public sealed class RunnerTests : IAsyncLifetime
         await _stage.DrainWhenBackAsync();
         Assert.Equal("done|1|", await _stage.StateAsync("a"));
         Assert.Equal(["a"], _stage.Runs);
+    }
+
+    [Fact]
+    public async Task A_drain_that_may_claim_no_more_leaves_what_still_runs_to_the_next()
+    {
+        using var gate = new ManualResetEventSlim();
+        using var time = new CancellationTokenSource();
+        _stage.Ends = item =>
+        {
+            Assert.True(item.Key != "long" || gate.Wait(TimeSpan.FromSeconds(20)));
+            return new WorkOutcome.Done();
+        };
+        await _stage.EnqueueAsync("long");
+        var first = _stage.Platform.Get<WorkRunner>().DrainAsync(time.Token);
+        await Eventually.SeeAsync(() => _stage.StateAsync("long"), state => state == "running|1|");
+        await time.CancelAsync();
+        await _stage.EnqueueAsync("short");
+
+        var second = _stage.Platform.DrainAsync();
+        await first;
+        await Eventually.SeeAsync(() => _stage.StateAsync("short"), state => state == "done|1|");
+        Assert.False(second.IsCompleted);
+        gate.Set();
+        await second;
+
+        Assert.Equal("done|1|", await _stage.StateAsync("long"));
+        Assert.Equal(["long", "short"], _stage.Runs);
+    }
+
+    [Fact]
+    public async Task A_drain_that_may_claim_no_more_and_has_no_successor_sees_its_own_to_their_end()
+    {
+        using var gate = new ManualResetEventSlim();
+        using var time = new CancellationTokenSource();
+        _stage.Ends = _ =>
+        {
+            Assert.True(gate.Wait(TimeSpan.FromSeconds(20)));
+            return new WorkOutcome.Done();
+        };
+        await _stage.EnqueueAsync("long");
+        var drain = _stage.Platform.Get<WorkRunner>().DrainAsync(time.Token);
+        await Eventually.SeeAsync(() => _stage.StateAsync("long"), state => state == "running|1|");
+
+        await time.CancelAsync();
+        gate.Set();
+        await drain;
+
+        Assert.Equal("done|1|", await _stage.StateAsync("long"));
+    }
+
+    [Fact]
+    public async Task A_renewal_that_fails_ends_neither_the_renewals_nor_the_drain()
+    {
+        await using var platform = _stage.Platform.Twin(services => services.AddSingleton(_stage).AddWorkHandler<Settler>("test.settle").AddWorkHandler<Objector>("test.objects"), ("Work:LeaseSeconds", "1"));
+        await _stage.EnqueueAsync(new NewWork("test.objects", "lost", new { }));
+        var draining = platform.DrainAsync();
+        await Eventually.SeeAsync(() => _stage.StateAsync("lost"), state => state == "running|1|");
+        await _stage.Platform.Postgres.ScalarAsync<long>("WITH l AS (UPDATE work.items SET owner = gen_random_uuid() WHERE key = 'lost' RETURNING 1) SELECT count(*) FROM l");
+        await draining;
+
+        await _stage.EnqueueAsync(new NewWork("test.settle", "next", new { }));
+        await platform.DrainAsync();
+        Assert.Equal(["lost"], _stage.Runs);
     }
 
     [Fact]
@@ -233,6 +296,23 @@ public sealed class RunnerTests : IAsyncLifetime
             locked => locked);
         await _stage.Platform.DrainAsync();
         await locking;
+    }
+
+    /// <summary>Runs until its lease is lost, and fails whoever tells it.</summary>
+    internal sealed class Objector(WorkStage stage) : IWorkHandler
+    {
+        public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
+        {
+            var lost = new TaskCompletionSource();
+            await using var told = ct.Register(() =>
+            {
+                lost.SetResult();
+                throw new InvalidOperationException("I object.");
+            });
+            await lost.Task.WaitAsync(TimeSpan.FromSeconds(20), TimeProvider.System, CancellationToken.None);
+            stage.Runs.Enqueue(item.Key);
+            return new WorkOutcome.Done();
+        }
     }
 
     internal sealed class Settler(WorkStage stage) : IWorkHandler

@@ -43,7 +43,7 @@ internal sealed class CustomInbound(TimeProvider clock) : IInboundAdapter
 
         try
         {
-            return JsonNode.Parse(call.Body) is JsonObject json ? Parse(json, call.Header(WebhookSignature.IdHeader)) : FormReading.Malformed("The body is not a JSON object.");
+            return JsonNode.Parse(call.Body) is JsonObject json ? Parse(json, SignedId(call)) : FormReading.Malformed("The body is not a JSON object.");
         }
         catch (JsonException e)
         {
@@ -62,9 +62,11 @@ internal sealed class CustomInbound(TimeProvider clock) : IInboundAdapter
             : WebhookSignature.VerifyPlain(
                 channel.Secrets, call.Header(WebhookSignature.PlainHeader) ?? call.Header("X-Hub-Signature-256") ?? call.Header("X-Signature"), call.Body);
 
+    // A plain signature covers the body alone: under it the id has to be in the body, or a captured request could be replayed for ever.
+    private static string? SignedId(WebhookCall call) => call.Header(WebhookSignature.SignatureHeader) is null ? null : call.Header(WebhookSignature.IdHeader);
+
     private static Result<InboundEnvelope> Parse(JsonObject json, string? signedId)
     {
-        // Without a signed header the id has to be in the signed body: otherwise a captured request could be replayed for ever.
         var id = signedId ?? Text(json, "id");
         var from = Text(json, "from")?.Trim();
         if (id is not { Length: > 0 and <= MaxAddress } || from is not { Length: > 0 and <= MaxAddress })

@@ -4,6 +4,7 @@ using System.Net.Mail;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using AgentPlatform.Channels.Custom;
 using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.Http;
@@ -63,7 +64,14 @@ internal sealed class EmailInbound(IOptions<EmailOptions> options, TimeProvider 
         }
 
         var mail = call.Is("application/json") ? MailParsing.Json(call.Body) : await MailParsing.MultipartAsync(call, ct);
-        return mail.IsOk ? Parse(mail.Value) : mail.Problem;
+        try
+        {
+            return mail.IsOk ? Parse(mail.Value) : mail.Problem;
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            return FormReading.Malformed("The text of the mail cannot be told from its mark-up.");
+        }
     }
 
     public IResult Answer(Guid inboundId) => Results.Json(new { id = inboundId }, Json.Options);

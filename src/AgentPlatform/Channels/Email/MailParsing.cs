@@ -29,7 +29,7 @@ internal static class MailParsing
         {
             return await ReadPartsAsync(new MultipartReader(boundary, new MemoryStream(call.Body)), ct);
         }
-        catch (Exception e) when (e is IOException or InvalidDataException or DecoderFallbackException or ArgumentException or JsonException)
+        catch (Exception e) when (e is IOException or InvalidDataException or DecoderFallbackException or ArgumentException or InvalidOperationException or JsonException)
         {
             return FormReading.Malformed("The multipart body cannot be read.");
         }

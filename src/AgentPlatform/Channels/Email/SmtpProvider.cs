@@ -19,6 +19,8 @@ internal sealed class SmtpProvider(IOptions<EmailOptions> options, TimeProvider 
 
     public TimeSpan Patience => TimeSpan.FromSeconds(options.Value.TimeoutSeconds * 3);
 
+    public bool CanBeAsked => false;
+
     public bool Serves(OutboundChannel channel) => channel.ChannelType == ChannelTypes.Email && options.Value.Smtp is { Length: > 0 } && From(channel) is not null;
 
     public Task<SendOutcome> ProbeAsync(OutboundMessage message, CancellationToken ct) =>

@@ -170,7 +170,11 @@ internal sealed class Inbox(ChannelGateway gateway, Database database, RateWindo
         foreach (var caller in callers)
         {
             var now = clock.GetUtcNow();
-            var read = await caller.Adapter.ReadAsync(caller.Call, channel, CancellationToken.None);
+            if (await ReadAsync(channel, caller) is not { } read)
+            {
+                continue;
+            }
+
             if ((read.Problem ?? channel.Refusal(now)) is { } refusal)
             {
                 refused.Report(channel, caller.Call, refusal);
@@ -187,6 +191,20 @@ internal sealed class Inbox(ChannelGateway gateway, Database database, RateWindo
         }
 
         return messages;
+    }
+
+    /// <summary>Null when it failed: this caller hears of it, and the others of the line do not.</summary>
+    private static async Task<Result<InboundEnvelope>?> ReadAsync(InboundChannel channel, Caller caller)
+    {
+        try
+        {
+            return await caller.Adapter.ReadAsync(caller.Call, channel, CancellationToken.None);
+        }
+        catch (Exception e)
+        {
+            caller.Fail(e);
+            return null;
+        }
     }
 
     private async Task<IReadOnlyList<Offered>> OfferAsync(Transaction tx, InboundChannel channel, Dictionary<string, (Arrival Arrival, List<Caller> Callers)> messages)

@@ -58,10 +58,10 @@ internal sealed class TwilioProvider(IHttpClientFactory clients, IOptions<Twilio
         var since = message.FirstAttemptAt.UtcDateTime - ClockSkew;
         // Not by DateSent: a message that was taken but has not left yet has none, and would look as if it were unknown.
         var query = $"?To={Uri.EscapeDataString(message.To)}&PageSize={ListSize}";
-        return await CallAsync(message, account, () => new HttpRequestMessage(HttpMethod.Get, MessagesUrl(account, query)), (status, body, wait) => Find(message, since, (int)status, body), ct);
+        return await CallAsync(message, account, () => new HttpRequestMessage(HttpMethod.Get, MessagesUrl(account, query)), (status, body, wait) => Find(message, From(message.Channel), since, (int)status, body), ct);
     }
 
-    private static SendOutcome Find(OutboundMessage message, DateTime since, int status, JsonElement? body)
+    private static SendOutcome Find(OutboundMessage message, string? from, DateTime since, int status, JsonElement? body)
     {
         if (status != 200 || body is not { } list || !list.TryGetProperty("messages", out var messages) || messages.ValueKind != JsonValueKind.Array)
         {
@@ -75,6 +75,8 @@ internal sealed class TwilioProvider(IHttpClientFactory clients, IOptions<Twilio
             if (Text(candidate, "sid") is { } sid && Text(candidate, "to") == message.To && Text(candidate, "body") == message.Text
                 && Text(candidate, "direction")?.StartsWith("outbound", StringComparison.Ordinal) == true
                 && Created(candidate) >= since
+                // Other numbers of the account may say the same to the same person.
+                && from == (Text(candidate, "messaging_service_sid") ?? Text(candidate, "from"))
                 && !message.KnownExternalIds.Contains(sid))
             {
                 return new SendOutcome.Accepted(sid, candidate.Clone());
