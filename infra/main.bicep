@@ -58,6 +58,15 @@ param publicBaseUrl string = ''
 @description('Server that takes outgoing e-mail, host:port; empty: no e-mail is sent.')
 param emailSmtp string = ''
 
+@description('Further settings of the app as NAME=VALUE, separated by semicolons; secrets as Key Vault references. They go over the template\'s own.')
+param appSettings string = ''
+
+@description('Entra group that administers Postgres in place of whoever deploys first, so that its members can all migrate. Its object id; empty: the deployer.')
+param postgresAdminGroupId string = ''
+
+@description('The name of that group.')
+param postgresAdminGroupName string = ''
+
 var tags = { 'azd-env-name': environmentName }
 var suffix = toLower(uniqueString(subscription().id, environmentName, location))
 
@@ -141,9 +150,9 @@ module postgres 'modules/postgres.bicep' = {
     tier: postgresTier
     storageGb: postgresStorageGb
     highAvailability: postgresHighAvailability
-    administratorId: principalId
-    administratorName: principalName
-    administratorType: principalType
+    administratorId: postgresAdminGroupId == '' ? principalId : postgresAdminGroupId
+    administratorName: postgresAdminGroupId == '' ? principalName : postgresAdminGroupName
+    administratorType: postgresAdminGroupId == '' ? principalType : 'Group'
     delegatedSubnetId: privateNetworking ? network!.outputs.postgresSubnetId : ''
     virtualNetworkId: privateNetworking ? network!.outputs.virtualNetworkId : ''
     workspaceId: monitoring.outputs.workspaceId
@@ -189,6 +198,7 @@ module app 'modules/app.bicep' = {
     appSubnetId: privateNetworking ? network!.outputs.appSubnetId : ''
     publicBaseUrl: publicBaseUrl
     emailSmtp: emailSmtp
+    appSettings: appSettings
     schedulerEndpoint: durableTaskScheduler == 'None' ? '' : scheduler!.outputs.endpoint
     schedulerHub: durableTaskScheduler == 'None' ? '' : scheduler!.outputs.hub
     workspaceId: monitoring.outputs.workspaceId
@@ -213,7 +223,7 @@ output AZURE_RESOURCE_GROUP string = group.name
 output AZURE_KEY_VAULT_NAME string = vault.outputs.name
 output POSTGRES_HOST string = postgres.outputs.host
 output POSTGRES_DATABASE string = postgres.outputs.database
-output POSTGRES_ADMIN_NAME string = principalName
+output POSTGRES_ADMIN_NAME string = postgresAdminGroupId == '' ? principalName : postgresAdminGroupName
 output APP_IDENTITY_NAME string = identity.outputs.name
 output APP_NAME string = app.outputs.name
 output APP_URL string = app.outputs.url

@@ -19,6 +19,7 @@ param instanceMemoryMb int
 param appSubnetId string
 param publicBaseUrl string
 param emailSmtp string
+param appSettings string
 param schedulerEndpoint string
 param schedulerHub string
 param workspaceId string
@@ -32,6 +33,13 @@ var schedulerSettings = schedulerEndpoint == '' ? {} : {
   AzureFunctionsJobHost__extensions__durableTask__storageProvider__connectionStringName: 'DURABLE_TASK_SCHEDULER_CONNECTION_STRING'
   DURABLE_TASK_SCHEDULER_CONNECTION_STRING: 'Endpoint=${schedulerEndpoint};Authentication=ManagedIdentity;ClientID=${identityClientId};TaskHub=${schedulerHub}'
 }
+
+// Given with the template and not by hand: settings are written anew, all of them, whenever it is applied.
+var furtherSettings = toObject(
+  filter(split(appSettings, ';'), entry => contains(entry, '=')),
+  entry => trim(substring(entry, 0, indexOf(entry, '='))),
+  entry => substring(entry, indexOf(entry, '=') + 1)
+)
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   name: 'plan-${suffix}'
@@ -97,7 +105,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
       PublicBaseUrl: publicBaseUrl == '' ? 'https://${app.properties.defaultHostName}' : publicBaseUrl
       Channels__EncryptionKeys__0: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/channels-encryption-key)'
       Channels__Email__Smtp: emailSmtp
-    }, schedulerSettings)
+    }, schedulerSettings, furtherSettings)
   }
 }
 

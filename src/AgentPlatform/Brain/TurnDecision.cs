@@ -29,6 +29,9 @@ internal static class TurnDecision
     /// <summary>STOP and the like.</summary>
     internal static bool IsControl(TurnInput input) => Control(input) is not null;
 
+    /// <summary>Whether the contact wants to hear from us holds whoever answers.</summary>
+    internal static IReadOnlyList<Memory> Consent(TurnInput input) => [.. Control(input)?.Remember.Where(memory => memory is Memory.Consent) ?? []];
+
     private static Envelope Talk(TurnInput input) =>
         Answer(input)
         ?? Onboard(input)

@@ -51,7 +51,14 @@ internal sealed class TurnHandler(
         }
 
         scene = scene with { Input = resolve.Know(scene.Input, learned) };
-        if (await ApprovalAnswersAsync(tx, scene, ct) is { Count: > 0 } answered)
+        var (answered, alike) = await ApprovalAnswersAsync(tx, scene, ct);
+        if (alike < scene.Messages.Count)
+        {
+            // What was said besides is a turn of its own: nothing is kept of this one.
+            return new Again(scene.Messages[alike - 1].Id);
+        }
+
+        if (answered.Count > 0)
         {
             await apply.AnsweredAsync(tx, scene, string.Join('\n', answered), ct);
         }
@@ -119,20 +126,29 @@ internal sealed class TurnHandler(
         return Task.CompletedTask;
     }
 
-    /// <summary>A colleague may answer an approval in a conversation that is not the bot's, too.</summary>
-    private async Task<IReadOnlyList<string>> ApprovalAnswersAsync(Transaction tx, TurnScene scene, CancellationToken ct)
+    /// <summary>
+    /// The words of thanks for answers to approvals, and how many of the first messages are alike: all such answers, or none. A colleague may answer an
+    /// approval in a conversation that is not the bot's, too.
+    /// </summary>
+    private async Task<(IReadOnlyList<string> Said, int Alike)> ApprovalAnswersAsync(Transaction tx, TurnScene scene, CancellationToken ct)
     {
         var said = new List<string>();
         var from = new ChannelAddress(scene.Conversation.Channel, scene.Conversation.ParticipantIdentifier);
-        foreach (var message in scene.Messages)
+        for (var i = 0; i < scene.Messages.Count; i++)
         {
-            if (await approvals.AnswerAsync(tx, from, message.Content, ct) is { } answer)
+            var answer = await approvals.AnswerAsync(tx, from, scene.Messages[i].Content, ct);
+            if ((answer is null ? 0 : i) != said.Count)
+            {
+                return (said, i);
+            }
+
+            if (answer is not null)
             {
                 said.Add(answer);
             }
         }
 
-        return said;
+        return (said, scene.Messages.Count);
     }
 
     /// <summary>

@@ -165,7 +165,7 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
                 return null;
             case "email":
                 return Problem.Invalid("email", "Must be an e-mail address.");
-            case "timezone" when !TimeZoneInfo.TryFindSystemTimeZoneById(value, out _):
+            case "timezone" when !TimeZoneInfo.TryFindSystemTimeZoneById(value, out var zone) || !zone.HasIanaId:
                 return Problem.Invalid("timezone", "Must be an IANA time zone.");
             default:
                 return null;

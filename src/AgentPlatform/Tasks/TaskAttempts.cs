@@ -36,6 +36,9 @@ internal sealed class TaskAttempts(TimeProvider clock)
 
     internal Task<Guid?> ActionOfAsync(Transaction tx, Guid taskId, CancellationToken ct) => tx.FindAsync<Guid?>(Sql.ActionOf, [taskId], ct);
 
+    /// <summary>What the attempt before this one waited for, if that was an action.</summary>
+    internal Task<Guid?> LastActionAsync(Transaction tx, TaskRun run, CancellationToken ct) => tx.FindAsync<Guid?>(Sql.LastAction, [run.Task.Id, run.Attempt - 1], ct);
+
     internal void Complete(Transaction tx, Guid executionId, JsonElement output, TaskEvidence evidence) =>
         tx.Post(
             Sql.Complete, executionId, clock.GetUtcNow(), Json.Param(output), Entry("Completed."), evidence.BrowserSessionId, evidence.DebugUrl, evidence.RecordingUrl,
@@ -106,6 +109,8 @@ internal sealed class TaskAttempts(TimeProvider clock)
             WHERE e.action_queue_id = $1 AND e.status = 'started' AND t.status = 'in_progress'
             FOR NO KEY UPDATE OF t, e
             """;
+
+        internal const string LastAction = "SELECT action_queue_id FROM tasks.task_executions WHERE task_id = $1 AND attempt_number = $2";
 
         internal const string ActionOf = "SELECT action_queue_id FROM tasks.task_executions WHERE task_id = $1 AND status = 'started' AND action_queue_id IS NOT NULL";
 

@@ -145,9 +145,9 @@ public sealed class TaskBoard
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)
             """;
 
-        internal const string Find = "SELECT * FROM tasks.agency_tasks WHERE id = $1";
+        internal const string Find = "SELECT * FROM tasks.agency_tasks WHERE id = $1 AND (conversation_id IS NULL OR conversations.is_visible(tenant_id, conversation_id))";
 
-        internal const string Lock = "SELECT * FROM tasks.agency_tasks WHERE id = $1 FOR NO KEY UPDATE";
+        internal const string Lock = "SELECT * FROM tasks.agency_tasks WHERE id = $1 AND (conversation_id IS NULL OR conversations.is_visible(tenant_id, conversation_id)) FOR NO KEY UPDATE";
 
         internal const string List =
             """
@@ -160,7 +160,7 @@ public sealed class TaskBoard
               AND ($6::uuid IS NULL OR conversation_id = $6)
               AND ($7::uuid IS NULL OR user_id = $7)
               AND ($8::text IS NULL OR $8 = ANY (tags))
-              AND ($9::uuid IS NULL OR id < $9)
+              AND ($9::uuid IS NULL OR id < $9) AND (conversation_id IS NULL OR conversations.is_visible(tenant_id, conversation_id))
             ORDER BY id DESC LIMIT $10
             """;
     }

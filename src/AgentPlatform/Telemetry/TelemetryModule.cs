@@ -18,6 +18,9 @@ namespace AgentPlatform.Telemetry;
 /// </summary>
 public static class TelemetryModule
 {
+    /// <summary>Characters of an id of ours.</summary>
+    private const int IdLength = 36;
+
     public static IServiceCollection AddTelemetry(this IServiceCollection services, IConfiguration configuration)
     {
         var collector = configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] is { Length: > 0 };
@@ -59,13 +62,12 @@ public static class TelemetryModule
         }
     }
 
-    /// <summary>The token in a webhook's path is its secret: a trace keeps the path only up to it.</summary>
+    /// <summary>A token in a path is a secret: a webhook's, and whatever is too long to be the id of something, as in the links that people are sent.</summary>
     private static void Discreet(Activity activity, HttpRequest request)
     {
         var path = request.Path.Value ?? "";
-        activity.SetTag("url.path", path.StartsWith("/webhooks/", StringComparison.OrdinalIgnoreCase) || path.StartsWith("/demo/", StringComparison.OrdinalIgnoreCase)
-            ? string.Join('/', path.Split('/').Select(part => Guid.TryParse(part, out _) ? "{token}" : part))
-            : path);
+        var idsAreTokens = path.StartsWith("/webhooks/", StringComparison.OrdinalIgnoreCase) || path.StartsWith("/demo/", StringComparison.OrdinalIgnoreCase);
+        activity.SetTag("url.path", string.Join('/', path.Split('/').Select(part => part.Length > IdLength || (idsAreTokens && Guid.TryParse(part, out _)) ? "{token}" : part)));
         activity.SetTag("url.query", null);
     }
 

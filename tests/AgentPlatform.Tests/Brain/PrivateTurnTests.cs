@@ -47,9 +47,15 @@ public sealed class PrivateTurnTests : IAsyncLifetime
         var (user, colleague) = (await MemberAsync("user"), await MemberAsync("colleague"));
         await _talk.Platform.Postgres.ScalarAsync<Guid>("UPDATE conversations.conversations SET shared = false, user_id = $1 RETURNING id", user.UserId);
 
-        Seen all = new(Intents: 2, Requests: 1, Executions: 1, Logged: 2, Replies: 2, Shadows: 1);
+        await _talk.InAsync(tx => _talk.Platform.Get<AgentPlatform.Tasks.TaskBoard>().CreateAsync(tx, new("Call back", "run_action") { ConversationId = _talk.ConversationId, ExecutionConfig = Json.Of(new { action_id = "cancel_application" }), ScheduledFor = TimeProvider.System.GetUtcNow().AddDays(1) }, default));
+        await _talk.Platform.Postgres.ScalarAsync<Guid>(
+            """
+            INSERT INTO actions.effects (tenant_id, id, action_queue_id, idempotency_key, intent, status, attempts, first_attempt_at, last_attempt_at, step, purpose)
+            SELECT tenant_id, gen_random_uuid(), id, 'private', '{}', 'calling', 1, now(), now(), 0, 'call' FROM actions.action_queue RETURNING id
+            """);
+        Seen all = new(Intents: 2, Requests: 1, Executions: 1, Logged: 2, Replies: 2, Shadows: 1, Effects: 1, Tasks: 1);
         Assert.Equal(all, await SeenByAsync(user));
-        Assert.Equal(new Seen(0, 0, 0, 0, 0, 0), await SeenByAsync(colleague));
+        Assert.Equal(new Seen(0, 0, 0, 0, 0, 0, 0, 0), await SeenByAsync(colleague));
         Assert.Equal(all, await SeenByAsync(_talk.Actor));
         Assert.Equal("Let me think about it.", await _talk.SayAsync("and a doctor"));
     }
@@ -67,8 +73,10 @@ public sealed class PrivateTurnTests : IAsyncLifetime
         (await _talk.Platform.Get<ExecutionLog>().ListAsync(tx, new(null, null, null), All, default)).Items.Count,
         (await _talk.Platform.Get<ActionsLog>().ListAsync(tx, new(null, null, null, null), All, default)).Items.Count(entry => entry.ActionType != "event_published"),
         await tx.SingleAsync<long>("SELECT count(*) FROM messaging.message_queue", [], default),
-        await tx.SingleAsync<long>("SELECT count(*) FROM brain.shadow_turns", [], default)));
+        await tx.SingleAsync<long>("SELECT count(*) FROM brain.shadow_turns", [], default),
+        (await _talk.Platform.Get<ActionEffects>().ListAsync(tx, null, null, All, default)).Items.Count,
+        (await _talk.Platform.Get<AgentPlatform.Tasks.TaskBoard>().ListAsync(tx, new(), All, default)).Items.Count));
 
     /// <summary>How many there are. Logged: calls of models and executions.</summary>
-    private sealed record Seen(int Intents, int Requests, int Executions, int Logged, long Replies, long Shadows);
+    private sealed record Seen(int Intents, int Requests, int Executions, int Logged, long Replies, long Shadows, int Effects, int Tasks);
 }

@@ -198,6 +198,24 @@ public sealed class TurnTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Who_opts_out_while_a_request_waits_is_asked_nothing_more()
+    {
+        await _talk.SayAsync("apply for a job");
+
+        Assert.Equal("You will not hear from us again. Reply START if you change your mind.", await _talk.SayAsync("unsubscribe"));
+    }
+
+    [Fact]
+    public async Task A_stop_holds_though_a_human_has_taken_over()
+    {
+        await _talk.SayAsync("I want to talk to a human");
+
+        Assert.Equal("", await _talk.SayAsync("STOP"));
+
+        Assert.True(await _talk.InAsync(tx => _talk.Platform.Get<AgentPlatform.Contacts.ContactDirectory>().IsOptedOutAsync(tx, _talk.ContactId, "web", default)));
+    }
+
+    [Fact]
     public async Task A_stop_among_other_messages_is_heard()
     {
         await _talk.SayAsync("find me nurse jobs", "stop", "in Bonn");

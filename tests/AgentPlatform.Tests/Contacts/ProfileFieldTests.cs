@@ -131,9 +131,29 @@ public sealed class ProfileFieldTests : IAsyncLifetime
     [Theory]
     [InlineData("email", "not an address")]
     [InlineData("timezone", "Mars/Olympus")]
+    [InlineData("timezone", "Eastern Standard Time")]
     [InlineData("phone_number", "12")]
     public async Task Values_that_a_column_cannot_hold_are_refused(string name, string value) =>
         Assert.Equal("validation_failed", (await _talk.DoAsync(tx => _talk.Contacts.SetFieldAsync(tx, _talk.Contact.Id, new FieldWrite(name, value, "SYSTEM"), default))).Problem!.Code);
+
+    [Fact]
+    public async Task A_zone_that_was_taken_and_Postgres_does_not_know_is_forgotten_by_the_migration()
+    {
+        await SetAsync("timezone", "Europe/Berlin", "SYSTEM");
+        await SetAsync("city", "Eastern Standard Time", "SYSTEM");
+        var other = await _talk.DoAsync(tx => _talk.Contacts.GetOrCreateAsync(tx, new ChannelAddress("sms", "+14155550177"), null, default));
+        await _talk.DoAsync(tx => _talk.Contacts.SetFieldAsync(tx, other.Id, new FieldWrite("timezone", "Europe/Rome", "SYSTEM"), default));
+        await _talk.Platform.Postgres.ScalarAsync<string>($"UPDATE contacts.customer_profiles SET timezone = 'Eastern Standard Time' WHERE id = '{other.Id}' RETURNING timezone");
+        await _talk.Platform.Postgres.ScalarAsync<string>($"UPDATE contacts.profile_fields SET field_value = 'Eastern Standard Time' WHERE profile_id = '{other.Id}' AND field_name = 'timezone' RETURNING field_value");
+
+        var repair = await File.ReadAllTextAsync(Rules.Repository.Folder("src/AgentPlatform/Contacts/Migrations/006_known_time_zones.sql"));
+        await _talk.Platform.Postgres.ScalarAsync<int>($"{repair} SELECT 1");
+
+        Assert.Equal("Europe/Berlin", (await ContactAsync()).Timezone);
+        Assert.Null((await _talk.DoAsync(tx => _talk.Contacts.FindAsync(tx, other.Id, default)))!.Timezone);
+        Assert.DoesNotContain("timezone", (await _talk.DoAsync(tx => _talk.Contacts.FieldsAsync(tx, other.Id, default))).Select(f => f.FieldName));
+        Assert.Equal(2, (await FieldsAsync()).Count(f => f.FieldName is "timezone" or "city"));
+    }
 
     private async Task<FieldOutcome> SetAsync(string name, string value, string source, double confidence = 1.0, bool verified = false) =>
         (await _talk.DoAsync(tx => _talk.Contacts.SetFieldAsync(tx, _talk.Contact.Id, new FieldWrite(name, value, source, confidence, verified), default))).Value;

@@ -229,6 +229,18 @@ public sealed class ModelTurnTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Lists_that_are_null_are_empty_and_nulls_in_them_are_complained_about()
+    {
+        await _talk.AddModelAsync(_model);
+        await _talk.UseAsync("unsure", "main");
+        _model.Fills(new { say = new[] { null, "Well." }, because = "half" }).Fills(new { say = new[] { "Which town?" }, @do = (object?)null, remember = (object?)null, because = "a place" });
+
+        Assert.Equal("Which town?", await _talk.SayAsync(Riddle));
+
+        Assert.Equal(2, _model.Requests.Count);
+    }
+
+    [Fact]
     public async Task What_comes_in_while_a_model_thinks_is_answered_after_it()
     {
         await _talk.AddModelAsync(_model);

@@ -30,7 +30,7 @@ public sealed class BoardTalkTests : IAsyncLifetime
     private Talk _talk = null!;
 
     public async Task InitializeAsync() => _talk = await Talk.StartAsync(
-        services => services.AddSingleton<IAgencyTaskProcessor>(_probe), Jobs.Search, Export, Export with { ActionId = "wipe_data", ActionName = "wipe data", Approval = Json.Of(new { risk_level = "high" }) });
+        services => services.AddSingleton<IAgencyTaskProcessor>(_probe), Jobs.Search, Export, Export with { ActionId = "pay_data", ActionName = "pay data", ApiIdempotent = false, TimeoutSeconds = 1 }, Export with { ActionId = "wipe_data", ActionName = "wipe data", Approval = Json.Of(new { risk_level = "high" }) });
 
     public async Task DisposeAsync() => await _talk.DisposeAsync();
 
@@ -104,6 +104,20 @@ public sealed class BoardTalkTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_call_that_may_have_happened_is_not_made_again_by_a_further_attempt_at_the_task()
+    {
+        _talk.Endpoint.Hangs();
+        var id = await PutAsync(new NewAgencyTask("Pay", "run_action") { ConversationId = _talk.ConversationId, ExecutionConfig = Json.Of(new { action_id = "pay_data", @params = new { format = "csv" } }) });
+        await _talk.Platform.DrainAsync();
+        await _talk.InAsync(tx => tx.ExecuteAsync("UPDATE work.items SET run_at = now() WHERE state = 'ready'", [], default));
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal("failed", (await ReadAsync(id)).Status);
+        Assert.Equal("action_timeout", Assert.Single(await ExecutionsAsync(id)).ErrorCode);
+        Assert.Single(_talk.Endpoint.Requests);
+    }
+
+    [Fact]
     [Behaviour("bb-task-notify")]
     public async Task Each_end_is_told_once_and_logged_and_never_twice_however_often_the_task_is_taken_up_again()
     {
@@ -154,6 +168,7 @@ public sealed class BoardTalkTests : IAsyncLifetime
         Assert.Equal(["failed", "completed"], (await ExecutionsAsync(id)).Select(e => e.Status));
         Assert.Equal("action_api_error", (await ExecutionsAsync(id))[0].ErrorCode);
         Assert.Equal(2, (await _talk.QueueAsync()).Count);
+        Assert.Single(_talk.Endpoint.Requests.Select(r => r.Headers["Idempotency-Key"]).Distinct());
         Assert.Equal("Done: Export.", await _talk.RepliesAsync());
     }
 

@@ -48,6 +48,7 @@ public sealed class TelemetryTests : IAsyncLifetime
             using var body = new StringContent("a=b", null, "application/x-www-form-urlencoded");
             using var answer = await app.Client.PostAsync($"webhooks/twilio/{webhook}/sms?token={token}", body);
             Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+            using var link = await app.Client.GetAsync($"api/v1/approval-links/{new string('a', 24)}{webhook:N}00000000");
             app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("test").LogWarning("A line for the collector");
             // The request's own span ends after its answer has gone out; what is left is sent when the host ends.
             app.Services.GetRequiredService<MeterProvider>().ForceFlush();
@@ -57,7 +58,9 @@ public sealed class TelemetryTests : IAsyncLifetime
         Assert.Contains(_received, r => r.Path == "logs" && r.Body.Contains("A line for the collector", StringComparison.Ordinal));
         var traces = string.Concat(_received.Where(r => r.Path == "traces").Select(r => r.Body));
         Assert.Contains("/webhooks/twilio/{token}/sms", traces, StringComparison.Ordinal);
+        Assert.Contains("/api/v1/approval-links/{token}", traces, StringComparison.Ordinal);
         Assert.Contains("agentplatform", traces, StringComparison.Ordinal);
+        Assert.All(_received, r => Assert.DoesNotContain(webhook.ToString("N"), r.Body, StringComparison.OrdinalIgnoreCase));
         Assert.All(_received, r => Assert.DoesNotContain(webhook.ToString(), r.Body, StringComparison.OrdinalIgnoreCase));
         Assert.All(_received, r => Assert.DoesNotContain(token, r.Body, StringComparison.OrdinalIgnoreCase));
     }

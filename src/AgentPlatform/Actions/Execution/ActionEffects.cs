@@ -164,7 +164,12 @@ internal sealed class ActionEffects(TimeProvider clock)
 
     private static class Sql
     {
-        internal const string Find = "SELECT * FROM actions.effects WHERE id = $1";
+        internal const string Find =
+            """
+            SELECT e.* FROM actions.effects e
+            JOIN actions.action_queue q ON q.tenant_id = e.tenant_id AND q.id = e.action_queue_id
+            WHERE e.id = $1 AND conversations.is_visible(q.tenant_id, q.conversation_id)
+            """;
 
         internal const string OfRequest = "SELECT * FROM actions.effects WHERE action_queue_id = $1 AND purpose = 'call' ORDER BY step";
 
@@ -209,6 +214,7 @@ internal sealed class ActionEffects(TimeProvider clock)
             SELECT e.*, q.queue_id FROM actions.effects e
             JOIN actions.action_queue q ON q.tenant_id = e.tenant_id AND q.id = e.action_queue_id
             WHERE ($1::text IS NULL OR e.status = $1) AND ($2::text IS NULL OR q.queue_id = $2) AND ($3::uuid IS NULL OR e.id < $3)
+              AND conversations.is_visible(q.tenant_id, q.conversation_id)
             ORDER BY e.id DESC LIMIT $4
             """;
     }

@@ -46,8 +46,8 @@ internal sealed class ApplyTurn(
         var who = Who.Of(contact, scene.Input.State);
         var outcome = await DoAsync(tx, scene, envelope, intents, who, ct);
         var (waiting, requests) = await NextTaskAsync(tx, scene, envelope, who, ct);
-        // The scenario asks: what is said next answers it, and not a request that waits as well.
-        var task = envelope.Scenario?.Prompt is null ? waiting : null;
+        // The scenario asks: what is said next answers it, and not a request that waits as well. And whoever has just opted out is asked nothing.
+        var task = envelope.Scenario?.Prompt is null && !envelope.Remember.Any(memory => memory is Memory.Consent { OptedOut: true }) ? waiting : null;
         var ask = envelope.Ask?.Text ?? task?.Question ?? (outcome.Runs ? null : envelope.Resume);
         var text = Word(tx, scene, envelope, string.Join('\n', envelope.Say.Concat(outcome.Say).Append(ask).Where(part => !string.IsNullOrWhiteSpace(part))));
         await HandOffAsync(tx, scene, envelope, ct);
@@ -59,12 +59,13 @@ internal sealed class ApplyTurn(
         await SaveAsync(tx, scene, envelope, Mirrored(scene, envelope, intents, state, requests), state, ct);
     }
 
-    /// <summary>The conversation is not the bot's: what was said is recorded as a turn, and nobody answers.</summary>
+    /// <summary>The conversation is not the bot's: what was said is recorded as a turn, and nobody answers. STOP holds all the same.</summary>
     internal async Task ListenAsync(Transaction tx, TurnScene scene, CancellationToken ct)
     {
         Event(tx, scene, "turn.started", new { turn_number = scene.Input.Turn, silent = true, messages = scene.Messages.Select(m => m.Id) });
         turns.Append(tx, new TurnRecord(clock.NewId(), scene.Session.SessionId, scene.Conversation.Id, scene.Input.Turn, scene.Input.Text));
         conversations.SetTurn(tx, scene.Session.SessionId, scene.Input.Turn, [.. scene.Messages.Select(m => m.Id)]);
+        await memories.KeepAsync(tx, scene, TurnDecision.Consent(scene.Input), ct);
         inbound.Ignored(tx, InboundIds(scene));
         Event(tx, scene, "turn.completed", new { turn_number = scene.Input.Turn, silent = true, status = scene.Conversation.Status, handled_by = scene.Conversation.HandledBy });
         sessions.Save(tx, scene.Session with { State = await mirror.RefreshAsync(tx, scene.Session.SessionId, scene.Input.State, ct) });

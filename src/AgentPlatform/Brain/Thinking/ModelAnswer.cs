@@ -35,14 +35,21 @@ internal static class ModelAnswer
     {
         try
         {
-            return output.TryGetProperty("arguments", out var arguments) && arguments.ValueKind == JsonValueKind.Object ? Json.Read<Reply>(arguments)
-                : output.TryGetProperty("text", out var text) && text.GetString() is { } words ? Json.Read<Reply>(JsonDocument.Parse(Unfenced(words)).RootElement)
+            return output.TryGetProperty("arguments", out var arguments) && arguments.ValueKind == JsonValueKind.Object ? Whole(Json.Read<Reply>(arguments))
+                : output.TryGetProperty("text", out var text) && text.GetString() is { } words ? Whole(Json.Read<Reply>(JsonDocument.Parse(Unfenced(words)).RootElement))
                 : null;
         }
         catch (JsonException)
         {
             return null;
         }
+    }
+
+    /// <summary>Models write null where there is nothing; inside of a list it stands for what was forgotten.</summary>
+    private static Reply? Whole(Reply reply)
+    {
+        var whole = reply with { Say = reply.Say ?? [], Do = reply.Do ?? [], Remember = reply.Remember ?? [] };
+        return whole.Say.All(text => text is not null) && whole.Do.All(step => step?.Action is not null) && whole.Remember.All(one => one is { Field: not null, Value: not null }) ? whole : null;
     }
 
     private static string Unfenced(string text) => text.IndexOf('{') is >= 0 and var from && text.LastIndexOf('}') is var to && to > from ? text[from..(to + 1)] : text;

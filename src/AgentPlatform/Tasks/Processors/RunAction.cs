@@ -15,7 +15,7 @@ namespace AgentPlatform.Tasks.Processors;
 /// Config: <c>action_id</c>, and <c>params</c>. Where the action declares an array <c>known_steps</c>, it is told the steps that worked best.
 /// An action that a person must allow runs only from a task that a person has reviewed: the review is the permission.
 /// </summary>
-internal sealed class RunAction(ConversationLog conversations, SessionStore sessions, ActionRegistry registry, ActionQueue queue) : IAgencyTaskProcessor
+internal sealed class RunAction(ConversationLog conversations, SessionStore sessions, ActionRegistry registry, ActionQueue queue, ActionEffects effects, TaskAttempts attempts) : IAgencyTaskProcessor
 {
     internal const string TaskType = "run_action";
     private const string KnownSteps = "known_steps";
@@ -56,9 +56,19 @@ internal sealed class RunAction(ConversationLog conversations, SessionStore sess
             Context = null,
             Params = Guided(action, JsonPath.Find(config, "params") ?? Parameters.None, run.Guide),
         }, ct);
+        await GoOnAsync(tx, run, action, item, ct);
         return item.Status == QueueStatus.Pending
             ? Failed("params_invalid", $"The action's parameters are missing or wrong: missing {item.ParamsMissing.GetRawText()}, wrong {item.ParamsValidationErrors.GetRawText()}.")
             : new StepOutcome.AwaitAction(item.Id);
+    }
+
+    /// <summary>A call of the attempt before that may have been carried out is the same call now: it goes out under the same key, or is asked about first.</summary>
+    private async Task GoOnAsync(Transaction tx, TaskRun run, ActionDefinition action, QueuedAction item, CancellationToken ct)
+    {
+        if (await attempts.LastActionAsync(tx, run, ct) is { } before && (await effects.OfRequestAsync(tx, before, ct)).Where(effect => effect.IsOpen).ToList() is { Count: > 0 } open)
+        {
+            effects.Continue(tx, open, item, StepPlan.Of(action, item.ParamsCollected) is { } plan ? Json.Of(plan.Elements) : null);
+        }
     }
 
     /// <summary>The action is carried out by its own queue, and <see cref="ActionOutcome"/> hears of its end.</summary>
@@ -80,7 +90,10 @@ internal sealed class RunAction(ConversationLog conversations, SessionStore sess
     private static StepOutcome.Failed Failed(string code, string message) => new(new TaskFailure(code, message), Again: false);
 }
 
-/// <summary>How an action ended that a task waits for. Failures the action's own retries could not mend may still pass; others will not.</summary>
+/// <summary>
+/// How an action ended that a task waits for. Failures the action's own retries could not mend may still pass; others will not, and a call that may have
+/// happened is only made again where that is the same call.
+/// </summary>
 internal sealed class ActionOutcome(TaskBoard board, TaskAttempts attempts, SettleTask settle) : IActionListener
 {
     public async Task ChangedAsync(Transaction tx, ActionChange change, CancellationToken ct)
@@ -103,8 +116,10 @@ internal sealed class ActionOutcome(TaskBoard board, TaskAttempts attempts, Sett
             default:
                 var kind = change.Failure?.Kind ?? "failed";
                 var failure = new TaskFailure($"action_{kind}", change.Failure?.Message ?? "The action failed.") { Stack = change.Failure?.StackTrace };
-                await settle.FailAsync(tx, task, attempt.Id, failure, again: ErrorKind.Transient.Contains(kind), ct);
+                await settle.FailAsync(tx, task, attempt.Id, failure, again: ErrorKind.Transient.Contains(kind) && MayRepeat(change), ct);
                 break;
         }
     }
+
+    private static bool MayRepeat(ActionChange change) => change.Failure?.MayHaveHappened != true || (change.Definition is { } action && EffectRules.CanResolve(action));
 }

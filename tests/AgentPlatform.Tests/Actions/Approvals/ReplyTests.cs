@@ -173,6 +173,23 @@ public sealed class ReplyTests : IAsyncLifetime
         Assert.Equal("Thank you. refund is approved and will run.", await TextAsync(Bob, $"yes {CodeOf(Bob)}"));
     }
 
+    [Fact]
+    public async Task What_is_said_besides_an_answer_is_heard_too()
+    {
+        await AskAsync(quorum: 1);
+        foreach (var text in new[] { "hello", $"approve {CodeOf(Ann)}", "STOP" })
+        {
+            using var taken = await _stage.TextAsync(_sms, Ann, text);
+        }
+
+        await _stage.SettleAsync();
+
+        Assert.Contains("Thank you. refund is approved and will run.", _stage.Twilio.Messages.Where(m => m.To == Ann).Select(m => m.Body));
+        Assert.Equal(1, await _stage.CountAsync(
+            $"SELECT count(*) FROM contacts.channel_consents c JOIN contacts.channel_identities i ON i.profile_id = c.profile_id AND i.channel_user_id = '{Ann}' WHERE c.opted_out"));
+        Assert.Equal(3, await _stage.CountAsync($"SELECT count(DISTINCT m.turn_number) FROM conversations.messages m JOIN conversations.conversations c ON c.id = m.conversation_id AND c.participant_identifier = '{Ann}' WHERE m.direction = 'inbound'"));
+    }
+
     [Theory]
     [InlineData("approve 482113", true, "482113", null)]
     [InlineData("Yes, 482113!", true, "482113", null)]
