@@ -1,13 +1,14 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 using Npgsql;
 using NpgsqlTypes;
 
 namespace AgentPlatform.Kernel;
 
 /// <summary>The one JSON dialect of the platform: snake_case, enums as text, nulls written, for the API and for jsonb columns.</summary>
-public static class Json
+public static partial class Json
 {
     public static readonly JsonSerializerOptions Options = Configure(new JsonSerializerOptions(JsonSerializerDefaults.Web));
 
@@ -47,5 +48,12 @@ public static class Json
     };
 
     /// <summary>The text of a jsonb value, with the same care.</summary>
-    public static string? Storable<T>(T value) => value is null ? null : Text(value).Replace("\\u0000", "", StringComparison.Ordinal);
+    public static string? Storable<T>(T value) => value is null ? null : WithoutNul(Text(value));
+
+    /// <summary>JSON without the character U+0000 in its texts.</summary>
+    internal static string WithoutNul(string json) => json.Contains("\\u0000", StringComparison.Ordinal) ? EscapedNul().Replace(json, "") : json;
+
+    /// <summary>After an odd backslash it is text that reads like one: <c>\\u0000</c>.</summary>
+    [GeneratedRegex(@"(?<=(?<!\\)(\\\\)*)\\u0000", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex EscapedNul();
 }
