@@ -174,7 +174,7 @@ public sealed class ConversationApiTests : IAsyncLifetime
         Assert.Equal(1, await CountAsync("/api/v1/sessions?channel=sms&address=%2B14155550100"));
         Assert.Equal(400, (await _api.GetAsync("/api/v1/sessions")).Status);
         Assert.Equal(1, await CountAsync($"{path}/turns"));
-        Assert.Equal(2, (await _api.SendAsync(HttpMethod.Put, $"{at}/variables/cities", new { value = "Berlin", policy = "append" })).Json.GetProperty("version").GetInt32());
+        Assert.Equal(2, (await _api.SendAsync(HttpMethod.Put, $"{at}/variables/cities", new { value = new[] { "Berlin" } })).Json.GetProperty("version").GetInt32());
         Assert.Equal("Berlin", (await _api.GetAsync(at)).Json.GetProperty("variables").GetProperty("cities")[0].GetString());
 
         await _api.PostAsync($"{path}/resolve", null);
