@@ -66,7 +66,7 @@ public sealed class VariableTests : IAsyncLifetime
         await _talk.SayAsync("hello");
         await using var api = await TestApi.OverAsync(_talk.Platform, _talk.Tenant);
         var at = $"/api/v1/sessions/{(await _talk.SessionAsync()).SessionId}/variables";
-        await api.PostAsync(at, new { guests = new[] { 1 } });
+        await api.PostAsync(at, new { guests = 1 });
 
         var put = await api.SendAsync(HttpMethod.Put, $"{at}/guests", new { value = 2 });
         Assert.Equal([1, 2], Json.Read<int[]>(put.Json.GetProperty("variables").GetProperty("guests")));

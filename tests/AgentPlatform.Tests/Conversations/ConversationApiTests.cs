@@ -183,6 +183,30 @@ public sealed class ConversationApiTests : IAsyncLifetime
         Assert.Equal(1, await CountAsync("/api/v1/audit-events?event_type=session.ended"));
     }
 
+    [Fact]
+    public async Task Sessions_are_paged_the_latest_used_first()
+    {
+        var numbers = new[] { "+14155550101", "+14155550102", "+14155550103" };
+        foreach (var number in numbers)
+        {
+            var contact = (await _api.PostAsync("/api/v1/contacts", new { phone_number = number })).Json.GetProperty("id").GetGuid();
+            var opened = await _api.PostAsync("/api/v1/conversations", new { contact_id = contact, channel = "sms" });
+            await _api.Platform.AsAsync(Actor.System(_api.Tenant.TenantId), tx => _api.Platform.Get<SessionStore>().LoadOrStartAsync(
+                tx, opened.Json.GetProperty("id").GetGuid(), _api.Tenant.AgentId, contact, new ChannelAddress("sms", number), default));
+        }
+
+        var found = new List<string?>();
+        for (var (cursor, query) = ((string?)"", ""); cursor is not null; query = $"&cursor={cursor}")
+        {
+            var page = (await _api.GetAsync($"/api/v1/sessions?agent_id={_api.Tenant.AgentId}&limit=2{query}")).Json;
+            found.AddRange(page.GetProperty("items").EnumerateArray().Select(s => s.GetProperty("user_channel_id").GetString()));
+            cursor = page.GetProperty("next_cursor").GetString();
+        }
+
+        Assert.Equal(numbers.Reverse(), found);
+        Assert.Equal(400, (await _api.GetAsync($"/api/v1/sessions?agent_id={_api.Tenant.AgentId}&cursor=nonsense")).Status);
+    }
+
     private async Task<string> OpenAsync() =>
         (await _api.PostAsync("/api/v1/conversations", new { contact_id = _contact, channel = "sms" })).Header("Location")!;
 

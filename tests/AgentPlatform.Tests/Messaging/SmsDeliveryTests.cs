@@ -131,7 +131,7 @@ public sealed class SmsDeliveryTests : IAsyncLifetime
         var queue = _stage.Platform.Get<QueueActions>();
         var sent = await _stage.ValueAsync<Guid>("SELECT id FROM messaging.message_queue WHERE status = 'sent'");
         var effect = Assert.Single((await queue.EffectsAsync(_stage.System, sent, CancellationToken.None)).Value.Items);
-        Assert.Equal(("accepted", 1, 1, sent, $"send:{sent}"), (effect.Status, effect.Attempts, effect.Probes, effect.QueueId, effect.IdempotencyKey));
+        Assert.Equal(("accepted", 1, 2, sent, $"send:{sent}"), (effect.Status, effect.Attempts, effect.Probes, effect.QueueId, effect.IdempotencyKey));
         Assert.NotNull(effect.SettledAt);
         Assert.Equal("queued_message_not_found", (await queue.EffectsAsync(_stage.System, Guid.Empty, CancellationToken.None)).Problem!.Code);
     }

@@ -47,6 +47,8 @@ public sealed class UsageTests : IAsyncLifetime
         Assert.Equal(("anthropic", "main-1", "reply", "msg_1", "tool_calls"), (usage.Provider, usage.Model, usage.PromptType, usage.RequestId, usage.StopReason));
         Assert.Equal((_talk.AgentId, _talk.ContactId, _talk.ConversationId), (usage.AgentId, usage.ContactId, usage.ConversationId));
         Assert.True(usage.ResponseTime >= 0);
+        var call = Assert.Single(await _talk.CallsAsync());
+        Assert.Equal("main-1", (await _talk.InAsync(tx => CallJournal.FindAsync(tx, call.Id, default)))!.ModelUsed);
     }
 
     [Fact]
@@ -209,6 +211,7 @@ public sealed class UsageTests : IAsyncLifetime
         Assert.Equal(0, (await api.GetAsync("/api/v1/token-usage")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(0, (await api.GetAsync($"/api/v1/budget-alerts?budget_id={tenant.Json.GetProperty("id").GetString()}")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(0, (await api.GetAsync("/api/v1/budget-reservations?status=open")).Json.GetProperty("items").GetArrayLength());
+        Assert.Equal("model_call_not_found", (await api.GetAsync($"/api/v1/model-calls/{Guid.Empty}")).Code);
         Assert.Equal(0, (await api.GetAsync("/api/v1/model-calls?status=failed")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(204, (await api.SendAsync(HttpMethod.Delete, $"/api/v1/budgets/{tenant.Json.GetProperty("id").GetString()}")).Status);
         Assert.Equal(1, (await api.GetAsync("/api/v1/budgets")).Json.GetProperty("items").GetArrayLength());
