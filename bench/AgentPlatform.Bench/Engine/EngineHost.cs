@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
@@ -104,7 +105,8 @@ internal sealed class EngineHost : IAsyncDisposable
     internal async Task LiftLimitsAsync(Guid tenant)
     {
         var limits = _host.Services.GetRequiredService<Limits>();
-        foreach (var limit in await limits.ListAsync(Actor.System(tenant), CancellationToken.None))
+        await using var tx = _host.Services.GetRequiredService<Database>().Begin(Actor.System(tenant));
+        foreach (var limit in (await Limits.ListAsync(tx, new PageRequest(PageRequest.MaxLimit, null), CancellationToken.None)).Items)
         {
             await limits.LiftAsync(Actor.System(tenant), limit.Id, CancellationToken.None);
         }

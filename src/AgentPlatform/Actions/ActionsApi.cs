@@ -12,7 +12,7 @@ using Microsoft.AspNetCore.Routing;
 
 namespace AgentPlatform.Actions;
 
-internal sealed record Resolution(string? Notes);
+internal sealed record DeadLetterResolution(string? Notes);
 
 internal sealed record Escalation(string? TicketId);
 
@@ -38,6 +38,7 @@ internal static class ActionsApi
 
         var executions = routes.MapGroup("/actions/executions").WithTags("Actions");
         executions.MapGet("", ExecutionsAsync).RequireScope("actions:read").Describe("listExecutions", "Attempts by trace, queue item or intent, newest first.").Produces<Page<ActionExecution>>();
+        executions.MapGet("/{executionId}", ExecutionAsync).RequireScope("actions:read").Describe("getExecution", "One attempt.").Produces<ActionExecution>();
         executions.MapPost("/{executionId}/acknowledge", AcknowledgeAsync).RequireScope("actions:write").Describe("acknowledgeExecution", "Says that the result was seen.").Produces<ActionExecution>();
 
         executions.MapPost("/{executionId}/rollback", RollbackAsync).RequireScope("actions:write").Describe("rollbackExecution", "Undoes a completed execution, once, with the action its registry entry names.").Produces<QueuedAction>(202);
@@ -79,18 +80,18 @@ internal static class ActionsApi
         http.OneAsync(database, tx => registry.WrittenAsync(tx, agentId, actionId, ct), "action", action => action.UpdatedAt);
 
     private static async Task<IResult> ReplaceAsync(
-        Guid agentId, string actionId, ActionDefinition request, HttpContext http, Database database, ActionRegistry registry, CancellationToken ct)
+        Guid agentId, string actionId, ActionDefinition request, HttpContext http, IfMatch ifMatch, Database database, ActionRegistry registry, CancellationToken ct)
     {
         await using var tx = database.Begin(http.Actor());
-        var replaced = await registry.ReplaceAsync(tx, agentId, request with { ActionId = actionId }, http.IfMatch(), ct);
+        var replaced = await registry.ReplaceAsync(tx, agentId, request with { ActionId = actionId }, ifMatch, ct);
         await tx.CommitAsync(ct);
         return replaced.ToHttp(action => action.UpdatedAt);
     }
 
-    private static async Task<IResult> DeleteAsync(Guid agentId, string actionId, HttpContext http, Database database, ActionRegistry registry, CancellationToken ct)
+    private static async Task<IResult> DeleteAsync(Guid agentId, string actionId, HttpContext http, IfMatch ifMatch, Database database, ActionRegistry registry, CancellationToken ct)
     {
         await using var tx = database.Begin(http.Actor());
-        var deleted = await registry.DeleteAsync(tx, agentId, actionId, http.IfMatch(), ct);
+        var deleted = await registry.DeleteAsync(tx, agentId, actionId, ifMatch, ct);
         await tx.CommitAsync(ct);
         return deleted.ToNoContent();
     }
@@ -125,6 +126,12 @@ internal static class ActionsApi
         await tx.CommitAsync(ct);
         return cancelled.ToHttp();
     }
+
+    private static Task<IResult> ExecutionAsync(string executionId, HttpContext http, Database database, ExecutionLog executions, KnownErrors known, CancellationToken ct) =>
+        http.OneAsync(
+            database,
+            async tx => await executions.FindAsync(tx, executionId, ct) is { } found ? (await known.BesideAsync(tx, new Page<ActionExecution>([found], null), ct)).Items[0] : null,
+            "execution");
 
     private static async Task<IResult> ExecutionsAsync(
         HttpContext http, Database database, ExecutionLog executions, KnownErrors known, CancellationToken ct,
@@ -167,7 +174,7 @@ internal static class ActionsApi
         return await (await dead.FindAsync(tx, dlqId, ct)).ThenAsync(letter => known.BesideAsync(tx, letter, ct)).ToHttpAsync();
     }
 
-    private static async Task<IResult> ResolveAsync(string dlqId, Resolution request, HttpContext http, Database database, DeadLetters dead, CancellationToken ct)
+    private static async Task<IResult> ResolveAsync(string dlqId, DeadLetterResolution request, HttpContext http, Database database, DeadLetters dead, CancellationToken ct)
     {
         if (new Validation().Text("notes", request.Notes, 2000, required: true).Problem is { } problem)
         {

@@ -32,17 +32,17 @@ internal static class AlertsApi
         rules.MapGet("/{id:guid}", (HttpContext http, Database database, Guid id, CancellationToken ct) =>
             http.OneAsync(database, tx => ManageRules.FindAsync(tx, id, ct), "alert_rule", r => r.ChangedAt))
             .RequireScope(Read).Describe("readAlertRule", "One rule.").Produces<AlertRule>();
-        rules.MapPut("/{id:guid}", async (HttpContext http, ManageRules manage, Guid id, AlertRuleInput body, CancellationToken ct) =>
-            (await manage.ReplaceAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(r => r.ChangedAt))
+        rules.MapPut("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageRules manage, Guid id, AlertRuleInput body, CancellationToken ct) =>
+            (await manage.ReplaceAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(r => r.ChangedAt))
             .RequireScope(Write).Describe("replaceAlertRule", "Change a rule; what it last sent still counts.").Produces<AlertRule>();
-        rules.MapDelete("/{id:guid}", async (HttpContext http, ManageRules manage, Guid id, CancellationToken ct) =>
-            (await manage.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        rules.MapDelete("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageRules manage, Guid id, CancellationToken ct) =>
+            (await manage.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope(Write).Describe("deleteAlertRule", "Delete a rule with its alerts, their deliveries and notifications.").Produces(StatusCodes.Status204NoContent);
-        rules.MapPost("/{id:guid}/pause", async (HttpContext http, ManageRules manage, Guid id, CancellationToken ct) =>
-            (await manage.PauseAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(r => r.ChangedAt))
+        rules.MapPost("/{id:guid}/pause", async (HttpContext http, IfMatch ifMatch, ManageRules manage, Guid id, CancellationToken ct) =>
+            (await manage.PauseAsync(http.Actor(), id, ifMatch, ct)).ToHttp(r => r.ChangedAt))
             .RequireScope(Write).Describe("pauseAlertRule", "Look at no run until it is resumed.").Produces<AlertRule>();
-        rules.MapPost("/{id:guid}/resume", async (HttpContext http, ManageRules manage, Guid id, CancellationToken ct) =>
-            (await manage.ResumeAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(r => r.ChangedAt))
+        rules.MapPost("/{id:guid}/resume", async (HttpContext http, IfMatch ifMatch, ManageRules manage, Guid id, CancellationToken ct) =>
+            (await manage.ResumeAsync(http.Actor(), id, ifMatch, ct)).ToHttp(r => r.ChangedAt))
             .RequireScope(Write).Describe("resumeAlertRule", "Look at runs again; what was folded before is told.").Produces<AlertRule>();
     }
 

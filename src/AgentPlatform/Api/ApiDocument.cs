@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Mvc.ApiExplorer;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 
@@ -17,6 +18,13 @@ internal static class ApiDocument
         ("401", "The API key is missing or not valid."),
         ("403", "The key's scopes or its user's role do not allow this."),
         ("429", "Too many requests; Retry-After says when to come back."),
+    ];
+
+    /// <summary>Refusals of what asks for no key: the address is the permission, and ends.</summary>
+    private static readonly (string Status, string Description)[] PublicRefusals =
+    [
+        Refusals[0],
+        ("410", "The time to answer is over."),
     ];
 
     internal static void Configure(OpenApiOptions options)
@@ -54,6 +62,7 @@ internal static class ApiDocument
         };
         document.Components.Schemas ??= new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal);
         document.Components.Schemas[ProblemName] = ProblemSchema();
+        // For every operation but the public ones, which clear it.
         document.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(SchemeName, document)] = [] }];
         foreach (var tag in document.Tags ?? new HashSet<OpenApiTag>())
         {
@@ -65,10 +74,14 @@ internal static class ApiDocument
 
     private static Task CompleteAsync(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken ct)
     {
-        var scope = context.Description.ActionDescriptor.EndpointMetadata.OfType<RequiredScope>().LastOrDefault()?.Scope;
+        var metadata = context.Description.ActionDescriptor.EndpointMetadata;
+        var isPublic = metadata.OfType<PublicEndpoint>().Any();
+        var checksVersion = metadata.OfType<ChecksVersion>().Any();
+        var scope = metadata.OfType<RequiredScope>().LastOrDefault()?.Scope;
         operation.Description ??= scope is null ? operation.Summary : $"{operation.Summary} Needs the scope `{scope}`.";
         operation.Responses ??= [];
-        foreach (var (status, description) in Refusals.Concat(SpecificRefusals(context)))
+        operation.Security = isPublic ? [] : null;
+        foreach (var (status, description) in (isPublic ? PublicRefusals : Refusals).Concat(SpecificRefusals(context.Description, checksVersion)))
         {
             operation.Responses.TryAdd(status, new OpenApiResponse
             {
@@ -80,49 +93,52 @@ internal static class ApiDocument
             });
         }
 
-        AddHeaders(operation, context.Description.HttpMethod);
+        if (context.Description.HttpMethod == "POST" && !isPublic)
+        {
+            AddHeader(operation, "Idempotency-Key", "Makes a repetition of the request answer as the first one did.");
+        }
+
+        if (checksVersion)
+        {
+            AddHeader(operation, "If-Match", "The ETag of the version to change; without it any version is changed.");
+        }
+
         return Task.CompletedTask;
     }
 
-    private static IEnumerable<(string Status, string Description)> SpecificRefusals(OpenApiOperationTransformerContext context)
+    private static IEnumerable<(string Status, string Description)> SpecificRefusals(ApiDescription endpoint, bool checksVersion)
     {
-        if (context.Description.RelativePath?.Contains('{', StringComparison.Ordinal) == true)
+        if (endpoint.RelativePath?.Contains('{', StringComparison.Ordinal) == true)
         {
             yield return ("404", "There is no such resource in this tenant.");
         }
 
-        switch (context.Description.HttpMethod)
+        if (endpoint.HttpMethod is "POST" or "PUT" or "PATCH" or "DELETE")
         {
-            case "POST":
-                yield return ("409", "The resource's state does not allow this, or the same request is being carried out.");
-                yield return ("422", "The Idempotency-Key was used for another request.");
-                break;
-            case "PUT" or "PATCH" or "DELETE":
-                yield return ("409", "The resource's state does not allow this.");
-                yield return ("412", "The resource has changed since it was read.");
-                break;
+            yield return ("409", "The resource's state does not allow this, or the same request is being carried out.");
+        }
+
+        if (endpoint.HttpMethod == "POST")
+        {
+            yield return ("422", "The Idempotency-Key was used for another request.");
+        }
+
+        if (checksVersion)
+        {
+            yield return ("412", "The resource has changed since it was read.");
         }
     }
 
-    private static void AddHeaders(OpenApiOperation operation, string? method)
+    private static void AddHeader(OpenApiOperation operation, string name, string description)
     {
-        var header = method switch
+        operation.Parameters ??= [];
+        operation.Parameters.Add(new OpenApiParameter
         {
-            "POST" => ("Idempotency-Key", "Makes a repetition of the request answer as the first one did."),
-            "PUT" or "PATCH" or "DELETE" => ("If-Match", "The ETag of the version to change; without it any version is changed."),
-            _ => default((string Name, string Description)?),
-        };
-        if (header is { } named)
-        {
-            operation.Parameters ??= [];
-            operation.Parameters.Add(new OpenApiParameter
-            {
-                Name = named.Item1,
-                In = ParameterLocation.Header,
-                Description = named.Item2,
-                Schema = new OpenApiSchema { Type = JsonSchemaType.String },
-            });
-        }
+            Name = name,
+            In = ParameterLocation.Header,
+            Description = description,
+            Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+        });
     }
 
     private static OpenApiSchema ProblemSchema() => new()

@@ -25,9 +25,15 @@ public static class ApiResults
             },
             ToHttp);
 
-    /// <summary>202 with the value: accepted, to be carried out; or the problem.</summary>
-    public static IResult ToAccepted<T>(this Result<T> result) =>
-        result.Match<IResult>(value => TypedResults.Json(value, Json.Options, statusCode: StatusCodes.Status202Accepted), ToHttp);
+    /// <summary>202 with the value: accepted, to be carried out, and where to look how it goes; or the problem.</summary>
+    public static IResult ToAccepted<T>(this Result<T> result, Func<T, string>? location = null) =>
+        result.Match<IResult>(
+            value =>
+            {
+                IResult accepted = TypedResults.Json(value, Json.Options, statusCode: StatusCodes.Status202Accepted);
+                return location is null ? accepted : new Located(accepted, location(value));
+            },
+            ToHttp);
 
     /// <summary>204, or the problem.</summary>
     public static IResult ToNoContent<T>(this Result<T> result) => result.Match<IResult>(_ => TypedResults.NoContent(), ToHttp);

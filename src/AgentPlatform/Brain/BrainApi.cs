@@ -18,6 +18,9 @@ internal sealed record MatchResult(string MatchType, string? ActionId, string? A
 
 internal static class BrainApi
 {
+    private static readonly string[] Statuses = ["new", "processing", "queued", "executing", "completed", "failed", "blocked", "action_not_found", "cancelled"];
+    private static readonly string[] MatchTypes = ["exact", "synonym", "fuzzy", "model", "not_found"];
+
     internal static IEndpointRouteBuilder Map(IEndpointRouteBuilder routes)
     {
         var intents = routes.MapGroup("/intents").WithTags("Intents");
@@ -37,7 +40,8 @@ internal static class BrainApi
     private static Task<IResult> ListAsync(
         HttpContext http, Database database, IntentLedger ledger, CancellationToken ct,
         int? limit = null, string? cursor = null, Guid? conversation_id = null, Guid? session_id = null, string? status = null, string? match_type = null) =>
-        http.PageAsync(database, limit, cursor, (tx, page) => ledger.ListAsync(tx, new IntentFilter(conversation_id, session_id, status, match_type), page, ct));
+        http.PageAsync(database, limit, cursor, (tx, page) => ledger.ListAsync(tx, new IntentFilter(conversation_id, session_id, status, match_type), page, ct),
+            new Validation().OneOf("status", status, required: false, Statuses).OneOf("match_type", match_type, required: false, MatchTypes).Problem);
 
     private static Task<IResult> FindAsync(string intentId, HttpContext http, Database database, IntentLedger ledger, CancellationToken ct) =>
         http.OneAsync(database, tx => ledger.FindAsync(tx, intentId, ct), "intent");

@@ -39,8 +39,8 @@ internal static class ContactEndpoints
             (await read.FindAsync(http.Actor(), id, ct)).ToHttp(c => c.ChangedAt))
             .RequireScope("contacts:read").Describe("readContact", "One contact; a merged one answers with its survivor.").Produces<Contact>();
 
-        contacts.MapPatch("/{id:guid}", async (HttpContext http, EditContact edit, Guid id, JsonElement body, CancellationToken ct) =>
-            (await edit.PatchAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(c => c.ChangedAt))
+        contacts.MapPatch("/{id:guid}", async (HttpContext http, IfMatch ifMatch, EditContact edit, Guid id, JsonElement body, CancellationToken ct) =>
+            (await edit.PatchAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(c => c.ChangedAt))
             .RequireScope("contacts:write").Describe("patchContact", "Change members of a contact; null clears.").Produces<Contact>();
 
         contacts.MapPost("/{id:guid}/merge", async (HttpContext http, MergeContacts merge, Guid id, MergeBody body, CancellationToken ct) =>

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using AgentPlatform.Api;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations.Drafts;
@@ -23,26 +22,21 @@ internal static class ConversationEndpoints
         MapSessions(v1.MapGroup("/sessions").WithTags("Sessions"));
         MapAudit(v1);
         v1.MapGet("/turn-usage", UsageAsync).WithTags("Conversations").RequireScope("conversations:read")
-            .Describe("reportTurnUsage", "Tokens, cost and latency of the tenant's turns, by day, week or month.").Produces<IReadOnlyList<TurnUsage>>();
+            .Describe("reportTurnUsage", "Tokens, cost and latency of the tenant's turns, by day, week or month.").Produces<Page<TurnUsage>>();
         return v1;
     }
 
-    /// <summary>The last thirty days, unless told. <c>to</c> is not among them.</summary>
     private static async Task<IResult> UsageAsync(
         HttpContext http, Database database, TimeProvider clock, CancellationToken ct, string by = "day", DateOnly? from = null, DateOnly? to = null, Guid? agent_instance_id = null)
     {
-        var until = to ?? DateOnly.FromDateTime(clock.GetUtcNow().UtcDateTime).AddDays(1);
-        var since = from ?? until.AddDays(-30);
-        var invalid = new Validation().OneOf("by", by, required: true, "day", "week", "month")
-            .Check("to", since < until, "Must be after from.")
-            .Check("from", until.DayNumber - since.DayNumber <= 366, "Must be at most 366 days before to.").Problem;
-        if (invalid is not null)
+        var days = ReportDays.Of(from, to, clock);
+        if (days.Check(new Validation().OneOf("by", by, required: true, "day", "week", "month")).Problem is { } invalid)
         {
             return invalid.ToHttp();
         }
 
         await using var tx = database.Begin(http.Actor());
-        return TypedResults.Json(await TurnLog.UsageAsync(tx, by, since, until, agent_instance_id, ct), Json.Options);
+        return ((Result<Page<TurnUsage>>)new Page<TurnUsage>(await TurnLog.UsageAsync(tx, by, days.From, days.To, agent_instance_id, ct), null)).ToHttp();
     }
 
     private static void MapReads(RouteGroupBuilder conversations)
@@ -88,12 +82,12 @@ internal static class ConversationEndpoints
             .RequireScope("conversations:write").Describe("openConversation", "Open a conversation with a contact, or one of your own.")
             .Produces<Conversation>(201);
 
-        conversations.MapPatch("/{id:guid}", async (HttpContext http, ChangeConversation change, Guid id, ConversationPatch body, CancellationToken ct) =>
-            (await change.PatchAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(c => c.ChangedAt))
+        conversations.MapPatch("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ChangeConversation change, Guid id, ConversationPatch body, CancellationToken ct) =>
+            (await change.PatchAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(c => c.ChangedAt))
             .RequireScope("conversations:write").Describe("patchConversation", "Change title, topic, data or how the bot behaves.").Produces<Conversation>();
 
-        conversations.MapPost("/{id:guid}/hand-over", async (HttpContext http, ChangeConversation change, Guid id, HandOverBody? body, CancellationToken ct) =>
-            (await change.MoveAsync(http.Actor(), id, ConversationMove.HandOver, body?.UserId, http.IfMatch(), ct)).ToHttp(c => c.ChangedAt))
+        conversations.MapPost("/{id:guid}/hand-over", async (HttpContext http, IfMatch ifMatch, ChangeConversation change, Guid id, HandOverBody? body, CancellationToken ct) =>
+            (await change.MoveAsync(http.Actor(), id, ConversationMove.HandOver, body?.UserId, ifMatch, ct)).ToHttp(c => c.ChangedAt))
             .RequireScope("conversations:write").Describe("handOverConversation", "A human takes over: the bot no longer replies.").Produces<Conversation>();
     }
 
@@ -108,8 +102,8 @@ internal static class ConversationEndpoints
     }
 
     private static void MapMove(RouteGroupBuilder conversations, string verb, ConversationMove move, string summary) =>
-        conversations.MapPost($"/{{id:guid}}/{verb}", async (HttpContext http, ChangeConversation change, Guid id, CancellationToken ct) =>
-            (await change.MoveAsync(http.Actor(), id, move, null, http.IfMatch(), ct)).ToHttp(c => c.ChangedAt))
+        conversations.MapPost($"/{{id:guid}}/{verb}", async (HttpContext http, IfMatch ifMatch, ChangeConversation change, Guid id, CancellationToken ct) =>
+            (await change.MoveAsync(http.Actor(), id, move, null, ifMatch, ct)).ToHttp(c => c.ChangedAt))
             .RequireScope("conversations:write").Describe($"{verb}Conversation", summary).Produces<Conversation>();
 
     private static void MapMessages(RouteGroupBuilder messages)
@@ -131,20 +125,15 @@ internal static class ConversationEndpoints
     private static void MapSessions(RouteGroupBuilder sessions)
     {
         sessions.MapGet("", async (
-            HttpContext http, SessionApi api, Guid? agent_id, Guid? contact_id, string? channel, string? address, CancellationToken ct) =>
-            (await api.ListAsync(http.Actor(), agent_id, contact_id, channel, address, ct)).ToHttp())
-            .RequireScope("conversations:read").Describe("listSessions", "The living sessions of an agent, a contact or an address.")
+            HttpContext http, SessionApi api, Guid? agent_id, Guid? contact_id, string? channel, string? address, int? limit, string? cursor, CancellationToken ct) =>
+            (await api.ListAsync(http.Actor(), new SessionFilter(agent_id, contact_id, channel, address), limit, cursor, ct)).ToHttp())
+            .RequireScope("conversations:read").Describe("listSessions", "The living sessions of an agent, a contact or an address, the latest used first.")
             .Produces<Page<ConversationSession>>();
 
         sessions.MapGet("/{id:guid}", async (
             HttpContext http, SessionApi api, Guid id, CancellationToken ct) =>
                 (await api.ReadAsync(http.Actor(), id, ct)).ToHttp())
             .RequireScope("conversations:read").Describe("readSession", "One living session with its state.").Produces<ConversationSession>();
-
-        sessions.MapPut("/{id:guid}/variables/{name}", async (
-            HttpContext http, SessionApi api, Guid id, string name, VariableBody body, CancellationToken ct) =>
-            (await api.SetVariableAsync(http.Actor(), id, name, body, ct)).ToHttp())
-            .RequireScope("conversations:write").Describe("setSessionVariable", "Set a variable by its update policy.").Produces<ConversationSession>();
 
         sessions.MapPost("/{id:guid}/end", async (
             HttpContext http, SessionApi api, Guid id, CancellationToken ct) =>
@@ -167,46 +156,44 @@ internal static class ConversationEndpoints
     internal sealed record HandOverBody(Guid? UserId);
 }
 
-internal sealed record VariableBody(JsonElement Value, VariableUpdatePolicy Policy = VariableUpdatePolicy.Replace);
+internal sealed record SessionFilter(Guid? AgentId, Guid? ContactId, string? Channel, string? Address);
 
 /// <summary>Sessions for the API: looking on keeps nothing hot.</summary>
 internal sealed class SessionApi(Database database, SessionStore sessions)
 {
-    internal async Task<Result<Page<ConversationSession>>> ListAsync(
-        Actor actor, Guid? agentId, Guid? contactId, string? channel, string? address, CancellationToken ct)
+    internal async Task<Result<Page<ConversationSession>>> ListAsync(Actor actor, SessionFilter filter, int? limit, string? cursor, CancellationToken ct)
     {
+        var size = PageRequest.Parse(limit, null);
+        if (!size.IsOk)
+        {
+            return size.Problem;
+        }
+
+        if (!Place.TryDecode(cursor, out var after))
+        {
+            return Problem.Invalid("cursor", "Is not a cursor this API gave out.");
+        }
+
         await using var tx = database.Begin(actor);
-        switch (agentId, contactId, channel, address)
+        switch (filter.AgentId, filter.ContactId, filter.Channel, filter.Address)
         {
             case ({ } agent, null, null, null):
-                return new Page<ConversationSession>(await sessions.ListByAgentAsync(tx, agent, ct), null);
+                return Cut(await sessions.ListByAgentAsync(tx, agent, after, size.Value.Fetch, ct));
             case (null, { } contact, null, null):
-                return new Page<ConversationSession>(await sessions.ListByCustomerAsync(tx, contact, ct), null);
-            case (null, null, { }, { }) when ContactDirectory.TryNormalize(new ChannelAddress(channel, address), out var at):
+                return Cut(await sessions.ListByCustomerAsync(tx, contact, after, size.Value.Fetch, ct));
+            case (null, null, { } channel, { } address) when ContactDirectory.TryNormalize(new ChannelAddress(channel, address), out var at):
                 return new Page<ConversationSession>(await sessions.PeekByChannelAsync(tx, at, ct) is { } session ? [session] : [], null);
             default:
                 return Problem.BadRequest("ambiguous_filter", "Give agent_id, or contact_id, or channel and address.");
         }
+
+        Page<ConversationSession> Cut(IReadOnlyList<ConversationSession> rows) => Place.Cut(rows, size.Value.Limit, s => new Place(s.LastActivityAt, s.SessionId));
     }
 
     internal async Task<Result<ConversationSession>> ReadAsync(Actor actor, Guid id, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
         return await sessions.PeekAsync(tx, id, ct) is { } session ? session : Problem.NotFound("session");
-    }
-
-    internal async Task<Result<ConversationSession>> SetVariableAsync(Actor actor, Guid id, string name, VariableBody body, CancellationToken ct)
-    {
-        await using var tx = database.Begin(actor);
-        if (await sessions.FindAsync(tx, id, ct) is not { } session)
-        {
-            return Problem.NotFound("session");
-        }
-
-        sessions.Save(tx, SessionVariables.Set(session, name, body.Value, body.Policy));
-        var saved = await sessions.FindAsync(tx, id, ct);
-        await tx.CommitAsync(ct);
-        return saved!;
     }
 
     internal Task<Result<Guid>> EndAsync(Actor actor, Guid id, CancellationToken ct) =>

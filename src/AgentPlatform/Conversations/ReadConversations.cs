@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Buffers.Text;
+using AgentPlatform.Api;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -7,9 +8,17 @@ using AgentPlatform.Postgres;
 namespace AgentPlatform.Conversations;
 
 /// <summary>Which conversations; null means any.</summary>
-public sealed record ConversationFilter(string? Search = null, string? Status = null, string? Channel = null, string? HandledBy = null, Guid? ContactId = null, Guid? AgentId = null);
+public sealed record ConversationFilter(string? Search = null, string? Status = null, string? Channel = null, string? HandledBy = null, Guid? ContactId = null, Guid? AgentId = null)
+{
+    internal Problem? Problem => new Validation().OneOf("status", Status, required: false, "active", "paused", "resolved", "completed", "closed", "archived")
+        .OneOf("channel", Channel, required: false, "sms", "email", "webhook", "web", "console").OneOf("handled_by", HandledBy, required: false, "bot", "human").Problem;
+}
 
-internal sealed record MessageFilter(Guid? ConversationId, Guid? ContactId, string? Status, string? Direction);
+internal sealed record MessageFilter(Guid? ConversationId, Guid? ContactId, string? Status, string? Direction)
+{
+    internal Problem? Problem =>
+        new Validation().OneOf("status", Status, required: false, [.. Delivery.Statuses]).OneOf("direction", Direction, required: false, "inbound", "outbound").Problem;
+}
 
 /// <summary>One line of a time line: a message, or an event that happened around it.</summary>
 internal sealed record TimelineEntry(Guid Id, DateTimeOffset At, string Type, Message? Message, StoredEvent? Event);
@@ -21,9 +30,9 @@ public sealed class ReadConversations(Database database, ConversationLog log, Ev
     public async Task<Result<Page<Conversation>>> ListAsync(Actor actor, ConversationFilter filter, int? limit, string? cursor, CancellationToken ct)
     {
         var size = PageRequest.Parse(limit, null);
-        if (!size.IsOk)
+        if ((size.Problem ?? filter.Problem) is { } problem)
         {
-            return size.Problem;
+            return problem;
         }
 
         if (!Place.TryDecode(cursor, out var after))
@@ -50,6 +59,11 @@ public sealed class ReadConversations(Database database, ConversationLog log, Ev
 
     internal async Task<Result<Page<Message>>> MessagesAsync(Actor actor, MessageFilter filter, PageRequest page, CancellationToken ct)
     {
+        if (filter.Problem is { } problem)
+        {
+            return problem;
+        }
+
         await using var tx = database.Begin(actor);
         if (filter.ConversationId is { } conversation && await log.FindAsync(tx, conversation, ct) is null)
         {
@@ -98,45 +112,6 @@ public sealed class ReadConversations(Database database, ConversationLog log, Ev
     private static Task<IReadOnlyList<Message>> MessagesAsync(Transaction tx, MessageFilter filter, PageRequest page, CancellationToken ct) =>
         tx.QueryAsync<Message>(Sql.Messages, [filter.ConversationId, filter.ContactId, filter.Status, filter.Direction, page.Before, page.Fetch], ct);
 
-    /// <summary>A place in a list ordered by an instant and an id, and its cursor.</summary>
-    internal sealed record Place(DateTimeOffset At, Guid Id)
-    {
-        internal static Page<T> Cut<T>(IReadOnlyList<T> rows, int limit, Func<T, Place> place) =>
-            rows.Count > limit ? new([.. rows.Take(limit)], place(rows[limit - 1]).Encode()) : new(rows, null);
-
-        internal static bool TryDecode(string? text, out Place? place)
-        {
-            place = null;
-            if (text is null)
-            {
-                return true;
-            }
-
-            Span<byte> bytes = stackalloc byte[24];
-            if (text.Length != 32 || !Base64Url.TryDecodeFromChars(text, bytes, out var written) || written != 24)
-            {
-                return false;
-            }
-
-            var ticks = BinaryPrimitives.ReadInt64BigEndian(bytes);
-            if (ticks < 0 || ticks > DateTimeOffset.MaxValue.Ticks)
-            {
-                return false;
-            }
-
-            place = new(new DateTimeOffset(ticks, TimeSpan.Zero), new Guid(bytes[8..], bigEndian: true));
-            return true;
-        }
-
-        private string Encode()
-        {
-            Span<byte> bytes = stackalloc byte[24];
-            BinaryPrimitives.WriteInt64BigEndian(bytes, At.UtcTicks);
-            Id.TryWriteBytes(bytes[8..], bigEndian: true, out _);
-            return Base64Url.EncodeToString(bytes);
-        }
-    }
-
     private static class Sql
     {
         internal const string List =
@@ -184,5 +159,44 @@ public sealed class ReadConversations(Database database, ConversationLog log, Ev
                    inbound_message_id, author_user_id, error_code, error_message, created_at, sent_at, delivered_at, failed_at
             FROM conversations.messages WHERE id = $1
             """;
+    }
+}
+
+/// <summary>A place in a list ordered by an instant and an id, and its cursor.</summary>
+internal sealed record Place(DateTimeOffset At, Guid Id)
+{
+    internal static Page<T> Cut<T>(IReadOnlyList<T> rows, int limit, Func<T, Place> place) =>
+        rows.Count > limit ? new([.. rows.Take(limit)], place(rows[limit - 1]).Encode()) : new(rows, null);
+
+    internal static bool TryDecode(string? text, out Place? place)
+    {
+        place = null;
+        if (text is null)
+        {
+            return true;
+        }
+
+        Span<byte> bytes = stackalloc byte[24];
+        if (text.Length != 32 || !Base64Url.TryDecodeFromChars(text, bytes, out var written) || written != 24)
+        {
+            return false;
+        }
+
+        var ticks = BinaryPrimitives.ReadInt64BigEndian(bytes);
+        if (ticks < 0 || ticks > DateTimeOffset.MaxValue.Ticks)
+        {
+            return false;
+        }
+
+        place = new(new DateTimeOffset(ticks, TimeSpan.Zero), new Guid(bytes[8..], bigEndian: true));
+        return true;
+    }
+
+    private string Encode()
+    {
+        Span<byte> bytes = stackalloc byte[24];
+        BinaryPrimitives.WriteInt64BigEndian(bytes, At.UtcTicks);
+        Id.TryWriteBytes(bytes[8..], bigEndian: true, out _);
+        return Base64Url.EncodeToString(bytes);
     }
 }

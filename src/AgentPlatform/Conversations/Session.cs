@@ -100,17 +100,8 @@ public enum VariableUpdatePolicy
 
 public static class SessionVariables
 {
-    /// <summary>The session with one variable changed.</summary>
-    public static ConversationSession Set(ConversationSession session, string name, JsonElement value, VariableUpdatePolicy policy)
-    {
-        var old = session.Variables.TryGetValue(name, out var found) && found.ValueKind != JsonValueKind.Null ? found : (JsonElement?)null;
-        return session with
-        {
-            Variables = new Dictionary<string, JsonElement>(session.Variables, StringComparer.Ordinal) { [name] = Combine(old, value, policy) },
-        };
-    }
-
-    internal static JsonElement Combine(JsonElement? old, JsonElement value, VariableUpdatePolicy policy) => (policy, old) switch
+    /// <summary>What becomes of a value when a new one comes; an old null is none.</summary>
+    internal static JsonElement Combine(JsonElement? old, JsonElement value, VariableUpdatePolicy policy) => (policy, old is { ValueKind: JsonValueKind.Null } ? null : old) switch
     {
         (VariableUpdatePolicy.Append, { ValueKind: JsonValueKind.Array } list) => Json.Of(list.EnumerateArray().Append(value)),
         (VariableUpdatePolicy.Append, { } single) => Json.Of(new[] { single, value }),

@@ -95,12 +95,12 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
         ReadAsync(tx, Sql.PeekByChannel, [address.Channel, address.Address, clock.GetUtcNow()], ct);
 
     /// <summary>The living sessions of an agent, the latest used first. Listing keeps nothing hot.</summary>
-    public async Task<IReadOnlyList<ConversationSession>> ListByAgentAsync(Transaction tx, Guid agentId, CancellationToken ct) =>
-        Sessions(await tx.QueryAsync<Row>(Sql.ByAgent, [agentId, clock.GetUtcNow()], ct));
+    internal async Task<IReadOnlyList<ConversationSession>> ListByAgentAsync(Transaction tx, Guid agentId, Place? after, int most, CancellationToken ct) =>
+        Sessions(await tx.QueryAsync<Row>(Sql.ByAgent, [agentId, clock.GetUtcNow(), after?.At, after?.Id, most], ct));
 
     /// <summary>The living sessions of a contact, the latest used first. Listing keeps nothing hot.</summary>
-    public async Task<IReadOnlyList<ConversationSession>> ListByCustomerAsync(Transaction tx, Guid contactId, CancellationToken ct) =>
-        Sessions(await tx.QueryAsync<Row>(Sql.ByCustomer, [contactId, clock.GetUtcNow()], ct));
+    internal async Task<IReadOnlyList<ConversationSession>> ListByCustomerAsync(Transaction tx, Guid contactId, Place? after, int most, CancellationToken ct) =>
+        Sessions(await tx.QueryAsync<Row>(Sql.ByCustomer, [contactId, clock.GetUtcNow(), after?.At, after?.Id, most], ct));
 
     /// <summary>Writes both tiers with the next round trip, which fails with <see cref="Moved"/> when somebody saved the session since it was read.</summary>
     public void Save(Transaction tx, ConversationSession s)
@@ -322,7 +322,9 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             SELECT id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
                    current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until,
                    created_at, last_activity_at
-            FROM conversations.sessions WHERE agent_id = $1 AND status = 'ACTIVE' AND persist_until > $2 ORDER BY last_activity_at DESC LIMIT 200
+            FROM conversations.sessions
+            WHERE agent_id = $1 AND status = 'ACTIVE' AND persist_until > $2 AND ($3::timestamptz IS NULL OR (last_activity_at, id) < ($3, $4::uuid))
+            ORDER BY last_activity_at DESC, id DESC LIMIT $5
             """;
 
         internal const string ByCustomer =
@@ -330,7 +332,9 @@ public sealed class SessionStore(TimeProvider clock, IOptions<ConversationsOptio
             SELECT id, conversation_id, agent_id, contact_id, channel, user_channel_id, status, state, variables, active_scenario_id, active_scenario_version,
                    current_step_id, step_history, pending_migration, last_turn_number, version, hot_until > $2 AS was_hot, hot_until, persist_until,
                    created_at, last_activity_at
-            FROM conversations.sessions WHERE contact_id = $1 AND status = 'ACTIVE' AND persist_until > $2 ORDER BY last_activity_at DESC LIMIT 200
+            FROM conversations.sessions
+            WHERE contact_id = $1 AND status = 'ACTIVE' AND persist_until > $2 AND ($3::timestamptz IS NULL OR (last_activity_at, id) < ($3, $4::uuid))
+            ORDER BY last_activity_at DESC, id DESC LIMIT $5
             """;
 
         internal const string Save =

@@ -18,7 +18,7 @@ internal sealed class ManageBudgets(Database database, AgentDirectory agents, Bu
     private const decimal Most = 1_000_000;
 
     /// <summary>Of the tenant when <paramref name="agentId"/> is null. What was spent before stays spent.</summary>
-    internal async Task<Result<Budget>> SetAsync(Actor actor, Guid? agentId, BudgetInput input, CancellationToken ct)
+    internal async Task<Result<Budget>> SetAsync(Actor actor, Guid? agentId, BudgetInput input, IfMatch ifMatch, CancellationToken ct)
     {
         if (Check(input) is { } invalid)
         {
@@ -29,6 +29,12 @@ internal sealed class ManageBudgets(Database database, AgentDirectory agents, Bu
         if (agentId is { } agent && await agents.FindAsync(tx, agent, ct) is null)
         {
             return Problem.NotFound("agent");
+        }
+
+        // Who names a version means one that is there.
+        if (ifMatch.Tags is { Count: > 0 } && (await tx.FindAsync<DateTimeOffset?>(Sql.LockOf, [agentId], ct) is { } known ? ifMatch.Check(known) : Problem.PreconditionFailed()) is { } stale)
+        {
+            return stale;
         }
 
         var (day, week, month) = BudgetPeriods.At(clock.GetUtcNow());
@@ -51,14 +57,20 @@ internal sealed class ManageBudgets(Database database, AgentDirectory agents, Bu
         return (await FindAsync(tx, id, ct)).OrNotFound("budget");
     }
 
-    internal async Task<Result<Guid>> LiftAsync(Actor actor, Guid id, CancellationToken ct)
+    internal async Task<Result<Guid>> LiftAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
-        if (await tx.ExecuteAsync(Sql.Lift, [id], ct) == 0)
+        if (await tx.FindAsync<DateTimeOffset?>(Sql.Lock, [id], ct) is not { } known)
         {
             return Problem.NotFound("budget");
         }
 
+        if (ifMatch.Check(known) is { } stale)
+        {
+            return stale;
+        }
+
+        tx.Post(Sql.Lift, id);
         events.Append(tx, new NewEvent("budget.lifted", "budget", id, new { }));
         await tx.CommitAsync(ct);
         return id;
@@ -117,6 +129,11 @@ internal sealed class ManageBudgets(Database database, AgentDirectory agents, Bu
             WHERE tenant_id = kernel.current_tenant_id() AND ($1::uuid IS NULL OR id < $1) AND ($6::uuid IS NULL OR id = $6)
             ORDER BY id DESC LIMIT $2
             """;
+
+        internal const string Lock = "SELECT updated_at FROM costs.cost_budgets WHERE tenant_id = kernel.current_tenant_id() AND id = $1 FOR UPDATE";
+
+        internal const string LockOf =
+            "SELECT updated_at FROM costs.cost_budgets WHERE tenant_id = kernel.current_tenant_id() AND agent_id IS NOT DISTINCT FROM $1::uuid FOR UPDATE";
 
         internal const string Lift = "DELETE FROM costs.cost_budgets WHERE tenant_id = kernel.current_tenant_id() AND id = $1";
 

@@ -40,9 +40,9 @@ public sealed class UsageLedger(TimeProvider clock)
     internal static async Task<Page<StoredUsage>> ListAsync(Transaction tx, Guid? agentId, Guid? conversationId, PageRequest page, CancellationToken ct) =>
         Page<StoredUsage>.Cut(await tx.QueryAsync<StoredUsage>(Sql.List, [agentId, conversationId, page.Before, page.Fetch], ct), page, u => u.Id);
 
-    /// <summary>From the beginning of one day (UTC) to the beginning of another.</summary>
-    internal static Task<IReadOnlyList<CostLine>> ReportAsync(Transaction tx, string by, DateOnly from, DateOnly to, CancellationToken ct) =>
-        tx.QueryAsync<CostLine>(Sql.Report, [by, from, to], ct);
+    /// <summary>From the beginning of one day (UTC) to the beginning of another; at most so many lines whose names come after one.</summary>
+    internal static Task<IReadOnlyList<CostLine>> ReportAsync(Transaction tx, string by, DateOnly from, DateOnly to, string? after, int most, CancellationToken ct) =>
+        tx.QueryAsync<CostLine>(Sql.Report, [by, from, to, after, most], ct);
 
     private static class Sql
     {
@@ -66,6 +66,7 @@ public sealed class UsageLedger(TimeProvider clock)
 
         internal const string Report =
             """
+            SELECT name, calls, input_tokens, output_tokens, cache_tokens, total_cost FROM (
             SELECT coalesce(CASE $1 WHEN 'day' THEN to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') WHEN 'agent' THEN agent_id::text
                                     WHEN 'contact' THEN contact_id::text WHEN 'provider' THEN provider ELSE model END, '') AS name,
                    count(*) AS calls, sum(input_tokens)::bigint AS input_tokens, sum(output_tokens)::bigint AS output_tokens,
@@ -73,7 +74,8 @@ public sealed class UsageLedger(TimeProvider clock)
             FROM costs.api_token_usage
             WHERE tenant_id = kernel.current_tenant_id()
               AND created_at >= $2::date::timestamp AT TIME ZONE 'UTC' AND created_at < $3::date::timestamp AT TIME ZONE 'UTC'
-            GROUP BY 1 ORDER BY 1
+            GROUP BY 1) AS lines
+            WHERE $4::text IS NULL OR name > $4 ORDER BY name LIMIT $5
             """;
     }
 }

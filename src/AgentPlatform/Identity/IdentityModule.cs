@@ -52,8 +52,8 @@ public static class IdentityModule
         group.MapGet("/{id:guid}", async (HttpContext http, ManageKeys keys, Guid id, CancellationToken ct) =>
                 (await keys.FindAsync(http.Actor(), id, ct)).ToHttp(key => key.UpdatedAt))
             .RequireScope("keys:read").Describe("getKey", "Read an API key.").Produces<ApiKey>();
-        group.MapDelete("/{id:guid}", async (HttpContext http, ManageKeys keys, Guid id, CancellationToken ct) =>
-                (await keys.RevokeAsync(http.Actor(), id, ct)).ToNoContent())
+        group.MapDelete("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageKeys keys, Guid id, CancellationToken ct) =>
+                (await keys.RevokeAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("keys:write").Sensitive("key.revoke", "api_key").Describe("revokeKey", "Revoke an API key at once.").Produces(StatusCodes.Status204NoContent);
         v1.MapGet("/requests", async (HttpContext http, ManageKeys keys, Guid? key_id, int? limit, string? cursor, CancellationToken ct) =>
                 await PageRequest.Parse(limit, cursor).ThenAsync(page => keys.RequestsAsync(http.Actor(), key_id, page, ct)).ToHttpAsync())
@@ -66,11 +66,11 @@ public static class IdentityModule
         group.MapGet("", async (HttpContext http, ManageAccount account, CancellationToken ct) =>
                 (await account.FindAsync(http.Actor(), ct)).ToHttp(user => user.UpdatedAt))
             .RequireScope("account:read").Describe("getAccount", "Read your account.").Produces<User>();
-        group.MapPatch("", async (HttpContext http, ManageAccount account, ChangeAccount body, CancellationToken ct) =>
-                (await account.ChangeAsync(http.Actor(), body, http.IfMatch(), ct)).ToHttp(user => user.UpdatedAt))
+        group.MapPatch("", async (HttpContext http, IfMatch ifMatch, ManageAccount account, ChangeAccount body, CancellationToken ct) =>
+                (await account.ChangeAsync(http.Actor(), body, ifMatch, ct)).ToHttp(user => user.UpdatedAt))
             .RequireScope("account:write").Describe("changeAccount", "Change your account.").Produces<User>();
-        group.MapDelete("", async (HttpContext http, ManageAccount account, CancellationToken ct) =>
-                (await account.CloseAsync(http.Actor(), http.IfMatch(), ct)).ToNoContent())
+        group.MapDelete("", async (HttpContext http, IfMatch ifMatch, ManageAccount account, CancellationToken ct) =>
+                (await account.CloseAsync(http.Actor(), ifMatch, ct)).ToNoContent())
             .RequireScope("account:write").Sensitive("account.close", "user").Describe("closeAccount", "Close your account: all its keys are refused from now on.").Produces(StatusCodes.Status204NoContent);
         group.MapGet("/profile", async (HttpContext http, ManageAccount account, CancellationToken ct) =>
                 (await account.FindProfileAsync(http.Actor(), ct)).ToHttp())

@@ -34,6 +34,8 @@ public sealed class KeyRing(TimeProvider clock)
 
     public Task<ApiKey?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<ApiKey>(Sql.Find, [tx.TenantId, id], ct);
 
+    internal Task<ApiKey?> LockAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<ApiKey>(Sql.Lock, [tx.TenantId, id], ct);
+
     /// <summary>From the commit on the key is refused. Revoking twice keeps the first time.</summary>
     public Task<ApiKey?> RevokeAsync(Transaction tx, Guid id, CancellationToken ct) =>
         tx.FindAsync<ApiKey>(Sql.Revoke, [tx.TenantId, id, clock.GetUtcNow()], ct);
@@ -57,6 +59,12 @@ public sealed class KeyRing(TimeProvider clock)
             """
             SELECT id, user_id, name, prefix, role, scopes, expires_at, last_used_at, revoked_at, created_at, updated_at
             FROM identity.api_keys WHERE tenant_id = $1 AND id = $2
+            """;
+
+        internal const string Lock =
+            """
+            SELECT id, user_id, name, prefix, role, scopes, expires_at, last_used_at, revoked_at, created_at, updated_at
+            FROM identity.api_keys WHERE tenant_id = $1 AND id = $2 FOR UPDATE
             """;
 
         internal const string Revoke =

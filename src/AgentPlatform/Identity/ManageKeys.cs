@@ -49,9 +49,14 @@ internal sealed class ManageKeys(Database database, KeyRing keys, TimeProvider c
         return (await keys.FindAsync(tx, id, ct)).OrNotFound("key");
     }
 
-    internal async Task<Result<ApiKey>> RevokeAsync(Actor actor, Guid id, CancellationToken ct)
+    internal async Task<Result<ApiKey>> RevokeAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
+        if (await keys.LockAsync(tx, id, ct) is { } known && ifMatch.Check(known.UpdatedAt) is { } stale)
+        {
+            return stale;
+        }
+
         var revoked = await keys.RevokeAsync(tx, id, ct);
         await tx.CommitAsync(ct);
         return revoked.OrNotFound("key");

@@ -48,18 +48,12 @@ public static partial class Json
     };
 
     /// <summary>The text of a jsonb value, with the same care.</summary>
-    public static string? Storable<T>(T value)
-    {
-        if (value is null)
-        {
-            return null;
-        }
+    public static string? Storable<T>(T value) => value is null ? null : WithoutNul(Text(value));
 
-        var text = Text(value);
-        return text.Contains("\\u0000", StringComparison.Ordinal) ? Nul().Replace(text, "${before}") : text;
-    }
+    /// <summary>JSON without the character U+0000 in its texts.</summary>
+    internal static string WithoutNul(string json) => json.Contains("\\u0000", StringComparison.Ordinal) ? EscapedNul().Replace(json, "") : json;
 
-    // Somebody may have written the six characters themselves: then the backslash before them is an escaped one.
-    [GeneratedRegex(@"(?<!\\)(?<before>(?:\\\\)*)\\u0000", RegexOptions.None, 1000)]
-    private static partial Regex Nul();
+    /// <summary>Behind another backslash it is text that only looks like it.</summary>
+    [GeneratedRegex(@"(?<=(?<!\\)(\\\\)*)\\u0000", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex EscapedNul();
 }

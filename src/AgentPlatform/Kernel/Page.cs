@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Text;
 
 namespace AgentPlatform.Kernel;
 
@@ -39,10 +40,20 @@ public sealed record PageRequest(int Limit, Guid? Before)
     }
 }
 
-/// <summary>An opaque cursor over UUIDv7 ids.</summary>
+/// <summary>An opaque cursor over UUIDv7 ids, or over names.</summary>
 public static class Cursor
 {
     public static string Encode(Guid id) => Base64Url.EncodeToString(id.ToByteArray(bigEndian: true));
+
+    public static string EncodeName(string name) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(name));
+
+    /// <summary>No cursor is the beginning.</summary>
+    public static bool TryDecodeName(string? text, out string? name)
+    {
+        var isOne = text is not null && Base64Url.IsValid(text);
+        name = isOne ? Encoding.UTF8.GetString(Base64Url.DecodeFromChars(text)) : null;
+        return isOne || text is null;
+    }
 
     public static bool TryDecode(string text, out Guid id)
     {

@@ -8,10 +8,9 @@ namespace AgentPlatform.Messaging;
 /// <summary>What an operator can see of the queue, and do to it. Status transitions of the queue are all here.</summary>
 internal sealed class QueueActions(Database database, EventStore events, WorkQueue work, TimeProvider clock)
 {
-    internal async Task<Page<QueuedMessage>> ListAsync(Actor actor, string? status, Guid? contactId, Guid? conversationId, PageRequest page, CancellationToken ct)
+    internal static async Task<Page<QueuedMessage>> ListAsync(Transaction tx, string? status, Guid? contactId, Guid? conversationId, PageRequest page, CancellationToken ct)
     {
-        await using var tx = database.Begin(actor);
-        var rows = await tx.QueryAsync<QueuedMessage>(Sql.List, [actor.TenantId, status, contactId, conversationId, page.Before, page.Fetch], ct);
+        var rows = await tx.QueryAsync<QueuedMessage>(Sql.List, [tx.TenantId, status, contactId, conversationId, page.Before, page.Fetch], ct);
         return Page<QueuedMessage>.Cut(rows, page, row => row.Id);
     }
 
@@ -19,6 +18,15 @@ internal sealed class QueueActions(Database database, EventStore events, WorkQue
     {
         await using var tx = database.Begin(actor);
         return await tx.FindAsync<QueuedMessage>(Sql.Find, [actor.TenantId, id], ct) is { } row ? row : Problem.NotFound("queued_message");
+    }
+
+    /// <summary>One, once the message was to be sent.</summary>
+    internal async Task<Result<Page<StoredEffect>>> EffectsAsync(Actor actor, Guid id, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return await tx.FindAsync<QueuedMessage>(Sql.Find, [actor.TenantId, id], ct) is null
+            ? Problem.NotFound("queued_message")
+            : new Page<StoredEffect>(await SendEffects.OfAsync(tx, id, ct), null);
     }
 
     /// <summary>Only what has not been approved can be called back.</summary>

@@ -24,7 +24,7 @@ internal sealed record Facts(QueuedMessage Message, QueuedText Text, Conversatio
     public bool WroteSince { get; init; }
 
     /// <summary>For proactive messages.</summary>
-    public Budget? Budget { get; init; }
+    public MessageBudget? Budget { get; init; }
 
     /// <summary>The conversation needs no provider: its reader looks at it here.</summary>
     public bool IsInternal => Conversation?.Channel is "web" or "console";
@@ -68,7 +68,7 @@ internal abstract record SendDecision
         { Route: { } route } => route.Refusal,
     };
 
-    private static Hold? Pace(Budget budget, Contact contact, DateTimeOffset now)
+    private static Hold? Pace(MessageBudget budget, Contact contact, DateTimeOffset now)
     {
         if (budget.QuietHoursEnabled && QuietHours.Until(now, contact.QuietHoursStart, contact.QuietHoursEnd, contact.Timezone) is { } morning)
         {

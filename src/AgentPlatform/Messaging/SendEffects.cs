@@ -20,7 +20,12 @@ internal sealed record SendEffect(
     public bool NeedsProbe => Status is "calling" or "unknown";
 }
 
-/// <summary>Writes <c>messaging.effects</c>.</summary>
+/// <summary>The same as operators see it: with the key that every attempt carries, how it ended or what went wrong last, and when it was settled.</summary>
+internal sealed record StoredEffect(
+    Guid Id, Guid QueueId, Guid OutboundMessageId, Guid MessageId, string IdempotencyKey, JsonElement Intent, string Status, int Attempts, int Probes, JsonElement? Outcome,
+    string? Error, DateTimeOffset FirstAttemptAt, DateTimeOffset LastAttemptAt, DateTimeOffset? SettledAt, DateTimeOffset CreatedAt);
+
+/// <summary>Writes and reads <c>messaging.effects</c>.</summary>
 internal sealed class SendEffects(TimeProvider clock)
 {
     internal SendEffect Begin(Transaction tx, Guid queueId, SendIntent what)
@@ -32,6 +37,8 @@ internal sealed class SendEffects(TimeProvider clock)
     }
 
     internal Task<SendEffect?> FindAsync(Transaction tx, Guid queueId, CancellationToken ct) => tx.FindAsync<SendEffect>(Sql.Find, [tx.TenantId, queueId], ct);
+
+    internal static Task<IReadOnlyList<StoredEffect>> OfAsync(Transaction tx, Guid queueId, CancellationToken ct) => tx.QueryAsync<StoredEffect>(Sql.Of, [tx.TenantId, queueId], ct);
 
     internal SendEffect Again(Transaction tx, SendEffect effect)
     {
@@ -63,6 +70,13 @@ internal sealed class SendEffects(TimeProvider clock)
         internal const string Find =
             """
             SELECT id, outbound_message_id, message_id, intent, status, attempts, probes, first_attempt_at, last_attempt_at
+            FROM messaging.effects WHERE tenant_id = $1 AND queue_id = $2
+            """;
+
+        internal const string Of =
+            """
+            SELECT id, queue_id, outbound_message_id, message_id, idempotency_key, intent, status, attempts, probes, outcome, error, first_attempt_at, last_attempt_at, settled_at,
+                   created_at
             FROM messaging.effects WHERE tenant_id = $1 AND queue_id = $2
             """;
 

@@ -30,6 +30,8 @@ internal sealed class CallJournal(TimeProvider clock)
     internal static async Task<Page<StoredCall>> ListAsync(Transaction tx, Guid? conversationId, string? status, PageRequest page, CancellationToken ct) =>
         Page<StoredCall>.Cut(await tx.QueryAsync<StoredCall>(Sql.List, [conversationId, status, page.Before, page.Fetch], ct), page, c => c.Id);
 
+    internal static Task<StoredCall?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<StoredCall>(Sql.Find, [id], ct);
+
     internal Task<IReadOnlyList<InstanceCalls>> OfInstancesAsync(Transaction tx, Guid[] instanceIds, DateTimeOffset since, CancellationToken ct) =>
         tx.QueryAsync<InstanceCalls>(Sql.OfInstances, [instanceIds, since.ToUniversalTime()], ct);
 
@@ -72,6 +74,13 @@ internal sealed class CallJournal(TimeProvider clock)
             SELECT id, turn_id, attempt, agent_id, agent_type, action_type, contact_id, context_id, context_type, through_id, model_name, model_used, provider, status,
                    input_data, output_data, error, input_tokens, output_tokens, cost_usd, latency_ms, created_at, finished_at, template_set_id, prompt_version, agent_instance_id
             FROM models.agent_actions_log WHERE tenant_id = kernel.current_tenant_id() AND turn_id = $1 ORDER BY attempt
+            """;
+
+        internal const string Find =
+            """
+            SELECT id, turn_id, attempt, agent_id, agent_type, action_type, contact_id, context_id, context_type, through_id, model_name, model_used, provider, status,
+                   input_data, output_data, error, input_tokens, output_tokens, cost_usd, latency_ms, created_at, finished_at, template_set_id, prompt_version, agent_instance_id
+            FROM models.agent_actions_log WHERE tenant_id = kernel.current_tenant_id() AND id = $1
             """;
 
         internal const string List =

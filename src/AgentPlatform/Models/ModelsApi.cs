@@ -21,13 +21,15 @@ internal static class ModelsApi
         models.MapGet("/{id:guid}", (HttpContext http, Database database, ModelCatalog catalog, Guid id, CancellationToken ct) =>
             http.OneAsync(database, tx => catalog.FindAsync(tx, id, ct), "model", m => m.UpdatedAt))
             .RequireScope("models:read").Describe("readModel", "One model.").Produces<LlmModel>();
-        models.MapPatch("/{id:guid}", async (HttpContext http, ManageModels manage, Guid id, LlmModelInput body, CancellationToken ct) =>
-            (await manage.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(m => m.UpdatedAt))
+        models.MapPatch("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageModels manage, Guid id, LlmModelInput body, CancellationToken ct) =>
+            (await manage.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(m => m.UpdatedAt))
             .RequireScope("models:write").Sensitive("model.change", "model").Describe("changeModel", "Change a model.").Produces<LlmModel>();
-        models.MapDelete("/{id:guid}", async (HttpContext http, ManageModels manage, Guid id, CancellationToken ct) =>
-            (await manage.RemoveAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        models.MapDelete("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageModels manage, Guid id, CancellationToken ct) =>
+            (await manage.RemoveAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("models:write").Sensitive("model.remove", "model").Describe("removeModel", "Remove a model; agents that name it answer without it.").Produces(StatusCodes.Status204NoContent);
 
+        v1.MapGet("/model-calls/{id:guid}", (HttpContext http, Database database, Guid id, CancellationToken ct) => http.OneAsync(database, tx => CallJournal.FindAsync(tx, id, ct), "model_call"))
+            .WithTags("Models").RequireScope("models:read").Describe("getModelCall", "One call of a model.").Produces<StoredCall>();
         v1.MapGet("/model-calls", CallsAsync).WithTags("Models")
             .RequireScope("models:read").Describe("listModelCalls", "Every call of a model, with what it was told and what it answered, newest first.").Produces<Page<StoredCall>>();
     }

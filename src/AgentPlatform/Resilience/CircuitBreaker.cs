@@ -112,6 +112,8 @@ public sealed class CircuitBreaker(LockKeeper locks, EventStore events, IOptions
     internal async Task<Page<Circuit>> ListAsync(Transaction tx, string? state, PageRequest page, CancellationToken ct) =>
         Page<Circuit>.Cut(await tx.QueryAsync<Circuit>(Sql.List, [state, page.Before, page.Fetch], ct), page, row => row.Id);
 
+    internal static Task<Circuit?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<Circuit>(Sql.Find, [id], ct);
+
     /// <summary>An operator knows that the service is well again; a trial that is on counts for nothing.</summary>
     internal async Task<Result<Circuit>> ResetAsync(Transaction tx, Guid id, CancellationToken ct)
     {
@@ -216,6 +218,12 @@ public sealed class CircuitBreaker(LockKeeper locks, EventStore events, IOptions
             """;
 
         internal const string DropTrial = "DELETE FROM resilience.locks WHERE resource_type = 'circuit' AND resource_id = $1";
+
+        internal const string Find =
+            """
+            SELECT id, service, state, failures, last_failure_at, last_error, times_opened, opened_at, open_until, created_at, updated_at
+            FROM resilience.circuits WHERE id = $1
+            """;
 
         internal const string List =
             """

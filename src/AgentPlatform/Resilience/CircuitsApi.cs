@@ -13,6 +13,8 @@ internal static class CircuitsApi
     {
         var circuits = v1.MapGroup("/circuits").WithTags("Circuits");
         circuits.MapGet("", ListAsync).RequireScope("circuits:read").Describe("listCircuits", "Services that ever failed, and whether they are called.").Produces<Page<Circuit>>();
+        circuits.MapGet("/{id:guid}", (Guid id, HttpContext http, Database database, CancellationToken ct) => http.OneAsync(database, tx => CircuitBreaker.FindAsync(tx, id, ct), "circuit"))
+            .RequireScope("circuits:read").Describe("getCircuit", "One service, and whether it is called.").Produces<Circuit>();
         circuits.MapPost("/{id:guid}/reset", ResetAsync).RequireScope("circuits:write").Describe("resetCircuit", "Let calls through again; work that was put off comes when its time is up.").Produces<Circuit>();
     }
 

@@ -38,6 +38,8 @@ public sealed class LockKeeper(EventStore events, TimeProvider clock)
     internal async Task<Page<LockView>> ListAsync(Transaction tx, string? resourceType, PageRequest page, CancellationToken ct) =>
         Page<LockView>.Cut(await tx.QueryAsync<LockView>(Sql.List, [resourceType, page.Before, page.Fetch], ct), page, row => row.Id);
 
+    internal static Task<LockView?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<LockView>(Sql.Find, [id], ct);
+
     /// <summary>An operator takes it away from its holder, who learns of it at its next renewal.</summary>
     internal async Task<Result<LockView>> ForceAsync(Transaction tx, Guid id, CancellationToken ct)
     {
@@ -85,6 +87,12 @@ public sealed class LockKeeper(EventStore events, TimeProvider clock)
             FROM resilience.locks
             WHERE ($1::text IS NULL OR resource_type = $1) AND ($2::uuid IS NULL OR id < $2)
             ORDER BY id DESC LIMIT $3
+            """;
+
+        internal const string Find =
+            """
+            SELECT id, resource_type, resource_id, holder, fence, acquired_at, expires_at, expires_at <= clock_timestamp() AS expired
+            FROM resilience.locks WHERE id = $1
             """;
 
         internal const string Force =

@@ -31,6 +31,8 @@ internal static class LocksApi
     {
         var locks = v1.MapGroup("/locks").WithTags("Locks");
         locks.MapGet("", ListAsync).RequireScope("locks:read").Describe("listLocks", "Locks and who holds them, the latest taken first.").Produces<Page<LockView>>();
+        locks.MapGet("/{id:guid}", (Guid id, HttpContext http, Database database, CancellationToken ct) => http.OneAsync(database, tx => LockKeeper.FindAsync(tx, id, ct), "lock"))
+            .RequireScope("locks:read").Describe("getLock", "A lock and who holds it.").Produces<LockView>();
         locks.MapPost("", AcquireAsync).RequireScope("locks:write").Describe("acquireLock", "Take a lock, if nobody holds it.").Produces<HeldLock>(201);
         locks.MapPost("/{id:guid}/renew", RenewAsync).RequireScope("locks:write").Describe("renewLock", "Hold a lock for longer.").Produces<HeldLock>();
         locks.MapPost("/{id:guid}/release", ReleaseAsync).RequireScope("locks:write").Describe("releaseLock", "Give a lock back; only its holder can.").Produces(204);

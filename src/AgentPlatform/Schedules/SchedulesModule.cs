@@ -49,7 +49,8 @@ public static class SchedulesModule
             HttpContext http, TaskDesk desk, string? status, string? task_type, string? agent_type, Guid? contact_id, string? context_type, Guid? context_id,
             bool? archived, int? limit, string? cursor, CancellationToken ct) =>
         {
-            var page = PageRequest.Parse(limit, cursor);
+            var invalid = new Validation().OneOf("status", status, required: false, "pending", "processing", "completed", "failed", "cancelled").Problem;
+            var page = invalid is null ? PageRequest.Parse(limit, cursor) : invalid;
             var filter = new TaskFilter(status, task_type, agent_type, contact_id, context_type, context_id, archived ?? false);
             return page.IsOk ? ((Result<Page<AgentTask>>)await desk.ListAsync(http.Actor(), filter, page.Value, ct)).ToHttp() : page.Problem.ToHttp();
         }).RequireScope("tasks:read").Describe("listTasks", "Background tasks of agents, newest first.").Produces<Page<AgentTask>>();
@@ -58,7 +59,7 @@ public static class SchedulesModule
             ((Result<Page<PendingCount>>)await desk.PendingAsync(http.Actor(), ct)).ToHttp())
             .RequireScope("tasks:read").Describe("countPendingTasks", "How many tasks wait, by priority.").Produces<Page<PendingCount>>();
 
-        tasks.MapPost("", async (HttpContext http, TaskDesk desk, TaskBody body, CancellationToken ct) =>
+        tasks.MapPost("", async (HttpContext http, TaskDesk desk, AgentTaskBody body, CancellationToken ct) =>
             (await desk.CreateAsync(http.Actor(), body, ct)).ToCreated(t => $"/api/v1/tasks/{t.Id}"))
             .RequireScope("tasks:write").Describe("createTask", "Schedule a task.").Produces<AgentTask>(201);
 

@@ -10,7 +10,7 @@ internal sealed record TaskFilter(
     string? Status = null, string? TaskType = null, string? AgentType = null, Guid? ContactId = null, string? ContextType = null, Guid? ContextId = null, bool Archived = false);
 
 /// <summary>A task from the API. The context document is what the handler of the type reads.</summary>
-internal sealed record TaskBody(
+internal sealed record AgentTaskBody(
     string? TaskType, string? AgentType, System.Text.Json.JsonElement? Context, Guid? ContactId, string? ContextType, Guid? ContextId,
     DateTimeOffset? ScheduledFor, string Priority = "medium", int MaxRetries = 3);
 
@@ -40,7 +40,7 @@ internal sealed class TaskDesk(Database database, TaskQueue queue, WorkQueue wor
         return new Page<PendingCount>(await tx.QueryAsync<PendingCount>(Sql.Pending, [clock.GetUtcNow()], ct), null);
     }
 
-    internal async Task<Result<AgentTask>> CreateAsync(Actor actor, TaskBody body, CancellationToken ct)
+    internal async Task<Result<AgentTask>> CreateAsync(Actor actor, AgentTaskBody body, CancellationToken ct)
     {
         if (Check(body) is { } invalid)
         {
@@ -84,7 +84,7 @@ internal sealed class TaskDesk(Database database, TaskQueue queue, WorkQueue wor
         return cancelled;
     }
 
-    private static Problem? Check(TaskBody body) =>
+    private static Problem? Check(AgentTaskBody body) =>
         body.TaskType?.Length is not (>= 1 and <= 100) ? Problem.Invalid("task_type", "Must be 1 to 100 characters.")
         : body.AgentType?.Length is not (>= 1 and <= 50) ? Problem.Invalid("agent_type", "Must be 1 to 50 characters.")
         : !NewAgentTask.Priorities.Contains(body.Priority) ? Problem.Invalid("priority", $"Must be one of {string.Join(", ", NewAgentTask.Priorities)}.")

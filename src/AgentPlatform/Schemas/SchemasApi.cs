@@ -27,11 +27,11 @@ internal static class SchemasApi
         schemas.MapGet("/{schemaId}", (HttpContext http, Database database, SchemaStore store, string schemaId, CancellationToken ct) =>
             http.OneAsync(database, tx => store.FindAsync(tx, schemaId, ct), "schema", s => s.UpdatedAt))
             .RequireScope("schemas:read").Describe("readSchema", "One schema.").Produces<SchemaDefinition>();
-        schemas.MapPut("/{schemaId}", async (HttpContext http, ManageSchemas manage, string schemaId, SchemaInput body, CancellationToken ct) =>
-            (await manage.ReplaceAsync(http.Actor(), body with { SchemaId = schemaId }, http.IfMatch(), ct)).ToHttp(s => s.UpdatedAt))
+        schemas.MapPut("/{schemaId}", async (HttpContext http, IfMatch ifMatch, ManageSchemas manage, string schemaId, SchemaInput body, CancellationToken ct) =>
+            (await manage.ReplaceAsync(http.Actor(), body with { SchemaId = schemaId }, ifMatch, ct)).ToHttp(s => s.UpdatedAt))
             .RequireScope("schemas:write").Sensitive("schema.replace", "schema").Describe("replaceSchema", "Replace a schema; another way to ask or to read makes a new version.").Produces<SchemaDefinition>();
-        schemas.MapDelete("/{schemaId}", async (HttpContext http, ManageSchemas manage, string schemaId, CancellationToken ct) =>
-            (await manage.DeleteAsync(http.Actor(), schemaId, http.IfMatch(), ct)).ToNoContent())
+        schemas.MapDelete("/{schemaId}", async (HttpContext http, IfMatch ifMatch, ManageSchemas manage, string schemaId, CancellationToken ct) =>
+            (await manage.DeleteAsync(http.Actor(), schemaId, ifMatch, ct)).ToNoContent())
             .RequireScope("schemas:write").Describe("deleteSchema", "Delete a schema and what was cached of it.").Produces(StatusCodes.Status204NoContent);
     }
 

@@ -19,28 +19,28 @@ internal static class TasksApi
         tasks.MapPost("", async (HttpContext http, ManageTasks manage, TaskBody body, CancellationToken ct) =>
             (await manage.CreateAsync(http.Actor(), body, ct)).ToCreated(t => $"/api/v1/agency-tasks/{t.Id}", t => t.UpdatedAt))
             .RequireScope("tasks:write").Describe("createAgencyTask", "Put a task on the board.").Produces<AgencyTask>(201);
-        tasks.MapPatch("/{id:guid}", async (HttpContext http, ManageTasks manage, Guid id, TaskBody body, CancellationToken ct) =>
-            (await manage.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
+        tasks.MapPatch("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageTasks manage, Guid id, TaskBody body, CancellationToken ct) =>
+            (await manage.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("tasks:write").Describe("changeAgencyTask", "Change a task that has not begun.").Produces<AgencyTask>();
         MapMoves(tasks);
     }
 
     private static void MapMoves(RouteGroupBuilder tasks)
     {
-        tasks.MapPost("/{id:guid}/review", async (HttpContext http, ManageTasks manage, Guid id, ReviewBody body, CancellationToken ct) =>
-            (body.Problem is { } problem ? problem : await manage.ReviewAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
+        tasks.MapPost("/{id:guid}/review", async (HttpContext http, IfMatch ifMatch, ManageTasks manage, Guid id, ReviewBody body, CancellationToken ct) =>
+            (body.Problem is { } problem ? problem : await manage.ReviewAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("tasks:write").Describe("reviewAgencyTask", "Let a task run, or not.").Produces<AgencyTask>();
-        tasks.MapPost("/{id:guid}/cancel", async (HttpContext http, ManageTasks manage, Guid id, CancelBody? body, CancellationToken ct) =>
-            (body?.Problem is { } problem ? problem : await manage.CancelAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
+        tasks.MapPost("/{id:guid}/cancel", async (HttpContext http, IfMatch ifMatch, ManageTasks manage, Guid id, CancelBody? body, CancellationToken ct) =>
+            (body?.Problem is { } problem ? problem : await manage.CancelAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("tasks:write").Describe("cancelAgencyTask", "Cancel a task that is not over.").Produces<AgencyTask>();
-        tasks.MapPost("/{id:guid}/retry", async (HttpContext http, ManageTasks manage, Guid id, CancellationToken ct) =>
-            (await manage.RetryAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
+        tasks.MapPost("/{id:guid}/retry", async (HttpContext http, IfMatch ifMatch, ManageTasks manage, Guid id, CancellationToken ct) =>
+            (await manage.RetryAsync(http.Actor(), id, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("tasks:write").Describe("retryAgencyTask", "Try a failed task once more.").Produces<AgencyTask>();
-        tasks.MapPost("/{id:guid}/run", async (HttpContext http, ManageTasks manage, Guid id, CancellationToken ct) =>
-            (await manage.RunAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
+        tasks.MapPost("/{id:guid}/run", async (HttpContext http, IfMatch ifMatch, ManageTasks manage, Guid id, CancellationToken ct) =>
+            (await manage.RunAsync(http.Actor(), id, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("tasks:write").Describe("runAgencyTask", "Start a task that is started by hand.").Produces<AgencyTask>();
-        tasks.MapPost("/{id:guid}/complete", async (HttpContext http, ManageTasks manage, Guid id, CompleteBody body, CancellationToken ct) =>
-            (body.Problem is { } problem ? problem : await manage.CompleteAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
+        tasks.MapPost("/{id:guid}/complete", async (HttpContext http, IfMatch ifMatch, ManageTasks manage, Guid id, CompleteBody body, CancellationToken ct) =>
+            (body.Problem is { } problem ? problem : await manage.CompleteAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("tasks:write").Describe("completeAgencyTask", "Say that you have done a task that is a person's.").Produces<AgencyTask>();
     }
 

@@ -21,11 +21,11 @@ internal static class TenancyApi
         group.MapGet("/{id:guid}", async (HttpContext http, ManageTenants tenants, Guid id, CancellationToken ct) =>
                 (await tenants.FindAsync(http.Actor(), id, ct)).ToHttp(tenant => tenant.UpdatedAt))
             .RequireScope("tenants:read").Describe("getTenant", "Read a tenant.").Produces<Tenant>();
-        group.MapPatch("/{id:guid}", async (HttpContext http, ManageTenants tenants, Guid id, ChangeTenant body, CancellationToken ct) =>
-                (await tenants.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(tenant => tenant.UpdatedAt))
+        group.MapPatch("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageTenants tenants, Guid id, ChangeTenant body, CancellationToken ct) =>
+                (await tenants.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(tenant => tenant.UpdatedAt))
             .RequireScope("tenants:write").Sensitive("tenant.change", "tenant").Describe("changeTenant", "Change the tenant the key belongs to.").Produces<Tenant>();
-        group.MapDelete("/{id:guid}", async (HttpContext http, ManageTenants tenants, Guid id, CancellationToken ct) =>
-                (await tenants.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        group.MapDelete("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageTenants tenants, Guid id, CancellationToken ct) =>
+                (await tenants.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("tenants:write").Sensitive("tenant.delete", "tenant").Describe("deleteTenant", "Delete the tenant the key belongs to, with everything in it.")
             .Produces(StatusCodes.Status204NoContent);
     }
@@ -42,11 +42,11 @@ internal static class TenancyApi
         group.MapGet("/{id:guid}", async (HttpContext http, ManageMembers members, Guid id, CancellationToken ct) =>
                 (await members.FindAsync(http.Actor(), id, ct)).ToHttp(member => member.UpdatedAt))
             .RequireScope("members:read").Describe("getMember", "Read a member.").Produces<Member>();
-        group.MapPatch("/{id:guid}", async (HttpContext http, ManageMembers members, Guid id, ChangeMember body, CancellationToken ct) =>
-                (await members.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(member => member.UpdatedAt))
+        group.MapPatch("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageMembers members, Guid id, ChangeMember body, CancellationToken ct) =>
+                (await members.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(member => member.UpdatedAt))
             .RequireScope("members:write").Sensitive("member.change_role", "member").Describe("changeMember", "Change a member's role.").Produces<Member>();
-        group.MapDelete("/{id:guid}", async (HttpContext http, ManageMembers members, Guid id, CancellationToken ct) =>
-                (await members.RemoveAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        group.MapDelete("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageMembers members, Guid id, CancellationToken ct) =>
+                (await members.RemoveAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("members:write").Sensitive("member.remove", "member").Describe("removeMember", "Remove a member, or leave.").Produces(StatusCodes.Status204NoContent);
     }
 
@@ -62,16 +62,16 @@ internal static class TenancyApi
         group.MapGet("/{id:guid}", async (HttpContext http, ManageAgents agents, Guid id, CancellationToken ct) =>
                 (await agents.FindAsync(http.Actor(), id, ct)).ToHttp(agent => agent.UpdatedAt))
             .RequireScope("agents:read").Describe("getAgent", "Read an agent and its configuration.").Produces<Agent>();
-        group.MapPatch("/{id:guid}", async (HttpContext http, ManageAgents agents, Guid id, AgentInput body, CancellationToken ct) =>
-                (await agents.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(agent => agent.UpdatedAt))
+        group.MapPatch("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageAgents agents, Guid id, AgentInput body, CancellationToken ct) =>
+                (await agents.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(agent => agent.UpdatedAt))
             .RequireScope("agents:write").Describe("changeAgent", "Change an agent.").Produces<Agent>();
-        group.MapPut("/{id:guid}/config", async (HttpContext http, ManageAgents agents, Guid id, AgentConfig body, CancellationToken ct) =>
-                (await agents.ConfigureAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(agent => agent.UpdatedAt))
+        group.MapPut("/{id:guid}/config", async (HttpContext http, IfMatch ifMatch, ManageAgents agents, Guid id, AgentConfig body, CancellationToken ct) =>
+                (await agents.ConfigureAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(agent => agent.UpdatedAt))
             .RequireScope("agents:write").Describe("configureAgent", "Set an agent's configuration.").Produces<Agent>();
-        group.MapDelete("/{id:guid}", async (HttpContext http, ManageAgents agents, Guid id, bool? purge, CancellationToken ct) =>
+        group.MapDelete("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageAgents agents, Guid id, bool? purge, CancellationToken ct) =>
                 purge == true
                     ? (await agents.PurgeAsync(http.Actor(), id, ct)).ToNoContent()
-                    : (await agents.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+                    : (await agents.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("agents:write").Describe("deleteAgent", "Delete an agent; with purge=true for good, with all that belongs to it.")
             .Produces(StatusCodes.Status204NoContent);
     }

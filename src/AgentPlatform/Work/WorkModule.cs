@@ -79,7 +79,7 @@ public static class WorkModule
         services.AddSingleton<Redrives>();
         services.AddWorkHandler<RedriveDead>(RedriveDead.Kind);
         services.AddSingleton<Pauses>();
-        services.AddSingleton(p => new WorkDesk(p.GetRequiredService<OperateWork>(), p.GetRequiredService<Pauses>(), p.GetRequiredService<Redrives>()));
+        services.AddSingleton(p => new WorkDesk(p.GetRequiredService<Database>(), p.GetRequiredService<OperateWork>(), p.GetRequiredService<Pauses>(), p.GetRequiredService<Redrives>()));
         services.AddSingleton<VacuumAlarm>();
         services.AddSingleton(p => new WorkMetrics(p.GetRequiredService<Database>(), p.GetRequiredService<VacuumAlarm>()));
         services.AddSingleton<Limits>();

@@ -40,7 +40,7 @@ public sealed class ScenarioApiTests : IAsyncLifetime
         var changed = await PutAsync(id, Booking.Scenario with { Name = "book a room", EntryCondition = [] });
 
         Assert.Equal((2, "book a room"), (changed.Json.GetProperty("version").GetInt32(), changed.Json.GetProperty("name").GetString()));
-        var old = Assert.Single((await _api.GetAsync($"/api/v1/scenarios/{id}/versions")).Json.EnumerateArray());
+        var old = Assert.Single((await _api.GetAsync($"/api/v1/scenarios/{id}/versions")).Json.GetProperty("items").EnumerateArray());
         var data = old.GetProperty("scenario_data");
         Assert.Equal(("book a table", 1, true), (data.GetProperty("name").GetString(), data.GetProperty("version").GetInt32(), data.GetProperty("enabled").GetBoolean()));
         Assert.True(JsonElement.DeepEquals(created.GetProperty("steps"), data.GetProperty("steps")));
@@ -56,7 +56,7 @@ public sealed class ScenarioApiTests : IAsyncLifetime
 
         Assert.All(answers, answer => Assert.Equal(200, answer.Status));
         Assert.Equal([2, 3, 4, 5, 6], answers.Select(a => a.Json.GetProperty("version").GetInt32()).Order());
-        Assert.Equal([5, 4, 3, 2, 1], (await _api.GetAsync($"/api/v1/scenarios/{id}/versions")).Json.EnumerateArray().Select(v => v.GetProperty("version").GetInt32()));
+        Assert.Equal([5, 4, 3, 2, 1], (await _api.GetAsync($"/api/v1/scenarios/{id}/versions")).Json.GetProperty("items").EnumerateArray().Select(v => v.GetProperty("version").GetInt32()));
     }
 
     [Fact]
@@ -81,7 +81,7 @@ public sealed class ScenarioApiTests : IAsyncLifetime
     {
         var id = (await CreateAsync(Booking.Scenario)).GetProperty("id").GetGuid();
         Assert.Equal(412, (await _api.SendAsync(HttpMethod.Put, $"/api/v1/scenarios/{id}", Booking.Scenario, key: null, ("If-Match", "\"1\""))).Status);
-        Assert.Empty((await _api.GetAsync($"/api/v1/scenarios/{id}/versions")).Json.EnumerateArray());
+        Assert.Empty((await _api.GetAsync($"/api/v1/scenarios/{id}/versions")).Json.GetProperty("items").EnumerateArray());
     }
 
     [Fact]

@@ -27,7 +27,7 @@ public sealed class TemplateSetTests : IAsyncLifetime
         Assert.Equal(204, (await _api.SendAsync(HttpMethod.Delete, $"/api/v1/template-sets/{id}")).Status);
 
         Assert.Equal(404, (await _api.GetAsync($"/api/v1/template-sets/{id}")).Status);
-        Assert.Equal([2, 1], (await _api.GetAsync($"/api/v1/template-sets/{id}/versions")).Json.EnumerateArray().Select(v => v.GetProperty("version").GetInt32()));
+        Assert.Equal([2, 1], (await _api.GetAsync($"/api/v1/template-sets/{id}/versions")).Json.GetProperty("items").EnumerateArray().Select(v => v.GetProperty("version").GetInt32()));
         Assert.Equal("One.", (await _api.GetAsync($"/api/v1/template-sets/{id}/versions/1")).Json.GetProperty("parts").GetProperty("guard").GetString());
         Assert.Equal("template_set_version_not_found", (await _api.GetAsync($"/api/v1/template-sets/{id}/versions/3")).Code);
         var refused = await Assert.ThrowsAsync<Npgsql.PostgresException>(() =>
@@ -75,7 +75,7 @@ public sealed class TemplateSetTests : IAsyncLifetime
         Assert.Equal(201, (await _api.PostAsync($"/api/v1/agents/{_api.Tenant.AgentId}/variables", new { name = "tier" })).Status);
         await CreateAsync("with variables", new { contact = "{{#if variables.tier}}Tier: {{variables.tier}}{{else}}No tier.{{/if}}", actions = "{{#each actions}}{{@index}} {{id}} {{this.title}}\n{{/each}}" });
 
-        var parts = (await _api.GetAsync("/api/v1/prompt-parts")).Json.EnumerateArray().ToDictionary(p => p.GetProperty("name").GetString()!, p => p.GetProperty("template").GetString()!);
+        var parts = (await _api.GetAsync("/api/v1/prompt-parts")).Json.GetProperty("items").EnumerateArray().ToDictionary(p => p.GetProperty("name").GetString()!, p => p.GetProperty("template").GetString()!);
 
         Assert.Equal(PromptParts.All.Select(p => p.Name), parts.Keys);
         await CreateAsync("the built-in wording", parts);

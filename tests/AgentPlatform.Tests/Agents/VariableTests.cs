@@ -11,7 +11,7 @@ public sealed class VariableTests : IAsyncLifetime
 {
     private Talk _talk = null!;
 
-    public async Task InitializeAsync() => _talk = await Talk.StartAsync();
+    public async Task InitializeAsync() => _talk = await Talk.StartAsync(TestApi.AddWebHost);
 
     public async Task DisposeAsync() => await _talk.DisposeAsync();
 
@@ -56,6 +56,27 @@ public sealed class VariableTests : IAsyncLifetime
         Assert.True(JsonElement.DeepEquals(expected, Json.Of((await _talk.SessionAsync()).Variables)));
         Assert.Equal("validation_failed", (await Manage.SetAsync(_talk.Actor, (await _talk.SessionAsync()).SessionId, Read("""{"No Name":1}"""), default)).Problem?.Code);
         Assert.Equal("session_not_found", (await Manage.SetAsync(_talk.Actor, TimeProvider.System.NewId(), Read("{}"), default)).Problem?.Code);
+    }
+
+    [Fact]
+    [Behaviour("ps-variable-update-policy", "ps-session-variables")]
+    public async Task One_that_is_put_meets_the_old_value_as_those_that_are_posted_do()
+    {
+        await DeclareAsync("guests", "APPEND");
+        await _talk.SayAsync("hello");
+        await using var api = await TestApi.OverAsync(_talk.Platform, _talk.Tenant);
+        var at = $"/api/v1/sessions/{(await _talk.SessionAsync()).SessionId}/variables";
+        await api.PostAsync(at, new { guests = 1 });
+
+        var put = await api.SendAsync(HttpMethod.Put, $"{at}/guests", new { value = 2 });
+        Assert.Equal([1, 2], Json.Read<int[]>(put.Json.GetProperty("variables").GetProperty("guests")));
+        Assert.Equal("validation_failed", (await api.SendAsync(HttpMethod.Put, $"{at}/No-Name", new { value = 2 })).Code);
+        Assert.Equal("validation_failed", (await api.SendAsync(HttpMethod.Put, $"{at}/guests", new { })).Code);
+        Assert.Equal(200, (await api.SendAsync(HttpMethod.Put, $"{at}/tier", new { value = (string?)null })).Status);
+
+        await api.PostAsync(at, Enumerable.Range(0, 198).ToDictionary(i => $"v{i}", i => i));
+        Assert.Equal("validation_failed", (await api.SendAsync(HttpMethod.Put, $"{at}/one_more", new { value = 2 })).Code);
+        Assert.Equal(200, (await _talk.SessionAsync()).Variables.Count);
     }
 
     [Fact]
@@ -125,7 +146,7 @@ public sealed class VariableTests : IAsyncLifetime
     }
 
     private async Task<IReadOnlyDictionary<string, JsonElement>> SetAsync(string values) =>
-        (await Manage.SetAsync(_talk.Actor, (await _talk.SessionAsync()).SessionId, Read(values), default)).Value;
+        (await Manage.SetAsync(_talk.Actor, (await _talk.SessionAsync()).SessionId, Read(values), default)).Value.Variables;
 
     private static Dictionary<string, JsonElement> Read(string values) => JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(values)!;
 }

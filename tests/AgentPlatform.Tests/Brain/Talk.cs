@@ -22,14 +22,16 @@ public sealed class Talk : IAsyncDisposable
 {
     private DateTimeOffset _lastSeen = DateTimeOffset.UnixEpoch;
 
-    private Talk(TestPlatform platform, FakeEndpoint endpoint, Actor actor, Guid agentId)
+    private Talk(TestPlatform platform, FakeEndpoint endpoint, ProvisionedTenant tenant)
     {
-        (Platform, Endpoint, Actor, AgentId) = (platform, endpoint, actor, agentId);
+        (Platform, Endpoint, Tenant, Actor, AgentId) = (platform, endpoint, tenant, Actor.System(tenant.TenantId), tenant.AgentId);
     }
 
     public TestPlatform Platform { get; }
 
     public FakeEndpoint Endpoint { get; }
+
+    public ProvisionedTenant Tenant { get; }
 
     public Actor Actor { get; private set; }
 
@@ -45,7 +47,7 @@ public sealed class Talk : IAsyncDisposable
     {
         var platform = await TestPlatform.StartAsync(configure, ("Actions:AllowPrivateTargets", "true"), ("Channels:Custom:AllowPrivateTargets", "true"), ("Models:AllowPrivateTargets", "true"));
         var tenant = await platform.ProvisionAsync();
-        var talk = new Talk(platform, await FakeEndpoint.StartAsync(), Actor.System(tenant.TenantId), tenant.AgentId);
+        var talk = new Talk(platform, await FakeEndpoint.StartAsync(), tenant);
         await talk.OfferAsync(actions);
         await talk.MeetAsync();
         return talk;

@@ -252,6 +252,8 @@ public sealed class IntakeTests : IAsyncLifetime
         using var expired = await _stage.TextAsync(expiring, Sender, "too late");
         using var inGrace = await _stage.TextAsync(renewed, Sender, "in grace");
         Assert.Equal((HttpStatusCode.Gone, HttpStatusCode.OK), (expired.StatusCode, inGrace.StatusCode));
+        Assert.Equal([renewed.WebhookToken.ToString()[^4..], _channel.WebhookToken.ToString()[^4..]], expiring.RetiredTokens.EnumerateArray().Select(t => t.GetProperty("hint").GetString()));
+        Assert.DoesNotContain(renewed.WebhookToken.ToString(), Json.Text(expiring), StringComparison.Ordinal);
     }
 
     [Fact]

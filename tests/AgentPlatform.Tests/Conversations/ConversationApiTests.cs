@@ -174,13 +174,37 @@ public sealed class ConversationApiTests : IAsyncLifetime
         Assert.Equal(1, await CountAsync("/api/v1/sessions?channel=sms&address=%2B14155550100"));
         Assert.Equal(400, (await _api.GetAsync("/api/v1/sessions")).Status);
         Assert.Equal(1, await CountAsync($"{path}/turns"));
-        Assert.Equal(2, (await _api.SendAsync(HttpMethod.Put, $"{at}/variables/cities", new { value = "Berlin", policy = "append" })).Json.GetProperty("version").GetInt32());
+        Assert.Equal(2, (await _api.SendAsync(HttpMethod.Put, $"{at}/variables/cities", new { value = new[] { "Berlin" } })).Json.GetProperty("version").GetInt32());
         Assert.Equal("Berlin", (await _api.GetAsync(at)).Json.GetProperty("variables").GetProperty("cities")[0].GetString());
 
         await _api.PostAsync($"{path}/resolve", null);
 
         Assert.Equal(404, (await _api.GetAsync(at)).Status);
         Assert.Equal(1, await CountAsync("/api/v1/audit-events?event_type=session.ended"));
+    }
+
+    [Fact]
+    public async Task Sessions_are_paged_the_latest_used_first()
+    {
+        var numbers = new[] { "+14155550101", "+14155550102", "+14155550103" };
+        foreach (var number in numbers)
+        {
+            var contact = (await _api.PostAsync("/api/v1/contacts", new { phone_number = number })).Json.GetProperty("id").GetGuid();
+            var opened = await _api.PostAsync("/api/v1/conversations", new { contact_id = contact, channel = "sms" });
+            await _api.Platform.AsAsync(Actor.System(_api.Tenant.TenantId), tx => _api.Platform.Get<SessionStore>().LoadOrStartAsync(
+                tx, opened.Json.GetProperty("id").GetGuid(), _api.Tenant.AgentId, contact, new ChannelAddress("sms", number), default));
+        }
+
+        var found = new List<string?>();
+        for (var (cursor, query) = ((string?)"", ""); cursor is not null; query = $"&cursor={cursor}")
+        {
+            var page = (await _api.GetAsync($"/api/v1/sessions?agent_id={_api.Tenant.AgentId}&limit=2{query}")).Json;
+            found.AddRange(page.GetProperty("items").EnumerateArray().Select(s => s.GetProperty("user_channel_id").GetString()));
+            cursor = page.GetProperty("next_cursor").GetString();
+        }
+
+        Assert.Equal(numbers.Reverse(), found);
+        Assert.Equal(400, (await _api.GetAsync($"/api/v1/sessions?agent_id={_api.Tenant.AgentId}&cursor=nonsense")).Status);
     }
 
     private async Task<string> OpenAsync() =>

@@ -156,8 +156,9 @@ public sealed class SessionStoreTests : IAsyncLifetime
     [InlineData("Merge", "\"a\"", "{\"b\":2}", "{\"b\":2}")]
     public async Task A_variable_changes_by_its_update_policy(string policy, string before, string value, string after)
     {
-        var session = SessionVariables.Set(await _talk.SessionAsync(), "v", Parse(before), VariableUpdatePolicy.Replace);
-        await _talk.SaveAsync(SessionVariables.Set(session, "v", Parse(value), Enum.Parse<VariableUpdatePolicy>(policy)));
+        var combined = SessionVariables.Combine(Parse(before), Parse(value), Enum.Parse<VariableUpdatePolicy>(policy));
+        var session = await _talk.SessionAsync() with { Variables = new Dictionary<string, JsonElement> { ["v"] = combined } };
+        await _talk.SaveAsync(session);
 
         Assert.True(JsonElement.DeepEquals(Parse(after), (await FindAsync(session))!.Variables["v"]));
     }
@@ -226,10 +227,10 @@ public sealed class SessionStoreTests : IAsyncLifetime
     private Task<ConversationSession?> FindAsync(ConversationSession session) => _talk.DoAsync(tx => _talk.Sessions.FindAsync(tx, session.SessionId, default));
 
     private async Task<IEnumerable<Guid>> ByAgentAsync() =>
-        (await _talk.DoAsync(tx => _talk.Sessions.ListByAgentAsync(tx, _talk.AgentId, default))).Select(s => s.SessionId);
+        (await _talk.DoAsync(tx => _talk.Sessions.ListByAgentAsync(tx, _talk.AgentId, null, 200, default))).Select(s => s.SessionId);
 
     private async Task<IEnumerable<Guid>> ByCustomerAsync() =>
-        (await _talk.DoAsync(tx => _talk.Sessions.ListByCustomerAsync(tx, _talk.Contact.Id, default))).Select(s => s.SessionId);
+        (await _talk.DoAsync(tx => _talk.Sessions.ListByCustomerAsync(tx, _talk.Contact.Id, null, 200, default))).Select(s => s.SessionId);
 
     private static JsonElement Parse(string json) => JsonSerializer.Deserialize<JsonElement>(json);
 }

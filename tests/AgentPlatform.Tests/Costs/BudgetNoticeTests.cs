@@ -128,7 +128,7 @@ public sealed class BudgetNoticeTests : IAsyncLifetime
 
     private async Task<Guid> SetAsync(BudgetInput input)
     {
-        var set = await _stage.Platform.Get<ManageBudgets>().SetAsync(_ann, agentId: null, input, default);
+        var set = await _stage.Platform.Get<ManageBudgets>().SetAsync(_ann, agentId: null, input, IfMatch.Any, default);
         Assert.True(set.IsOk, Json.Text(set.Problem));
         return set.Value.Id;
     }

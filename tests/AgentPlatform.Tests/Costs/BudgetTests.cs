@@ -1,3 +1,4 @@
+using AgentPlatform.Api;
 using AgentPlatform.Costs;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -44,7 +45,7 @@ public sealed class BudgetTests : IAsyncLifetime
     public async Task Two_hundred_calls_at_once_never_pass_a_dollar()
     {
         var budget = await LimitAsync(new(1.00m, null, null));
-        var own = (await _platform.Get<ManageBudgets>().SetAsync(_actor, _agent, new(null, null, 1.50m), default)).Value.Id;
+        var own = (await _platform.Get<ManageBudgets>().SetAsync(_actor, _agent, new(null, null, 1.50m), IfMatch.Any, default)).Value.Id;
 
         var held = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => HoldAsync(0.03m)));
         var passed = held.Where(h => h.Refusal is null).ToList();
@@ -59,7 +60,7 @@ public sealed class BudgetTests : IAsyncLifetime
     public async Task A_hold_against_two_budgets_is_a_hold_against_both_or_none()
     {
         var budget = await LimitAsync(new(10.00m, null, null));
-        await _platform.Get<ManageBudgets>().SetAsync(_actor, _agent, new(0.10m, null, null), default);
+        await _platform.Get<ManageBudgets>().SetAsync(_actor, _agent, new(0.10m, null, null), IfMatch.Any, default);
 
         Assert.Equal(_agent, (await HoldAsync(0.20m)).Refusal!.AgentId);
 
@@ -161,7 +162,7 @@ public sealed class BudgetTests : IAsyncLifetime
 
     private async Task<Guid> LimitAsync(BudgetInput input)
     {
-        var set = await _platform.Get<ManageBudgets>().SetAsync(_actor, agentId: null, input, default);
+        var set = await _platform.Get<ManageBudgets>().SetAsync(_actor, agentId: null, input, IfMatch.Any, default);
         Assert.True(set.IsOk, Json.Text(set.Problem));
         return set.Value.Id;
     }

@@ -59,6 +59,7 @@ public sealed class ErrorPatternTests : IAsyncLifetime
         Assert.Equal(["replay", "run_action", "hand_over"], Kinds(offered));
         var execution = Assert.Single(await _shop.ItemsAsync("actions/executions"));
         Assert.Equal(pattern, execution.GetProperty("known_error").GetProperty("pattern_id").GetGuid());
+        Assert.True(JsonElement.DeepEquals(execution, await _shop.GetAsync($"actions/executions/{execution.Text("execution_id")}")));
 
         Assert.Equal(202, (await _shop.Api.PostAsync($"/api/v1/actions/dead-letters/{letter.Text("dlq_id")}/replay", new { })).Status);
         await _shop.DrainAsync();

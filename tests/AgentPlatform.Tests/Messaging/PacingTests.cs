@@ -101,13 +101,13 @@ public sealed class PacingTests : IAsyncLifetime
     public async Task A_person_may_be_given_other_limits_and_keeps_them_the_next_day()
     {
         var budgets = _stage.Platform.Get<ContactBudgets>();
-        var changed = await budgets.ChangeAsync(_stage.System, _contactId, new BudgetInput(10, 4, null), CancellationToken.None);
+        var changed = await budgets.ChangeAsync(_stage.System, _contactId, new MessageBudgetInput(10, 4, null), CancellationToken.None);
         Assert.Equal((10, 4), (changed.Value.DailyLimit, changed.Value.HourlyLimit));
         await SayAsync("1", "2", "3", "4", "5");
         Assert.Equal(4, Sent().Count);
         _clock.Step(TimeSpan.FromDays(1));
         Assert.Equal(10, (await budgets.ReadAsync(_stage.System, _contactId, CancellationToken.None)).Value.DailyLimit);
-        Assert.False((await budgets.ChangeAsync(_stage.System, _contactId, new BudgetInput(-1, null, null), CancellationToken.None)).IsOk);
+        Assert.False((await budgets.ChangeAsync(_stage.System, _contactId, new MessageBudgetInput(-1, null, null), CancellationToken.None)).IsOk);
     }
 
     [Fact]
@@ -136,7 +136,7 @@ public sealed class PacingTests : IAsyncLifetime
     public async Task Quiet_hours_can_be_switched_off_for_a_person()
     {
         await QuietAsync("00:00", "23:59", "UTC");
-        await _stage.Platform.Get<ContactBudgets>().ChangeAsync(_stage.System, _contactId, new BudgetInput(null, null, false), CancellationToken.None);
+        await _stage.Platform.Get<ContactBudgets>().ChangeAsync(_stage.System, _contactId, new MessageBudgetInput(null, null, false), CancellationToken.None);
         await SayAsync("anyway");
         Assert.Equal(["anyway"], Sent());
     }
@@ -259,7 +259,7 @@ public sealed class PacingTests : IAsyncLifetime
         var sent = await _stage.ValueAsync<Guid>("SELECT id FROM messaging.message_queue WHERE status = 'sent' LIMIT 1");
         Assert.Equal("not_cancellable", (await queue.CancelAsync(_stage.System, sent, CancellationToken.None)).Problem!.Code);
         Assert.Equal("queued_message_not_found", (await queue.CancelAsync(_stage.System, _clock.NewId(), CancellationToken.None)).Problem!.Code);
-        Assert.Equal(3, (await queue.ListAsync(_stage.System, null, _contactId, _conversationId, new PageRequest(10, null), CancellationToken.None)).Items.Count);
+        Assert.Equal(3, (await _stage.Platform.AsAsync(_stage.System, tx => QueueActions.ListAsync(tx, null, _contactId, _conversationId, new PageRequest(10, null), CancellationToken.None))).Items.Count);
     }
 
     [Fact]

@@ -127,6 +127,13 @@ public sealed class SmsDeliveryTests : IAsyncLifetime
         await _stage.SettleAsync();
         Assert.Single(_stage.Twilio.Messages);
         Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM messaging.message_queue WHERE status = 'sent'"));
+
+        var queue = _stage.Platform.Get<QueueActions>();
+        var sent = await _stage.ValueAsync<Guid>("SELECT id FROM messaging.message_queue WHERE status = 'sent'");
+        var effect = Assert.Single((await queue.EffectsAsync(_stage.System, sent, CancellationToken.None)).Value.Items);
+        Assert.Equal(("accepted", 1, 2, sent, $"send:{sent}"), (effect.Status, effect.Attempts, effect.Probes, effect.QueueId, effect.IdempotencyKey));
+        Assert.NotNull(effect.SettledAt);
+        Assert.Equal("queued_message_not_found", (await queue.EffectsAsync(_stage.System, Guid.Empty, CancellationToken.None)).Problem!.Code);
     }
 
     [Fact]
@@ -390,7 +397,7 @@ public sealed class SmsDeliveryTests : IAsyncLifetime
         await _stage.SettleAsync();
         await _stage.ValueAsync<long>("WITH d AS (DELETE FROM channels.inbound_messages RETURNING 1) SELECT count(*) FROM d");
         Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM channels.outbound_messages WHERE inbound_message_id IS NULL AND conversation_id IS NOT NULL"));
-        Assert.True((await _stage.Platform.Get<ManageChannels>().DeleteAsync(_stage.System, _channel.Id, CancellationToken.None)).IsOk);
+        Assert.True((await _stage.Platform.Get<ManageChannels>().DeleteAsync(_stage.System, _channel.Id, IfMatch.Any, CancellationToken.None)).IsOk);
         Assert.Equal(0, await _stage.CountAsync("SELECT (SELECT count(*) FROM channels.inbound_messages) + (SELECT count(*) FROM channels.outbound_messages) + (SELECT count(*) FROM channels.webhook_logs)"));
         Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM conversations.conversations WHERE webhook_id IS NULL"));
         Assert.Equal(2, await _stage.CountAsync("SELECT count(*) FROM conversations.messages"));

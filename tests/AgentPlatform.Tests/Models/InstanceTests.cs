@@ -94,7 +94,7 @@ public sealed class InstanceTests : IAsyncLifetime
         var second = await DeployAsync("second", 100);
         await _talk.SayAsync(Riddle);
 
-        var results = (await _talk.Platform.Get<CompareInstances>().RunAsync(_talk.Actor, _talk.AgentId, 30, default)).Value;
+        var results = (await _talk.Platform.Get<CompareInstances>().RunAsync(_talk.Actor, _talk.AgentId, 30, default)).Value.Items;
 
         Assert.Equal([second.Id, first.Id], results.Select(r => r.InstanceId));
         Assert.Equal((1, 1, 0, 1, 1), (results[1].Conversations, results[1].Turns, results[1].Handoffs, results[1].Calls, results[1].ActionsCompleted));

@@ -33,7 +33,7 @@ internal static class ModelStage
 
     internal static async Task<Budget> LimitAsync(this Talk talk, decimal daily, bool stops = true)
     {
-        var set = await talk.Platform.Get<ManageBudgets>().SetAsync(talk.Actor, agentId: null, new(daily, null, null, AutoStopOnLimit: stops), default);
+        var set = await talk.Platform.Get<ManageBudgets>().SetAsync(talk.Actor, agentId: null, new(daily, null, null, AutoStopOnLimit: stops), IfMatch.Any, default);
         Assert.True(set.IsOk, Json.Text(set.Problem));
         return set.Value;
     }

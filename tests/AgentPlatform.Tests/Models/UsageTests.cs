@@ -47,6 +47,8 @@ public sealed class UsageTests : IAsyncLifetime
         Assert.Equal(("anthropic", "main-1", "reply", "msg_1", "tool_calls"), (usage.Provider, usage.Model, usage.PromptType, usage.RequestId, usage.StopReason));
         Assert.Equal((_talk.AgentId, _talk.ContactId, _talk.ConversationId), (usage.AgentId, usage.ContactId, usage.ConversationId));
         Assert.True(usage.ResponseTime >= 0);
+        var call = Assert.Single(await _talk.CallsAsync());
+        Assert.Equal("main-1", (await _talk.InAsync(tx => CallJournal.FindAsync(tx, call.Id, default)))!.ModelUsed);
     }
 
     [Fact]
@@ -83,6 +85,8 @@ public sealed class UsageTests : IAsyncLifetime
         Assert.Equal([(_talk.AgentId.ToString(), 3L, 0.002175m)], await ReportAsync("agent"));
         Assert.Equal([("main-1", 3L, 0.002175m)], await ReportAsync("model"));
         Assert.Equal(3, (await ReportAsync("day")).Sum(line => line.Calls));
+        var rest = await _talk.InAsync(tx => UsageLedger.ReportAsync(tx, "contact", today.AddDays(-1), today.AddDays(2), new[] { first, second }.Min(id => id.ToString()), 200, default));
+        Assert.Equal(new[] { first, second }.Max(id => id.ToString()), Assert.Single(rest).Name);
 
         Assert.True((await _talk.Platform.Get<ManageAgents>().PurgeAsync(_talk.Actor, _talk.AgentId, default)).IsOk);
 
@@ -90,7 +94,7 @@ public sealed class UsageTests : IAsyncLifetime
         Assert.Empty(await _talk.CallsAsync());
 
         async Task<IEnumerable<(string Name, long Calls, decimal Cost)>> ReportAsync(string by) =>
-            (await _talk.InAsync(tx => UsageLedger.ReportAsync(tx, by, today.AddDays(-1), today.AddDays(2), default))).Select(line => (line.Name, line.Calls, line.TotalCost));
+            (await _talk.InAsync(tx => UsageLedger.ReportAsync(tx, by, today.AddDays(-1), today.AddDays(2), null, 200, default))).Select(line => (line.Name, line.Calls, line.TotalCost));
     }
 
     [Fact]
@@ -199,14 +203,15 @@ public sealed class UsageTests : IAsyncLifetime
         Assert.Equal(2, (await api.GetAsync("/api/v1/budgets")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(400, (await api.SendAsync(HttpMethod.Put, "/api/v1/budgets/tenant", new { daily_budget = 0.001 })).Status);
         Assert.Equal("agent_not_found", (await api.SendAsync(HttpMethod.Put, $"/api/v1/agents/{Guid.Empty}/budget", new { daily_budget = 1 })).Code);
-        Assert.Equal(0, (await api.GetAsync("/api/v1/costs?by=model")).Json.GetArrayLength());
+        Assert.Equal(0, (await api.GetAsync("/api/v1/costs?by=model")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(400, (await api.GetAsync("/api/v1/costs?by=colour")).Status);
-        Assert.Equal(0, (await api.GetAsync("/api/v1/turn-usage?by=week&from=2026-03-01&to=2026-04-01")).Json.GetArrayLength());
+        Assert.Equal(0, (await api.GetAsync("/api/v1/turn-usage?by=week&from=2026-03-01&to=2026-04-01")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(400, (await api.GetAsync("/api/v1/turn-usage?by=hour")).Status);
         Assert.Equal(400, (await api.GetAsync("/api/v1/turn-usage?from=2026-03-02&to=2026-03-02")).Status);
         Assert.Equal(0, (await api.GetAsync("/api/v1/token-usage")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(0, (await api.GetAsync($"/api/v1/budget-alerts?budget_id={tenant.Json.GetProperty("id").GetString()}")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(0, (await api.GetAsync("/api/v1/budget-reservations?status=open")).Json.GetProperty("items").GetArrayLength());
+        Assert.Equal("model_call_not_found", (await api.GetAsync($"/api/v1/model-calls/{Guid.Empty}")).Code);
         Assert.Equal(0, (await api.GetAsync("/api/v1/model-calls?status=failed")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(204, (await api.SendAsync(HttpMethod.Delete, $"/api/v1/budgets/{tenant.Json.GetProperty("id").GetString()}")).Status);
         Assert.Equal(1, (await api.GetAsync("/api/v1/budgets")).Json.GetProperty("items").GetArrayLength());

@@ -29,6 +29,8 @@ public sealed class CircuitApiTests : IAsyncLifetime
 
         var id = open.GetProperty("id").GetGuid();
         var stranger = await _api.Platform.ProvisionAsync("Other");
+        Assert.Equal("api.example", (await _api.GetAsync($"/api/v1/circuits/{id}")).Json.GetProperty("service").GetString());
+        Assert.Equal(404, (await _api.GetAsync($"/api/v1/circuits/{id}", stranger.ApiKey)).Status);
         Assert.Empty((await _api.GetAsync("/api/v1/circuits", stranger.ApiKey)).Json.GetProperty("items").EnumerateArray());
         Assert.Equal((404, "circuit_not_found"), (await Reset(stranger.ApiKey)) is var refused ? (refused.Status, refused.Code) : default);
 

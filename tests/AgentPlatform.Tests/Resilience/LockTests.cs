@@ -74,6 +74,10 @@ public sealed class LockTests : IAsyncLifetime
         Assert.Equal((409, "lock_not_held"), Problem(await _api.PostAsync($"/api/v1/locks/{id}/release", new { token = Guid.Empty })));
         Assert.Equal((400, "validation_failed"), Problem(await _api.PostAsync("/api/v1/locks", new { resource_type = "circuit", resource_id = "x", ttl_seconds = 0 })));
 
+        var one = await _api.GetAsync(taken.Header("Location")!);
+        Assert.Equal((200, "exporter"), (one.Status, one.Json.GetProperty("holder").GetString()));
+        Assert.DoesNotContain(token.ToString(), one.Body, StringComparison.Ordinal);
+
         var listed = await _api.GetAsync("/api/v1/locks?resource_type=crm");
         var shown = Assert.Single(listed.Json.GetProperty("items").EnumerateArray());
         Assert.Equal(("exporter", false), (shown.GetProperty("holder").GetString(), shown.GetProperty("expired").GetBoolean()));
@@ -82,6 +86,7 @@ public sealed class LockTests : IAsyncLifetime
         // Another tenant's lock of the same name is another lock, and its operators see none of ours.
         var stranger = await _api.Platform.ProvisionAsync("Other");
         Assert.Equal(404, (await _api.SendAsync(HttpMethod.Delete, $"/api/v1/locks/{id}", key: stranger.ApiKey)).Status);
+        Assert.Equal(404, (await _api.GetAsync($"/api/v1/locks/{id}", stranger.ApiKey)).Status);
         Assert.Equal(201, (await _api.PostAsync("/api/v1/locks", new { resource_type = "crm", resource_id = "acct-1" }, stranger.ApiKey)).Status);
 
         Assert.Equal(200, (await _api.SendAsync(HttpMethod.Delete, $"/api/v1/locks/{id}")).Status);

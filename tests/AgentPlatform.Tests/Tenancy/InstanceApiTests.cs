@@ -28,7 +28,7 @@ public sealed class InstanceApiTests : IAsyncLifetime
         Assert.Equal(("terminated", "main"), (ended.Json.GetProperty("status").GetString(), ended.Json.GetProperty("config_json").GetProperty("default_model").GetString()));
         Assert.Equal("agent_instance_terminated", (await _api.PostAsync($"{at}/terminate", null)).Code);
         Assert.Equal(2, (await _api.GetAsync(Own)).Json.GetProperty("items").GetArrayLength());
-        Assert.Equal(0, (await _api.GetAsync($"{Own}/comparison?days=7")).Json[1].GetProperty("turns").GetInt32());
+        Assert.Equal(0, (await _api.GetAsync($"{Own}/comparison?days=7")).Json.GetProperty("items")[1].GetProperty("turns").GetInt32());
     }
 
     [Theory]

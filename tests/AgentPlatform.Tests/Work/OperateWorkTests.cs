@@ -42,7 +42,7 @@ public sealed class OperateWorkTests : IAsyncLifetime
         await _platform.DrainAsync();
         var id = Assert.Single((await ListAsync("dead")).Items).Id;
         var other = await _platform.NewTenantAsync("Other");
-        Assert.Empty((await Operate.ListAsync(other, null, null, new PageRequest(50, null), default)).Items);
+        Assert.Empty((await ListAsync(other, null, new PageRequest(50, null))).Items);
         Assert.Equal("work_item_not_found", (await Operate.RedriveAsync(other, id, default)).Problem!.Code);
     }
 
@@ -54,9 +54,9 @@ public sealed class OperateWorkTests : IAsyncLifetime
             await EnqueueAsync($"{i}");
         }
 
-        var first = await Operate.ListAsync(_tenant, null, null, new PageRequest(2, null), default);
-        var second = await Operate.ListAsync(_tenant, null, null, PageRequest.Parse(2, first.NextCursor).Value, default);
-        var third = await Operate.ListAsync(_tenant, null, null, PageRequest.Parse(2, second.NextCursor).Value, default);
+        var first = await ListAsync(_tenant, null, new PageRequest(2, null));
+        var second = await ListAsync(_tenant, null, PageRequest.Parse(2, first.NextCursor).Value);
+        var third = await ListAsync(_tenant, null, PageRequest.Parse(2, second.NextCursor).Value);
         Assert.Equal(["4", "3", "2", "1", "0"], first.Items.Concat(second.Items).Concat(third.Items).Select(i => i.Key));
         Assert.Null(third.NextCursor);
         var depth = Assert.Single(await Operate.DepthAsync(_tenant, default));
@@ -65,7 +65,9 @@ public sealed class OperateWorkTests : IAsyncLifetime
 
     private OperateWork Operate => _platform.Get<OperateWork>();
 
-    private Task<Page<WorkView>> ListAsync(string state) => Operate.ListAsync(_tenant, state, null, new PageRequest(50, null), default);
+    private Task<Page<WorkView>> ListAsync(string state) => ListAsync(_tenant, state, new PageRequest(50, null));
+
+    private Task<Page<WorkView>> ListAsync(Actor actor, string? state, PageRequest page) => _platform.AsAsync(actor, tx => OperateWork.ListAsync(tx, state, null, page, default));
 
     private Task EnqueueAsync(string key) => _platform.AsAsync(_tenant, tx =>
     {

@@ -36,7 +36,12 @@ public sealed class PauseTests : IAsyncLifetime
     {
         await _stage.Api.PostAsync("/api/v1/work/pauses", new { kind = "test.play", reason = "one" });
         await _stage.Api.PostAsync("/api/v1/work/pauses", new { kind = "test.play", reason = "two" });
-        var pause = Assert.Single((await _stage.Api.GetAsync("/api/v1/work/pauses")).Json.EnumerateArray());
+        await _stage.Api.PostAsync("/api/v1/work/pauses", new { kind = "test.other", reason = "three" });
+        var latest = (await _stage.Api.GetAsync("/api/v1/work/pauses?limit=1")).Json;
+        Assert.Equal("three", Assert.Single(latest.GetProperty("items").EnumerateArray()).GetProperty("reason").GetString());
+        await _stage.Api.SendAsync(HttpMethod.Delete, $"/api/v1/work/pauses/{latest.GetProperty("items")[0].GetProperty("id")}");
+        Assert.Equal("two", (await _stage.Api.GetAsync($"/api/v1/work/pauses?limit=1&cursor={latest.GetProperty("next_cursor").GetString()}")).Json.GetProperty("items")[0].GetProperty("reason").GetString());
+        var pause = Assert.Single((await _stage.Api.GetAsync("/api/v1/work/pauses")).Json.GetProperty("items").EnumerateArray());
         Assert.Equal(("two", _stage.Tenant.UserId), (pause.GetProperty("reason").GetString(), pause.GetProperty("created_by").GetGuid()));
         Assert.Equal("validation_failed", (await _stage.Api.PostAsync("/api/v1/work/pauses", new { kind = "test.play" })).Code);
         await _stage.Api.SendAsync(HttpMethod.Delete, $"/api/v1/work/pauses/{pause.GetProperty("id")}");

@@ -151,7 +151,7 @@ public sealed class PolicyTests : IAsyncLifetime
         await _stage.EnqueueAsync([.. Enumerable.Range(0, 40).Select(i => Play($"{i}") with { ConcurrencyKey = "provider" })]);
         await _stage.Platform.DrainAsync();
         Assert.Equal(40, _stage.Runs.Count);
-        Assert.Single((await _stage.Api.GetAsync("/api/v1/work/limits")).Json.EnumerateArray());
+        Assert.Single((await _stage.Api.GetAsync("/api/v1/work/limits")).Json.GetProperty("items").EnumerateArray());
         Assert.Equal(204, (await _stage.Api.SendAsync(HttpMethod.Delete, $"/api/v1/work/limits/{limit}")).Status);
         Assert.Equal("work_limit_not_found", (await _stage.Api.SendAsync(HttpMethod.Delete, $"/api/v1/work/limits/{limit}")).Code);
         Assert.Equal("validation_failed", (await _stage.Api.PostAsync("/api/v1/work/limits", new { kind = "test.play" })).Code);

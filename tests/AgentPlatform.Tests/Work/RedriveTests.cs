@@ -23,7 +23,14 @@ public sealed class RedriveTests : IAsyncLifetime
     public async Task Dead_items_are_grouped_by_kind_and_signature_and_redriven_by_it()
     {
         await DieAsync(item => item.Key == "x" ? "no such place" : $"Order {item.Key} not found", "1", "2", "3", "x");
-        var groups = (await _stage.Api.GetAsync("/api/v1/work/dead")).Json.EnumerateArray().ToList();
+        var groups = (await _stage.Api.GetAsync("/api/v1/work/dead")).Json.GetProperty("items").EnumerateArray().ToList();
+        var first = (await _stage.Api.GetAsync("/api/v1/work/dead?limit=1")).Json;
+        var rest = (await _stage.Api.GetAsync($"/api/v1/work/dead?limit=1&cursor={first.GetProperty("next_cursor").GetString()}")).Json;
+        Assert.Equal("no such place", Assert.Single(rest.GetProperty("items").EnumerateArray()).GetProperty("error_signature").GetString());
+        Assert.Equal(JsonValueKind.Null, rest.GetProperty("next_cursor").ValueKind);
+        var item = (await _stage.Api.GetAsync("/api/v1/work?state=dead&limit=1")).Json.GetProperty("items")[0];
+        Assert.True(JsonElement.DeepEquals(item, (await _stage.Api.GetAsync($"/api/v1/work/{item.GetProperty("id")}")).Json));
+        Assert.Equal("work_item_not_found", (await _stage.Api.GetAsync("/api/v1/work/9223372036854775807")).Code);
         Assert.Equal(["test.play Order # not found 3", "test.play no such place 1"], groups.Select(g => $"{g.GetProperty("kind")} {g.GetProperty("error_signature")} {g.GetProperty("count")}"));
 
         await StartAsync(new { kind = "test.play", error_signature = "Order # not found", canary = 0, per_second = 100 });
@@ -102,6 +109,7 @@ public sealed class RedriveTests : IAsyncLifetime
     {
         var started = await _stage.Api.PostAsync("/api/v1/work/redrives", request);
         Assert.Equal(202, started.Status);
+        Assert.True(JsonElement.DeepEquals(started.Json, (await _stage.Api.GetAsync(started.Header("Location")!)).Json));
         return started.Json;
     }
 

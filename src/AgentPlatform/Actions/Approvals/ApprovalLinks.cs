@@ -14,6 +14,9 @@ namespace AgentPlatform.Actions.Approvals;
 /// <summary>A link that was made; its token is shown this once.</summary>
 internal sealed record ApprovalLink(string Url, DateTimeOffset ExpiresAt);
 
+/// <summary>A link as it is kept: whose it is and how long it lives, without its token.</summary>
+internal sealed record StoredLink(Guid Id, Guid ApprovalId, Guid UserId, DateTimeOffset ExpiresAt, DateTimeOffset CreatedAt);
+
 /// <summary><c>approve</c>, with edits if there are any, or <c>reject</c> with a reason.</summary>
 internal sealed record LinkAnswer(string? Decision, JsonElement? Edits, string? Reason)
 {
@@ -43,6 +46,15 @@ internal sealed class ApprovalLinks(Database database, DecideApproval approvals,
         await tx.ExecuteAsync(Sql.Insert, [tx.TenantId, clock.NewId(), approvalId, userId, Hash(token), approval.ExpiresAt], ct);
         return (token, approval.ExpiresAt);
     }
+
+    internal async Task<Result<Page<StoredLink>>> ListAsync(Transaction tx, Guid approvalId, PageRequest page, CancellationToken ct) =>
+        await approvals.FindAsync(tx, approvalId, ct) is null
+            ? Problem.NotFound("approval")
+            : Page<StoredLink>.Cut(await tx.QueryAsync<StoredLink>(Sql.List, [tx.TenantId, approvalId, page.Before, page.Fetch], ct), page, link => link.Id);
+
+    /// <summary>From the commit on the link is not known any more.</summary>
+    internal static async Task<Result<Guid>> RevokeAsync(Transaction tx, Guid approvalId, Guid id, CancellationToken ct) =>
+        await tx.ExecuteAsync(Sql.Revoke, [tx.TenantId, approvalId, id], ct) == 0 ? Problem.NotFound("approval_link") : id;
 
     /// <summary>What is asked, and nothing else: mail scanners and previews follow links too.</summary>
     internal Task<Result<ActionApproval>> ShowAsync(string token, CancellationToken ct) =>
@@ -88,6 +100,14 @@ internal sealed class ApprovalLinks(Database database, DecideApproval approvals,
             VALUES ($1, $2, $3, $4, $5, $6)
             """;
 
+        internal const string List =
+            """
+            SELECT id, approval_id, user_id, expires_at, created_at FROM actions.approval_links
+            WHERE tenant_id = $1 AND approval_id = $2 AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $4
+            """;
+
+        internal const string Revoke = "DELETE FROM actions.approval_links WHERE tenant_id = $1 AND approval_id = $2 AND id = $3";
+
         internal const string Find =
             "SELECT tenant_id, approval_id, user_id, expires_at FROM actions.approval_links WHERE token_hash = kernel.current_bearer()";
     }
@@ -99,6 +119,10 @@ internal static class ApprovalLinksApi
     {
         routes.MapPost("/approvals/{id:guid}/links", CreateAsync).WithTags("Approvals").RequireScope("approvals:write")
             .Describe("createApprovalLink", "Makes a link with which you answer this approval without a key.").Produces<ApprovalLink>(201);
+        routes.MapGet("/approvals/{id:guid}/links", ListAsync).WithTags("Approvals").RequireScope("approvals:read")
+            .Describe("listApprovalLinks", "The links that answer an approval, newest first, without their tokens.").Produces<Page<StoredLink>>();
+        routes.MapDelete("/approvals/{approvalId:guid}/links/{id:guid}", RevokeAsync).WithTags("Approvals").RequireScope("approvals:write")
+            .Sensitive("approval_link.revoke", "approval_link").Describe("revokeApprovalLink", "Take a link back at once.").Produces(StatusCodes.Status204NoContent);
         var links = routes.MapGroup("/approval-links/{token}").WithTags("Approvals").WithMetadata(new PublicEndpoint());
         links.MapGet("", ShowAsync).Describe("getApprovalByLink", "What is asked; decides nothing.").Produces<ActionApproval>();
         links.MapPost("", AnswerAsync).Describe("answerApprovalByLink", "Approves or rejects, once.").Produces<ActionApproval>();
@@ -116,6 +140,20 @@ internal static class ApprovalLinksApi
 
         var root = address.UrlOf(http.Request).Split(ApiPipeline.Prefix)[0];
         return made.Map(link => new ApprovalLink($"{root}{ApiPipeline.Prefix}/approval-links/{link.Token}", link.ExpiresAt)).ToCreated(link => link.Url);
+    }
+
+    private static async Task<IResult> ListAsync(Guid id, HttpContext http, Database database, ApprovalLinks links, CancellationToken ct, int? limit = null, string? cursor = null)
+    {
+        await using var tx = database.Begin(http.Actor());
+        return (PageRequest.Parse(limit, cursor) is { IsOk: true, Value: var page } ? await links.ListAsync(tx, id, page, ct) : PageRequest.Parse(limit, cursor).Problem!).ToHttp();
+    }
+
+    private static async Task<IResult> RevokeAsync(Guid approvalId, Guid id, HttpContext http, Database database, CancellationToken ct)
+    {
+        await using var tx = database.Begin(http.Actor());
+        var revoked = await ApprovalLinks.RevokeAsync(tx, approvalId, id, ct);
+        await tx.CommitAsync(ct);
+        return revoked.ToNoContent();
     }
 
     private static Task<IResult> ShowAsync(string token, HttpContext http, ApprovalLinks links, CancellationToken ct)

@@ -98,6 +98,8 @@ internal sealed class ExecutionLog(TimeProvider clock)
     internal Task<ActionExecution?> CompletedAsync(Transaction tx, string idempotencyKey, CancellationToken ct) =>
         tx.FindAsync<ActionExecution>(Sql.Completed, [idempotencyKey], ct);
 
+    internal Task<ActionExecution?> FindAsync(Transaction tx, string executionId, CancellationToken ct) => tx.FindAsync<ActionExecution>(Sql.Find, [executionId], ct);
+
     internal async Task<Page<ActionExecution>> ListAsync(Transaction tx, ExecutionFilter filter, PageRequest page, CancellationToken ct) =>
         Page<ActionExecution>.Cut(
             await tx.QueryAsync<ActionExecution>(Sql.List, [filter.TraceId, filter.QueueId, filter.IntentId, page.Before, page.Fetch], ct), page, row => row.Id);
@@ -143,6 +145,9 @@ internal sealed class ExecutionLog(TimeProvider clock)
             WHERE idempotency_key = $1 AND status = 'completed' AND NOT duplicate_execution
             ORDER BY id LIMIT 1
             """;
+
+        internal const string Find =
+            "SELECT * FROM actions.action_execution_log WHERE execution_id = $1 AND conversations.is_visible(tenant_id, conversation_id)";
 
         internal const string List =
             """

@@ -16,11 +16,11 @@ internal static class ToolsApi
         tools.MapGet("/{toolId}", (HttpContext http, Database database, ManageTools manage, Guid agentId, string toolId, CancellationToken ct) =>
             http.OneAsync(database, tx => manage.FindAsync(tx, agentId, toolId, ct), "tool_activation", t => t.UpdatedAt))
             .RequireScope("actions:read").Describe("getTool", "One activation.").Produces<ToolActivation>();
-        tools.MapPut("/{toolId}", async (HttpContext http, ManageTools manage, Guid agentId, string toolId, ToolActivationInput body, CancellationToken ct) =>
-            (await manage.PutAsync(http.Actor(), agentId, toolId, body, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
+        tools.MapPut("/{toolId}", async (HttpContext http, IfMatch ifMatch, ManageTools manage, Guid agentId, string toolId, ToolActivationInput body, CancellationToken ct) =>
+            (await manage.PutAsync(http.Actor(), agentId, toolId, body, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("actions:write").Describe("putTool", "Let an agent use an action, or not, and by which policies.").Produces<ToolActivation>();
-        tools.MapDelete("/{toolId}", async (HttpContext http, ManageTools manage, Guid agentId, string toolId, CancellationToken ct) =>
-            (await manage.DeleteAsync(http.Actor(), agentId, toolId, http.IfMatch(), ct)).ToNoContent())
+        tools.MapDelete("/{toolId}", async (HttpContext http, IfMatch ifMatch, ManageTools manage, Guid agentId, string toolId, CancellationToken ct) =>
+            (await manage.DeleteAsync(http.Actor(), agentId, toolId, ifMatch, ct)).ToNoContent())
             .RequireScope("actions:write").Describe("deleteTool", "Take an action away from an agent; the registry keeps it.").Produces(StatusCodes.Status204NoContent);
     }
 

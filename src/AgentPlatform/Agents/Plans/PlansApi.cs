@@ -22,14 +22,14 @@ internal static class PlansApi
         plans.MapGet("", (HttpContext http, Database database, PlanStore store, Guid id, CancellationToken ct) =>
             http.OneAsync(database, tx => store.FindAsync(tx, id, ct), "migration_plan", p => p.UpdatedAt))
             .RequireScope("agents:read").Describe("readMigrationPlan", "One migration plan.").Produces<MigrationPlan>();
-        plans.MapPost("/approve", async (HttpContext http, ManagePlans manage, Guid id, CancellationToken ct) =>
-            (await manage.ApproveAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(p => p.UpdatedAt))
+        plans.MapPost("/approve", async (HttpContext http, IfMatch ifMatch, ManagePlans manage, Guid id, CancellationToken ct) =>
+            (await manage.ApproveAsync(http.Actor(), id, ifMatch, ct)).ToHttp(p => p.UpdatedAt))
             .RequireScope("agents:write").Describe("approveMigrationPlan", "Let a drafted plan be deployed.").Produces<MigrationPlan>();
-        plans.MapPost("/reject", async (HttpContext http, ManagePlans manage, Guid id, CancellationToken ct) =>
-            (await manage.RejectAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(p => p.UpdatedAt))
+        plans.MapPost("/reject", async (HttpContext http, IfMatch ifMatch, ManagePlans manage, Guid id, CancellationToken ct) =>
+            (await manage.RejectAsync(http.Actor(), id, ifMatch, ct)).ToHttp(p => p.UpdatedAt))
             .RequireScope("agents:write").Describe("rejectMigrationPlan", "Let a plan that is not deployed never be.").Produces<MigrationPlan>();
-        plans.MapPost("/deploy", async (HttpContext http, ManagePlans manage, Guid id, CancellationToken ct) =>
-            (await manage.DeployAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(p => p.UpdatedAt))
+        plans.MapPost("/deploy", async (HttpContext http, IfMatch ifMatch, ManagePlans manage, Guid id, CancellationToken ct) =>
+            (await manage.DeployAsync(http.Actor(), id, ifMatch, ct)).ToHttp(p => p.UpdatedAt))
             .RequireScope("agents:write").Describe("deployMigrationPlan", "Mark the talks that an approved plan concerns; each goes over at its next turn.").Produces<MigrationPlan>();
     }
 

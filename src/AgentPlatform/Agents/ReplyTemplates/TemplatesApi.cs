@@ -21,11 +21,11 @@ internal static class TemplatesApi
         templates.MapGet("", (HttpContext http, Database database, TemplateStore store, Guid id, CancellationToken ct) =>
             http.OneAsync(database, tx => store.FindAsync(tx, id, ct), "template", t => t.UpdatedAt))
             .RequireScope("agents:read").Describe("readTemplate", "One template.").Produces<ReplyTemplate>();
-        templates.MapPut("", async (HttpContext http, ManageTemplates manage, Guid id, ReplyTemplateInput body, CancellationToken ct) =>
-            (await manage.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
+        templates.MapPut("", async (HttpContext http, IfMatch ifMatch, ManageTemplates manage, Guid id, ReplyTemplateInput body, CancellationToken ct) =>
+            (await manage.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("agents:write").Describe("changeTemplate", "Replace a template; the next turn knows it.").Produces<ReplyTemplate>();
-        templates.MapDelete("", async (HttpContext http, ManageTemplates manage, Guid id, CancellationToken ct) =>
-            (await manage.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        templates.MapDelete("", async (HttpContext http, IfMatch ifMatch, ManageTemplates manage, Guid id, CancellationToken ct) =>
+            (await manage.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("agents:write").Describe("deleteTemplate", "Delete a template.").Produces(StatusCodes.Status204NoContent);
     }
 

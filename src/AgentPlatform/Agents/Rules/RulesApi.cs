@@ -21,11 +21,11 @@ internal static class RulesApi
         rules.MapGet("", (HttpContext http, Database database, RuleStore store, Guid id, CancellationToken ct) =>
             http.OneAsync(database, tx => store.FindAsync(tx, id, ct), "rule", r => r.UpdatedAt))
             .RequireScope("agents:read").Describe("readRule", "One rule, with its relations to others.").Produces<Rule>();
-        rules.MapPut("", async (HttpContext http, ManageRules manage, Guid id, RuleInput body, CancellationToken ct) =>
-            (await manage.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(r => r.UpdatedAt))
+        rules.MapPut("", async (HttpContext http, IfMatch ifMatch, ManageRules manage, Guid id, RuleInput body, CancellationToken ct) =>
+            (await manage.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(r => r.UpdatedAt))
             .RequireScope("agents:write").Describe("changeRule", "Replace a rule; the next turn knows it.").Produces<Rule>();
-        rules.MapDelete("", async (HttpContext http, ManageRules manage, Guid id, CancellationToken ct) =>
-            (await manage.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        rules.MapDelete("", async (HttpContext http, IfMatch ifMatch, ManageRules manage, Guid id, CancellationToken ct) =>
+            (await manage.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("agents:write").Describe("deleteRule", "Delete a rule that no other requires.").Produces(StatusCodes.Status204NoContent);
     }
 

@@ -85,7 +85,7 @@ internal sealed partial class ManageVariables(Database database, VariableStore v
     }
 
     /// <summary>What another system knows of the talk: each value meets the old one by its variable's policy.</summary>
-    internal async Task<Result<IReadOnlyDictionary<string, JsonElement>>> SetAsync(Actor actor, Guid sessionId, IReadOnlyDictionary<string, JsonElement> values, CancellationToken ct)
+    internal async Task<Result<ConversationSession>> SetAsync(Actor actor, Guid sessionId, IReadOnlyDictionary<string, JsonElement> values, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
         if (await sessions.FindAsync(tx, sessionId, ct) is not { } session)
@@ -102,8 +102,9 @@ internal sealed partial class ManageVariables(Database database, VariableStore v
         }
 
         sessions.Save(tx, session with { Variables = updated });
+        var saved = await sessions.FindAsync(tx, sessionId, ct);
         await tx.CommitAsync(ct);
-        return updated;
+        return saved!;
     }
 
     private async Task<Problem?> NoToolAsync(Transaction tx, Guid agentId, VariableInput input, CancellationToken ct) =>

@@ -58,7 +58,7 @@ public sealed class DeclaredVariables
         var updated = new Dictionary<string, JsonElement>(variables, StringComparer.Ordinal);
         foreach (var (name, value) in values)
         {
-            updated[name] = SessionVariables.Combine(updated.TryGetValue(name, out var old) && old.ValueKind != JsonValueKind.Null ? old : null, value, Policy(name));
+            updated[name] = SessionVariables.Combine(updated.TryGetValue(name, out var old) ? old : null, value, Policy(name));
         }
 
         return updated;

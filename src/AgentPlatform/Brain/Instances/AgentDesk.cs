@@ -53,7 +53,7 @@ public sealed class AgentDesk
         tx.Gather();
         var (agent, sets, models) = (_agents.FindAsync(tx, agentId, ct), _sets.ListAsync(tx, agentId, All, ct), _models.ListAsync(tx, All, ct));
         await tx.AskAsync(ct);
-        return await agent is { } found ? new(found, compared.Value, (await sets).Items, [.. (await models).Items.Where(model => model.IsActive).Select(model => model.Name)]) : null;
+        return await agent is { } found ? new(found, compared.Value.Items, (await sets).Items, [.. (await models).Items.Where(model => model.IsActive).Select(model => model.Name)]) : null;
     }
 
     /// <summary>The version that was asked for, or the latest; null when there is no such set, or it never had that version.</summary>

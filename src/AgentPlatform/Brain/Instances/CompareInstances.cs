@@ -28,9 +28,9 @@ internal sealed class CompareInstances(Database database, AgentDirectory agents,
         routes.MapGet("/agents/{agentId:guid}/instances/comparison", async (HttpContext http, CompareInstances compare, Guid agentId, CancellationToken ct, int days = MostDays) =>
             (await compare.RunAsync(http.Actor(), agentId, days, ct)).ToHttp())
             .WithTags("Agent instances").RequireScope("agents:read")
-            .Describe("compareAgentInstances", "What each instance of an agent did in the last `days` (1 to 30): turns, handoffs, calls, tokens, cost, actions.").Produces<InstanceResults[]>();
+            .Describe("compareAgentInstances", "What each instance of an agent did in the last `days` (1 to 30): turns, handoffs, calls, tokens, cost, actions.").Produces<Page<InstanceResults>>();
 
-    internal async Task<Result<InstanceResults[]>> RunAsync(Actor actor, Guid agentId, int days, CancellationToken ct)
+    internal async Task<Result<Page<InstanceResults>>> RunAsync(Actor actor, Guid agentId, int days, CancellationToken ct)
     {
         if (days is < 1 or > MostDays)
         {
@@ -49,7 +49,7 @@ internal sealed class CompareInstances(Database database, AgentDirectory agents,
         var (turning, calling, acting) = (turns.OfInstancesAsync(tx, ids, since, ct), calls.OfInstancesAsync(tx, ids, since, ct), intents.OfInstancesAsync(tx, ids, since, ct));
         await tx.AskAsync(ct);
         var (taken, called, acted) = ((await turning).ToDictionary(t => t.AgentInstanceId), (await calling).ToDictionary(c => c.AgentInstanceId), (await acting).ToDictionary(a => a.AgentInstanceId));
-        return all.Select(instance => Results(instance, taken.GetValueOrDefault(instance.Id), called.GetValueOrDefault(instance.Id), acted.GetValueOrDefault(instance.Id))).ToArray();
+        return new Page<InstanceResults>([.. all.Select(instance => Results(instance, taken.GetValueOrDefault(instance.Id), called.GetValueOrDefault(instance.Id), acted.GetValueOrDefault(instance.Id)))], null);
     }
 
     private static InstanceResults Results(AgentInstance instance, InstanceTurns? turns, InstanceCalls? calls, InstanceActions? actions) => new(

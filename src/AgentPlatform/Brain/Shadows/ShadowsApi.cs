@@ -23,11 +23,11 @@ internal static class ShadowsApi
             .RequireScope("agents:read").Describe("readShadow", "A shadow with what came of it: turns that were the same or differ, by kind, with cost and latency.").Produces<ShadowReport>();
         shadows.MapGet("/turns", TurnsAsync)
             .RequireScope("conversations:read").Describe("listShadowTurns", "The turns that a shadow took, newest first; with `different`, only those that differ or do not.").Produces<Page<ShadowTurn>>();
-        shadows.MapPost("/stop", async (HttpContext http, ManageShadows manage, Guid id, CancellationToken ct) =>
-            (await manage.StopAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(s => s.UpdatedAt))
+        shadows.MapPost("/stop", async (HttpContext http, IfMatch ifMatch, ManageShadows manage, Guid id, CancellationToken ct) =>
+            (await manage.StopAsync(http.Actor(), id, ifMatch, ct)).ToHttp(s => s.UpdatedAt))
             .RequireScope("agents:write").Describe("stopShadow", "Take no more turns; what was found stays.").Produces<Shadow>();
-        shadows.MapDelete("", async (HttpContext http, ManageShadows manage, Guid id, CancellationToken ct) =>
-            (await manage.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        shadows.MapDelete("", async (HttpContext http, IfMatch ifMatch, ManageShadows manage, Guid id, CancellationToken ct) =>
+            (await manage.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("agents:write").Describe("deleteShadow", "Delete a shadow with all it found.").Produces(StatusCodes.Status204NoContent);
     }
 

@@ -22,11 +22,11 @@ internal static class IcpsApi
         icps.MapGet("/{id:guid}", (HttpContext http, Database database, Guid id, CancellationToken ct) =>
             http.OneAsync(database, tx => ManageIcps.FindAsync(tx, id, ct), "icp_profile", icp => icp.UpdatedAt))
             .RequireScope("campaigns:read").Describe("readIcpProfile", "One ideal customer profile.").Produces<IcpProfile>();
-        icps.MapPut("/{id:guid}", async (HttpContext http, ManageIcps manage, Guid id, IcpInput body, CancellationToken ct) =>
-            (await manage.ReplaceAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(icp => icp.UpdatedAt))
+        icps.MapPut("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageIcps manage, Guid id, IcpInput body, CancellationToken ct) =>
+            (await manage.ReplaceAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(icp => icp.UpdatedAt))
             .RequireScope("campaigns:write").Describe("replaceIcpProfile", "Replace a profile.").Produces<IcpProfile>();
-        icps.MapDelete("/{id:guid}", async (HttpContext http, ManageIcps manage, Guid id, CancellationToken ct) =>
-            (await manage.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        icps.MapDelete("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageIcps manage, Guid id, CancellationToken ct) =>
+            (await manage.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("campaigns:write").Describe("deleteIcpProfile", "Delete a profile that no campaign is for.").Produces(StatusCodes.Status204NoContent);
 
         icps.MapGet("/{id:guid}/audience", async (HttpContext http, ManageIcps manage, Guid id, CancellationToken ct) => (await manage.AudienceAsync(http.Actor(), id, ct)).ToHttp())

@@ -21,20 +21,20 @@ internal static class MovesApi
             .RequireScope("campaigns:read").Describe("readMove", "One move.").Produces<Move>();
         moves.MapGet("/{id:guid}/recipients", RecipientsAsync)
             .RequireScope("campaigns:read").Describe("listMoveRecipients", "Whom an outreach has written to, and what became of it.").Produces<Page<MoveRecipient>>();
-        moves.MapPut("/{id:guid}", async (HttpContext http, ManageMoves manage, Guid id, MoveInput body, CancellationToken ct) =>
-            (await manage.ReplaceAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(m => m.UpdatedAt))
+        moves.MapPut("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageMoves manage, Guid id, MoveInput body, CancellationToken ct) =>
+            (await manage.ReplaceAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(m => m.UpdatedAt))
             .RequireScope("campaigns:write").Describe("replaceMove", "Change a pending move.").Produces<Move>();
-        moves.MapDelete("/{id:guid}", async (HttpContext http, ManageMoves manage, Guid id, CancellationToken ct) =>
-            (await manage.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        moves.MapDelete("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageMoves manage, Guid id, CancellationToken ct) =>
+            (await manage.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("campaigns:write").Describe("deleteMove", "Delete a move that is not in progress.").Produces(StatusCodes.Status204NoContent);
-        moves.MapPost("/{id:guid}/run", async (HttpContext http, ManageMoves manage, Guid id, CancellationToken ct) =>
-            (await manage.RunAsync(http.Actor(), id, http.IfMatch(), ct)).ToAccepted())
+        moves.MapPost("/{id:guid}/run", async (HttpContext http, IfMatch ifMatch, ManageMoves manage, Guid id, CancellationToken ct) =>
+            (await manage.RunAsync(http.Actor(), id, ifMatch, ct)).ToAccepted())
             .RequireScope("campaigns:write").Describe("runMove", "Run a pending move; execution_id names the run.").Produces<Move>(202);
-        moves.MapPost("/{id:guid}/complete", async (HttpContext http, ManageMoves manage, Guid id, CompleteMove? body, CancellationToken ct) =>
-            (await manage.CompleteAsync(http.Actor(), id, body ?? new(null), http.IfMatch(), ct)).ToHttp(m => m.UpdatedAt))
+        moves.MapPost("/{id:guid}/complete", async (HttpContext http, IfMatch ifMatch, ManageMoves manage, Guid id, CompleteMove? body, CancellationToken ct) =>
+            (await manage.CompleteAsync(http.Actor(), id, body ?? new(null), ifMatch, ct)).ToHttp(m => m.UpdatedAt))
             .RequireScope("campaigns:write").Describe("completeMove", "Say that you have done a move of type admin.").Produces<Move>();
-        moves.MapPost("/{id:guid}/fail", async (HttpContext http, ManageMoves manage, Guid id, FailMove body, CancellationToken ct) =>
-            (await manage.FailAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(m => m.UpdatedAt))
+        moves.MapPost("/{id:guid}/fail", async (HttpContext http, IfMatch ifMatch, ManageMoves manage, Guid id, FailMove body, CancellationToken ct) =>
+            (await manage.FailAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(m => m.UpdatedAt))
             .RequireScope("campaigns:write").Describe("failMove", "Say that a move of type admin cannot be done.").Produces<Move>();
     }
 

@@ -80,6 +80,9 @@ public sealed record ChannelView
     /// <summary>What may be shown of the secrets that count: <c>[{"hint", "created_at", "expires_at"}]</c>.</summary>
     public JsonElement Secrets { get; init; }
 
+    /// <summary>Tokens that were rotated away, the last one first, and until when each still serves: <c>[{"hint", "retired_at", "valid_until"}]</c>.</summary>
+    public JsonElement RetiredTokens { get; init; }
+
     public int RateLimitPerMinute { get; init; }
 
     public int RateLimitPerHour { get; init; }

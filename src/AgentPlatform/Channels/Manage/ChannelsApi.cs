@@ -8,6 +8,10 @@ namespace AgentPlatform.Channels.Manage;
 
 internal static class ChannelsApi
 {
+    private static readonly string[] Inbound = ["received", "processing", "processed", "failed", "ignored"];
+    private static readonly string[] Outbound = ["pending", "sending", "unknown", "sent", "delivered", "read", "failed", "cancelled"];
+    private static readonly string[] Calls = ["pending", "retrying", "delivered", "failed", "rejected"];
+
     internal static void MapChannels(IEndpointRouteBuilder v1)
     {
         var group = v1.MapGroup("/channels").WithTags("Channels");
@@ -20,19 +24,19 @@ internal static class ChannelsApi
         group.MapGet("/{id:guid}", async (HttpContext http, ManageChannels channels, Guid id, CancellationToken ct) =>
                 (await channels.FindAsync(http.Actor(), id, ct)).ToHttp(channel => channel.UpdatedAt))
             .RequireScope("channels:read").Describe("getChannel", "Read a channel.").Produces<ChannelView>();
-        group.MapPatch("/{id:guid}", async (HttpContext http, ManageChannels channels, Guid id, ChannelInput body, CancellationToken ct) =>
-                (await channels.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(channel => channel.UpdatedAt))
+        group.MapPatch("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageChannels channels, Guid id, ChannelInput body, CancellationToken ct) =>
+                (await channels.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(channel => channel.UpdatedAt))
             .RequireScope("channels:write").Describe("changeChannel", "Change a channel.").Produces<ChannelView>();
-        group.MapDelete("/{id:guid}", async (HttpContext http, ManageChannels channels, Guid id, CancellationToken ct) =>
-                (await channels.DeleteAsync(http.Actor(), id, ct)).ToNoContent())
+        group.MapDelete("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageChannels channels, Guid id, CancellationToken ct) =>
+                (await channels.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("channels:write").Sensitive("channel.delete", "channel").Describe("deleteChannel", "Delete a channel with its messages; conversations stay.").Produces(StatusCodes.Status204NoContent);
     }
 
     internal static void MapChannelActions(IEndpointRouteBuilder v1)
     {
         var group = v1.MapGroup("/channels/{id:guid}").WithTags("Channels");
-        group.MapPost("/primary", async (HttpContext http, ManageChannels channels, Guid id, CancellationToken ct) =>
-                (await channels.MakePrimaryAsync(http.Actor(), id, ct)).ToHttp(channel => channel.UpdatedAt))
+        group.MapPost("/primary", async (HttpContext http, IfMatch ifMatch, ManageChannels channels, Guid id, CancellationToken ct) =>
+                (await channels.MakePrimaryAsync(http.Actor(), id, ifMatch, ct)).ToHttp(channel => channel.UpdatedAt))
             .RequireScope("channels:write").Describe("makeChannelPrimary", "Make the channel its agent's primary one.").Produces<ChannelView>();
         group.MapPost("/verification", async (HttpContext http, VerifyChannel verify, Guid id, ProbeRecipient body, CancellationToken ct) =>
                 (await verify.SendCodeAsync(http.Actor(), id, body, ct)).ToHttp())
@@ -55,15 +59,15 @@ internal static class ChannelsApi
     {
         v1.MapGet("/inbound-messages", async (
                 HttpContext http, MessageLists lists, Guid? channel_id, Guid? conversation_id, string? status, int? limit, string? cursor, CancellationToken ct) =>
-                await PageRequest.Parse(limit, cursor).ThenAsync(page => lists.InboundAsync(http.Actor(), channel_id, conversation_id, status, page, ct)).ToHttpAsync())
+                await ListAsync(limit, cursor, status, Inbound, page => lists.InboundAsync(http.Actor(), channel_id, conversation_id, status, page, ct)))
             .WithTags("Messages").RequireScope("messages:read").Describe("listInboundMessages", "List what came in over the channels.").Produces<Page<InboundView>>();
         v1.MapGet("/outbound-messages", async (
                 HttpContext http, MessageLists lists, Guid? channel_id, Guid? conversation_id, string? status, int? limit, string? cursor, CancellationToken ct) =>
-                await PageRequest.Parse(limit, cursor).ThenAsync(page => lists.OutboundAsync(http.Actor(), channel_id, conversation_id, status, page, ct)).ToHttpAsync())
+                await ListAsync(limit, cursor, status, Outbound, page => lists.OutboundAsync(http.Actor(), channel_id, conversation_id, status, page, ct)))
             .WithTags("Messages").RequireScope("messages:read").Describe("listOutboundMessages", "List what went out over the channels.").Produces<Page<OutboundView>>();
         v1.MapGet("/webhook-logs", async (
                 HttpContext http, MessageLists lists, Guid? channel_id, string? @event, string? status, int? limit, string? cursor, CancellationToken ct) =>
-                await PageRequest.Parse(limit, cursor).ThenAsync(page => lists.LogsAsync(http.Actor(), channel_id, @event, status, page, ct)).ToHttpAsync())
+                await ListAsync(limit, cursor, status, Calls, page => lists.LogsAsync(http.Actor(), channel_id, @event, status, page, ct)))
             .WithTags("Channels").RequireScope("channels:read").Describe("listWebhookLogs", "List webhook calls, made and received.").Produces<Page<WebhookLogView>>();
         v1.MapGet("/attachments/{id:guid}", async (HttpContext http, MessageLists lists, Guid id, CancellationToken ct) => await DownloadAsync(http, lists, id, ct))
             .WithTags("Messages").RequireScope("messages:read").Describe("getAttachment", "Download a file of an inbound mail.").Produces(StatusCodes.Status200OK, contentType: "application/octet-stream");
@@ -81,6 +85,12 @@ internal static class ChannelsApi
         inbox.MapDelete("/{id:guid}", async (HttpContext http, ManageInbox manage, Guid id, CancellationToken ct) =>
                 (await manage.DiscardAsync(http.Actor(), id, ct)).Match(_ => Results.NoContent(), problem => problem.ToHttp()))
             .RequireScope("messages:write").Describe("discardInboxMessage", "Give up a message that cannot be stored.").Produces(StatusCodes.Status204NoContent);
+    }
+
+    private static Task<IResult> ListAsync<T>(int? limit, string? cursor, string? status, string[] statuses, Func<PageRequest, Task<Page<T>>> read)
+    {
+        var page = new Validation().OneOf("status", status, required: false, statuses).Problem is { } problem ? problem : PageRequest.Parse(limit, cursor);
+        return page.ThenAsync(read).ToHttpAsync();
     }
 
     private static async Task<IResult> DownloadAsync(HttpContext http, MessageLists lists, Guid id, CancellationToken ct)

@@ -87,20 +87,25 @@ public sealed class ManageChannels(Database database, AgentDirectory agents, Cha
     }
 
     /// <summary>Makes the channel its agent's primary one, in place of the one before.</summary>
-    internal Task<Result<ChannelView>> MakePrimaryAsync(Actor actor, Guid id, CancellationToken ct) =>
-        WriteAsync(actor, id, IfMatch.Any, "channel.made_primary", tx =>
+    internal Task<Result<ChannelView>> MakePrimaryAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct) =>
+        WriteAsync(actor, id, ifMatch, "channel.made_primary", tx =>
         {
             tx.Post(Sql.ClearPrimary, actor.TenantId, id);
             tx.Post(Sql.SetPrimary, actor.TenantId, id);
         }, ct);
 
     /// <summary>Deletes the channel with its messages and logs; conversations and tasks stay. The next channel becomes primary.</summary>
-    internal async Task<Result<Guid>> DeleteAsync(Actor actor, Guid id, CancellationToken ct)
+    internal async Task<Result<Guid>> DeleteAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
-        if (await tx.FindAsync<Guid?>(Sql.LockAgent, [actor.TenantId, id], ct) is not { } agentId)
+        if (await tx.FindAsync<Guid?>(Sql.LockAgent, [actor.TenantId, id], ct) is not { } agentId || await FindAsync(tx, id, ct) is not { } known)
         {
             return Problem.NotFound("channel");
+        }
+
+        if (ifMatch.Check(known.UpdatedAt) is { } stale)
+        {
+            return stale;
         }
 
         tx.Post(Sql.Delete, actor.TenantId, id);
@@ -149,6 +154,8 @@ public sealed class ManageChannels(Database database, AgentDirectory agents, Cha
             SELECT w.id, w.agent_id, w.webhook_token, w.webhook_url, w.channel_type, w.channel_name, w.channel_order, w.provider_config, w.outbound_enabled, w.outbound_config,
                    w.is_active, w.is_primary, w.is_verified, w.verified_at, w.verification_code_expires_at, w.token_expires_at, w.token_rotation_required,
                    (SELECT coalesce(jsonb_agg(s - 'sealed'), '[]') FROM jsonb_array_elements(w.secret_keys) AS s) AS secrets,
+                   (SELECT coalesce(jsonb_agg(jsonb_build_object('hint', right(r.token::text, 4), 'retired_at', r.retired_at, 'valid_until', r.valid_until) ORDER BY r.retired_at DESC), '[]')
+                    FROM channels.retired_tokens AS r WHERE r.tenant_id = w.tenant_id AND r.webhook_id = w.id) AS retired_tokens,
                    w.rate_limit_per_minute, w.rate_limit_per_hour, t.received AS total_messages_received, t.sent AS total_messages_sent, t.last AS last_message_at,
                    w.metadata, w.tags, w.created_at, w.updated_at
             FROM channels.user_webhooks AS w
@@ -163,6 +170,8 @@ public sealed class ManageChannels(Database database, AgentDirectory agents, Cha
             SELECT w.id, w.agent_id, w.webhook_token, w.webhook_url, w.channel_type, w.channel_name, w.channel_order, w.provider_config, w.outbound_enabled, w.outbound_config,
                    w.is_active, w.is_primary, w.is_verified, w.verified_at, w.verification_code_expires_at, w.token_expires_at, w.token_rotation_required,
                    (SELECT coalesce(jsonb_agg(s - 'sealed'), '[]') FROM jsonb_array_elements(w.secret_keys) AS s) AS secrets,
+                   (SELECT coalesce(jsonb_agg(jsonb_build_object('hint', right(r.token::text, 4), 'retired_at', r.retired_at, 'valid_until', r.valid_until) ORDER BY r.retired_at DESC), '[]')
+                    FROM channels.retired_tokens AS r WHERE r.tenant_id = w.tenant_id AND r.webhook_id = w.id) AS retired_tokens,
                    w.rate_limit_per_minute, w.rate_limit_per_hour, t.received AS total_messages_received, t.sent AS total_messages_sent, t.last AS last_message_at,
                    w.metadata, w.tags, w.created_at, w.updated_at
             FROM channels.user_webhooks AS w

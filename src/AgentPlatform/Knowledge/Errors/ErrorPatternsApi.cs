@@ -17,11 +17,11 @@ internal static class ErrorPatternsApi
         patterns.MapPost("", async (HttpContext http, ErrorPatterns store, ErrorPatternBody body, CancellationToken ct) =>
             (await store.CreateAsync(http.Actor(), body, ct)).ToCreated(p => $"/api/v1/error-patterns/{p.Id}", p => p.UpdatedAt))
             .RequireScope("knowledge:write").Describe("createErrorPattern", "Write down an error and what helps, for oneself or shared.").Produces<ErrorPattern>(201);
-        patterns.MapPatch("/{id:guid}", async (Guid id, HttpContext http, ErrorPatterns store, ErrorPatternBody body, CancellationToken ct) =>
-            (await store.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(p => p.UpdatedAt))
+        patterns.MapPatch("/{id:guid}", async (Guid id, HttpContext http, IfMatch ifMatch, ErrorPatterns store, ErrorPatternBody body, CancellationToken ct) =>
+            (await store.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(p => p.UpdatedAt))
             .RequireScope("knowledge:write").Describe("changeErrorPattern", "Change what to do about an error, and in which order.").Produces<ErrorPattern>();
-        patterns.MapDelete("/{id:guid}", async (Guid id, HttpContext http, ErrorPatterns store, CancellationToken ct) =>
-            (await store.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        patterns.MapDelete("/{id:guid}", async (Guid id, HttpContext http, IfMatch ifMatch, ErrorPatterns store, CancellationToken ct) =>
+            (await store.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("knowledge:write").Describe("deleteErrorPattern", "Forget an error.").Produces(204);
         patterns.MapPost("/occurrences", async (HttpContext http, ErrorPatterns store, OccurrenceBody body, CancellationToken ct) =>
             (await store.ReportAsync(http.Actor(), body, ct)).ToHttp(p => p.UpdatedAt))

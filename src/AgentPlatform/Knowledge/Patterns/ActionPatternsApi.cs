@@ -19,11 +19,11 @@ internal static class ActionPatternsApi
         patterns.MapPost("", async (HttpContext http, ActionPatterns store, ActionPatternBody body, CancellationToken ct) =>
             (await store.CreateAsync(http.Actor(), body, ct)).ToCreated(p => $"/api/v1/action-patterns/{p.Id}", p => p.UpdatedAt))
             .RequireScope("knowledge:write").Describe("createActionPattern", "Steps for a type of tasks, one's own or shared.").Produces<ActionPattern>(201);
-        patterns.MapPatch("/{id:guid}", async (Guid id, HttpContext http, ActionPatterns store, ActionPatternChange body, CancellationToken ct) =>
-            (await store.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(p => p.UpdatedAt))
+        patterns.MapPatch("/{id:guid}", async (Guid id, HttpContext http, IfMatch ifMatch, ActionPatterns store, ActionPatternChange body, CancellationToken ct) =>
+            (await store.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(p => p.UpdatedAt))
             .RequireScope("knowledge:write").Describe("changeActionPattern", "Rename a pattern, or change its metadata.").Produces<ActionPattern>();
-        patterns.MapDelete("/{id:guid}", async (Guid id, HttpContext http, ActionPatterns store, CancellationToken ct) =>
-            (await store.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        patterns.MapDelete("/{id:guid}", async (Guid id, HttpContext http, IfMatch ifMatch, ActionPatterns store, CancellationToken ct) =>
+            (await store.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("knowledge:write").Describe("deleteActionPattern", "Forget a pattern.").Produces(204);
         patterns.MapPost("/{id:guid}/outcomes", async (Guid id, HttpContext http, ActionPatterns store, PatternOutcome body, CancellationToken ct) =>
             (await store.ReportAsync(http.Actor(), id, body, ct)).ToHttp(p => p.UpdatedAt))

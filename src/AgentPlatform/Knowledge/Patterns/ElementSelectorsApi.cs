@@ -18,11 +18,11 @@ internal static class ElementSelectorsApi
         elements.MapPost("", async (HttpContext http, ElementSelectors store, ElementSelectorBody body, CancellationToken ct) =>
             (await store.CreateAsync(http.Actor(), body, ct)).ToCreated(e => $"/api/v1/element-selectors/{e.Id}", e => e.UpdatedAt))
             .RequireScope("knowledge:write").Describe("createElementSelector", "Register an element, for oneself or shared.").Produces<ElementSelector>(201);
-        elements.MapPatch("/{id:guid}", async (Guid id, HttpContext http, ElementSelectors store, ElementSelectorBody body, CancellationToken ct) =>
-            (await store.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(e => e.UpdatedAt))
+        elements.MapPatch("/{id:guid}", async (Guid id, HttpContext http, IfMatch ifMatch, ElementSelectors store, ElementSelectorBody body, CancellationToken ct) =>
+            (await store.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(e => e.UpdatedAt))
             .RequireScope("knowledge:write").Describe("changeElementSelector", "Change an element's selectors.").Produces<ElementSelector>();
-        elements.MapDelete("/{id:guid}", async (Guid id, HttpContext http, ElementSelectors store, CancellationToken ct) =>
-            (await store.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        elements.MapDelete("/{id:guid}", async (Guid id, HttpContext http, IfMatch ifMatch, ElementSelectors store, CancellationToken ct) =>
+            (await store.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("knowledge:write").Describe("deleteElementSelector", "Forget an element.").Produces(204);
         elements.MapPost("/{id:guid}/attempts", async (Guid id, HttpContext http, ElementSelectors store, AttemptBody body, CancellationToken ct) =>
             (await store.AttemptAsync(http.Actor(), id, body, ct)).ToHttp(e => e.UpdatedAt))

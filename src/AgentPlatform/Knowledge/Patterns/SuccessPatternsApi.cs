@@ -18,11 +18,11 @@ internal static class SuccessPatternsApi
         patterns.MapPost("", async (HttpContext http, SuccessPatterns store, SuccessPatternBody body, CancellationToken ct) =>
             (await store.CreateAsync(http.Actor(), body, ct)).ToCreated(p => $"/api/v1/task-success-patterns/{p.Id}", p => p.UpdatedAt))
             .RequireScope("knowledge:write").Describe("createTaskSuccessPattern", "Keep how a task succeeded.").Produces<SuccessPattern>(201);
-        patterns.MapPatch("/{id:guid}", async (Guid id, HttpContext http, SuccessPatterns store, SuccessPatternBody body, CancellationToken ct) =>
-            (await store.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(p => p.UpdatedAt))
+        patterns.MapPatch("/{id:guid}", async (Guid id, HttpContext http, IfMatch ifMatch, SuccessPatterns store, SuccessPatternBody body, CancellationToken ct) =>
+            (await store.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(p => p.UpdatedAt))
             .RequireScope("knowledge:write").Describe("changeTaskSuccessPattern", "Change what a pattern says, and when it fits.").Produces<SuccessPattern>();
-        patterns.MapDelete("/{id:guid}", async (Guid id, HttpContext http, SuccessPatterns store, CancellationToken ct) =>
-            (await store.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        patterns.MapDelete("/{id:guid}", async (Guid id, HttpContext http, IfMatch ifMatch, SuccessPatterns store, CancellationToken ct) =>
+            (await store.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("knowledge:write").Describe("deleteTaskSuccessPattern", "Forget a pattern.").Produces(204);
         patterns.MapPost("/{id:guid}/uses", async (Guid id, HttpContext http, SuccessPatterns store, UseBody body, CancellationToken ct) =>
             (await store.ReportAsync(http.Actor(), id, body, ct)).ToHttp(p => p.UpdatedAt))

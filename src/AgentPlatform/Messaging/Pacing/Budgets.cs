@@ -4,7 +4,7 @@ using AgentPlatform.Postgres;
 namespace AgentPlatform.Messaging.Pacing;
 
 /// <summary>How much a person has heard unasked today and in the last hour, and how much is allowed.</summary>
-internal sealed record Budget(Guid Id, DateOnly Date, int MessagesSent, DateTimeOffset? LastMessageAt, int DailyLimit, int HourlyLimit, bool QuietHoursEnabled, int InLastHour, DateTimeOffset? OldestInLastHour);
+internal sealed record MessageBudget(Guid Id, DateOnly Date, int MessagesSent, DateTimeOffset? LastMessageAt, int DailyLimit, int HourlyLimit, bool QuietHoursEnabled, int InLastHour, DateTimeOffset? OldestInLastHour);
 
 /// <summary>
 /// One row a person and day. The row is locked from the look at it to the commit of the decision, so that two messages decided on at the
@@ -13,27 +13,27 @@ internal sealed record Budget(Guid Id, DateOnly Date, int MessagesSent, DateTime
 internal sealed class Budgets(TimeProvider clock)
 {
     /// <summary>Today's row, locked; a new day takes over the limits of the day before.</summary>
-    internal async Task<Budget> LockAsync(Transaction tx, Guid contactId, DateOnly today, CancellationToken ct)
+    internal async Task<MessageBudget> LockAsync(Transaction tx, Guid contactId, DateOnly today, CancellationToken ct)
     {
         tx.Post(Sql.Open, tx.TenantId, clock.NewId(), contactId, today);
-        return await tx.SingleAsync<Budget>(Sql.Load, [tx.TenantId, contactId, today, clock.GetUtcNow() - TimeSpan.FromHours(1)], ct);
+        return await tx.SingleAsync<MessageBudget>(Sql.Load, [tx.TenantId, contactId, today, clock.GetUtcNow() - TimeSpan.FromHours(1)], ct);
     }
 
     /// <summary>Today's row, or what it would be: reading leaves no trace.</summary>
-    internal async Task<Budget> LookAsync(Transaction tx, Guid contactId, DateOnly today, CancellationToken ct) =>
-        await tx.FindAsync<Budget>(Sql.Load, [tx.TenantId, contactId, today, clock.GetUtcNow() - TimeSpan.FromHours(1)], ct)
-        ?? await tx.SingleAsync<Budget>(Sql.WouldBe, [tx.TenantId, contactId, today], ct);
+    internal async Task<MessageBudget> LookAsync(Transaction tx, Guid contactId, DateOnly today, CancellationToken ct) =>
+        await tx.FindAsync<MessageBudget>(Sql.Load, [tx.TenantId, contactId, today, clock.GetUtcNow() - TimeSpan.FromHours(1)], ct)
+        ?? await tx.SingleAsync<MessageBudget>(Sql.WouldBe, [tx.TenantId, contactId, today], ct);
 
-    internal void Spend(Transaction tx, Budget budget) => tx.Post(Sql.Spend, tx.TenantId, budget.Id, clock.GetUtcNow());
+    internal void Spend(Transaction tx, MessageBudget budget) => tx.Post(Sql.Spend, tx.TenantId, budget.Id, clock.GetUtcNow());
 
     /// <summary>The message never reached the person.</summary>
     internal void Refund(Transaction tx, Guid contactId, DateOnly day) => tx.Post(Sql.Refund, tx.TenantId, contactId, day);
 
-    internal async Task<Budget> ConfigureAsync(Transaction tx, Guid contactId, DateOnly today, int? dailyLimit, int? hourlyLimit, bool? quietHours, CancellationToken ct)
+    internal async Task<MessageBudget> ConfigureAsync(Transaction tx, Guid contactId, DateOnly today, int? dailyLimit, int? hourlyLimit, bool? quietHours, CancellationToken ct)
     {
         tx.Post(Sql.Open, tx.TenantId, clock.NewId(), contactId, today);
         tx.Post(Sql.Configure, tx.TenantId, contactId, today, dailyLimit, hourlyLimit, quietHours);
-        return await tx.SingleAsync<Budget>(Sql.Load, [tx.TenantId, contactId, today, clock.GetUtcNow() - TimeSpan.FromHours(1)], ct);
+        return await tx.SingleAsync<MessageBudget>(Sql.Load, [tx.TenantId, contactId, today, clock.GetUtcNow() - TimeSpan.FromHours(1)], ct);
     }
 
     private static class Sql

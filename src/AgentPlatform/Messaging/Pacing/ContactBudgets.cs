@@ -6,16 +6,16 @@ using AgentPlatform.Postgres;
 namespace AgentPlatform.Messaging.Pacing;
 
 /// <summary>Limits to change; null leaves one as it is.</summary>
-public sealed record BudgetInput(int? DailyLimit, int? HourlyLimit, bool? QuietHoursEnabled);
+public sealed record MessageBudgetInput(int? DailyLimit, int? HourlyLimit, bool? QuietHoursEnabled);
 
 /// <summary>A contact's limits, as operators see and set them.</summary>
 internal sealed class ContactBudgets(Database database, ContactDirectory contacts, Budgets budgets, TimeProvider clock)
 {
     private const int MaxLimit = 1000;
 
-    internal Task<Result<Budget>> ReadAsync(Actor actor, Guid contactId, CancellationToken ct) => TodayAsync(actor, contactId, budgets.LookAsync, ct);
+    internal Task<Result<MessageBudget>> ReadAsync(Actor actor, Guid contactId, CancellationToken ct) => TodayAsync(actor, contactId, budgets.LookAsync, ct);
 
-    internal async Task<Result<Budget>> ChangeAsync(Actor actor, Guid contactId, BudgetInput input, CancellationToken ct)
+    internal async Task<Result<MessageBudget>> ChangeAsync(Actor actor, Guid contactId, MessageBudgetInput input, CancellationToken ct)
     {
         var invalid = new Validation()
             .Check("daily_limit", input.DailyLimit is null or (>= 0 and <= MaxLimit), $"Must be between 0 and {MaxLimit}.")
@@ -26,7 +26,7 @@ internal sealed class ContactBudgets(Database database, ContactDirectory contact
             : invalid;
     }
 
-    private async Task<Result<Budget>> TodayAsync(Actor actor, Guid contactId, Func<Transaction, Guid, DateOnly, CancellationToken, Task<Budget>> use, CancellationToken ct)
+    private async Task<Result<MessageBudget>> TodayAsync(Actor actor, Guid contactId, Func<Transaction, Guid, DateOnly, CancellationToken, Task<MessageBudget>> use, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
         if (await contacts.FindAsync(tx, contactId, ct) is not { } contact)

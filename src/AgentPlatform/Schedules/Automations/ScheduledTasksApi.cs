@@ -19,20 +19,20 @@ internal static class ScheduledTasksApi
         tasks.MapPost("", async (HttpContext http, ManageScheduledTasks manage, ScheduledTaskBody body, CancellationToken ct) =>
             (await manage.CreateAsync(http.Actor(), body, ct)).ToCreated(t => $"/api/v1/scheduled-tasks/{t.Id}", t => t.UpdatedAt))
             .RequireScope("tasks:write").Describe("createScheduledTask", "Run an automation at its times.").Produces<ScheduledTask>(201);
-        tasks.MapPatch("/{id:guid}", async (Guid id, HttpContext http, ManageScheduledTasks manage, ScheduledTaskBody body, CancellationToken ct) =>
-            (await manage.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
+        tasks.MapPatch("/{id:guid}", async (Guid id, HttpContext http, IfMatch ifMatch, ManageScheduledTasks manage, ScheduledTaskBody body, CancellationToken ct) =>
+            (await manage.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("tasks:write").Describe("changeScheduledTask", "Change a task; another schedule counts from now on.").Produces<ScheduledTask>();
-        tasks.MapPost("/{id:guid}/pause", async (Guid id, HttpContext http, ManageScheduledTasks manage, CancellationToken ct) =>
-            (await manage.PauseAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
+        tasks.MapPost("/{id:guid}/pause", async (Guid id, HttpContext http, IfMatch ifMatch, ManageScheduledTasks manage, CancellationToken ct) =>
+            (await manage.PauseAsync(http.Actor(), id, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("tasks:write").Describe("pauseScheduledTask", "Start no more runs until it is resumed.").Produces<ScheduledTask>();
-        tasks.MapPost("/{id:guid}/resume", async (Guid id, HttpContext http, ManageScheduledTasks manage, CancellationToken ct) =>
-            (await manage.ResumeAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
+        tasks.MapPost("/{id:guid}/resume", async (Guid id, HttpContext http, IfMatch ifMatch, ManageScheduledTasks manage, CancellationToken ct) =>
+            (await manage.ResumeAsync(http.Actor(), id, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("tasks:write").Describe("resumeScheduledTask", "Go on with the first time after now.").Produces<ScheduledTask>();
-        tasks.MapPost("/{id:guid}/archive", async (Guid id, HttpContext http, ManageScheduledTasks manage, CancellationToken ct) =>
-            (await manage.ArchiveAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(t => t.UpdatedAt))
+        tasks.MapPost("/{id:guid}/archive", async (Guid id, HttpContext http, IfMatch ifMatch, ManageScheduledTasks manage, CancellationToken ct) =>
+            (await manage.ArchiveAsync(http.Actor(), id, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("tasks:write").Describe("archiveScheduledTask", "Never run it again, and keep it.").Produces<ScheduledTask>();
-        tasks.MapDelete("/{id:guid}", async (Guid id, HttpContext http, ManageScheduledTasks manage, CancellationToken ct) =>
-            (await manage.DeleteAsync(http.Actor(), id, http.IfMatch(), ct)).ToNoContent())
+        tasks.MapDelete("/{id:guid}", async (Guid id, HttpContext http, IfMatch ifMatch, ManageScheduledTasks manage, CancellationToken ct) =>
+            (await manage.DeleteAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("tasks:write").Describe("deleteScheduledTask", "Delete a task with its runs and its registry entry.").Produces(StatusCodes.Status204NoContent);
         tasks.MapPost("/{id:guid}/run", async (Guid id, HttpContext http, ManageScheduledTasks manage, CancellationToken ct) =>
             (await manage.RunNowAsync(http.Actor(), id, ct)).ToCreated(e => $"/api/v1/scheduled-tasks/{e.TaskId}/executions"))

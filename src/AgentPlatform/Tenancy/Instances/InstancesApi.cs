@@ -21,11 +21,11 @@ internal static class InstancesApi
         instances.MapGet("", (HttpContext http, Database database, InstanceDirectory directory, Guid id, CancellationToken ct) =>
             http.OneAsync(database, tx => directory.FindAsync(tx, id, ct), "agent_instance", i => i.UpdatedAt))
             .RequireScope("agents:read").Describe("readAgentInstance", "One instance.").Produces<AgentInstance>();
-        instances.MapPatch("", async (HttpContext http, ManageInstances manage, Guid id, AgentInstanceInput body, CancellationToken ct) =>
-            (await manage.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(i => i.UpdatedAt))
+        instances.MapPatch("", async (HttpContext http, IfMatch ifMatch, ManageInstances manage, Guid id, AgentInstanceInput body, CancellationToken ct) =>
+            (await manage.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(i => i.UpdatedAt))
             .RequireScope("agents:write").Describe("changeAgentInstance", "Change an active instance. A `template_set_id` without `prompt_version` stands for the set's latest version.").Produces<AgentInstance>();
-        instances.MapPost("/terminate", async (HttpContext http, ManageInstances manage, Guid id, CancellationToken ct) =>
-            (await manage.TerminateAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(i => i.UpdatedAt))
+        instances.MapPost("/terminate", async (HttpContext http, IfMatch ifMatch, ManageInstances manage, Guid id, CancellationToken ct) =>
+            (await manage.TerminateAsync(http.Actor(), id, ifMatch, ct)).ToHttp(i => i.UpdatedAt))
             .RequireScope("agents:write").Describe("terminateAgentInstance", "End an instance; its contacts go to the others as they write again.").Produces<AgentInstance>();
     }
 

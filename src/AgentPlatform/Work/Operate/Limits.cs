@@ -22,8 +22,9 @@ internal sealed class Limits(Database database, IWorkNudge nudge, TimeProvider c
 {
     internal static void Map(RouteGroupBuilder work)
     {
-        work.MapGet("/limits", async (HttpContext http, Limits limits, CancellationToken ct) => TypedResults.Ok(await limits.ListAsync(http.Actor(), ct)))
-            .RequireScope("work:read").Describe("listWorkLimits", "List the limits of work.").Produces<IReadOnlyList<Limit>>();
+        work.MapGet("/limits", async (HttpContext http, Database database, int? limit, string? cursor, CancellationToken ct) =>
+                await http.PageAsync(database, limit, cursor, (tx, page) => ListAsync(tx, page, ct)))
+            .RequireScope("work:read").Describe("listWorkLimits", "List the limits of work, newest first.").Produces<Page<Limit>>();
         work.MapPost("/limits", async (HttpContext http, Limits limits, NewLimit request, CancellationToken ct) =>
                 (await limits.SetAsync(http.Actor(), request, ct)).ToHttp())
             .RequireScope("work:write").Describe("limitWork", "Limit how much may run, or wait, at a time.").Produces<Limit>();
@@ -32,11 +33,8 @@ internal sealed class Limits(Database database, IWorkNudge nudge, TimeProvider c
             .RequireScope("work:write").Describe("liftWorkLimit", "End a limit.").Produces(StatusCodes.Status204NoContent);
     }
 
-    internal async Task<IReadOnlyList<Limit>> ListAsync(Actor actor, CancellationToken ct)
-    {
-        await using var tx = database.Begin(actor);
-        return await tx.QueryAsync<Limit>(Sql.List, [actor.TenantId], ct);
-    }
+    internal static async Task<Page<Limit>> ListAsync(Transaction tx, PageRequest page, CancellationToken ct) =>
+        Page<Limit>.Cut(await tx.QueryAsync<Limit>(Sql.List, [tx.TenantId, null, page.Before, page.Fetch], ct), page, limit => limit.Id);
 
     /// <summary>A scope has one limit: setting it again replaces it.</summary>
     internal async Task<Result<Limit>> SetAsync(Actor actor, NewLimit request, CancellationToken ct)
@@ -51,7 +49,7 @@ internal sealed class Limits(Database database, IWorkNudge nudge, TimeProvider c
         var id = await tx.SingleAsync<Guid>(
             Sql.Set, [clock.NewId(), actor.TenantId, request.Kind, request.ConcurrencyKey, request.MaxRunning, request.MaxWaiting, request.PerSecond, burst], ct);
         tx.Post(Sql.Fill, actor.TenantId, id);
-        var limit = (await tx.QueryAsync<Limit>(Sql.List, [actor.TenantId], ct)).Single(l => l.Id == id);
+        var limit = await tx.SingleAsync<Limit>(Sql.List, [actor.TenantId, id, null, 1], ct);
         tx.AfterCommit(nudge.Nudge);
         await tx.CommitAsync(ct);
         return limit;
@@ -91,7 +89,7 @@ internal sealed class Limits(Database database, IWorkNudge nudge, TimeProvider c
                    least(l.burst, k.tokens + l.per_second * extract(epoch FROM now() - k.refilled_at)) AS tokens, l.created_at, l.updated_at
             FROM work.limits AS l
             LEFT JOIN work.tokens AS k ON k.tenant_id = l.tenant_id AND k.limit_id = l.id AND l.per_second IS NOT NULL
-            WHERE l.tenant_id = $1 ORDER BY l.created_at DESC, l.id
+            WHERE l.tenant_id = $1 AND ($2::uuid IS NULL OR l.id = $2) AND ($3::uuid IS NULL OR l.id < $3) ORDER BY l.id DESC LIMIT $4
             """;
 
         internal const string Set =

@@ -49,19 +49,43 @@ public sealed record KindStatistics(
 public sealed record WorkStatistics(
     IReadOnlyList<KindStatistics> Kinds, double OldestSnapshotSeconds, long OldestSnapshotTransactions, long DeadRows, VacuumState VacuumState);
 
+/// <summary>Items have sequential ids, and groups of them a count before it; the API's cursors hold 128 bits.</summary>
+internal static class WorkCursor
+{
+    internal static Guid Of(long count, long id)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        BinaryPrimitives.WriteInt64BigEndian(bytes, count);
+        BinaryPrimitives.WriteInt64BigEndian(bytes[8..], id);
+        return new Guid(bytes, bigEndian: true);
+    }
+
+    internal static (long Count, long Id) Read(Guid cursor)
+    {
+        var bytes = cursor.ToByteArray(bigEndian: true).AsSpan();
+        return (BinaryPrimitives.ReadInt64BigEndian(bytes), BinaryPrimitives.ReadInt64BigEndian(bytes[8..]));
+    }
+}
+
 /// <summary>What an operator may see and do: the tenant's items, their depth, and the revival of dead ones.</summary>
 internal sealed class OperateWork(Database database, IWorkNudge nudge, IOptions<WorkOptions> options)
 {
     internal static void Map(IEndpointRouteBuilder v1)
     {
         var group = v1.MapGroup("/work").WithTags("Work");
-        group.MapGet("", async (HttpContext http, OperateWork work, string? state, string? kind, int? limit, string? cursor, CancellationToken ct) =>
-                await PageRequest.Parse(limit, cursor).ThenAsync(page => work.ListAsync(http.Actor(), state, kind, page, ct)).ToHttpAsync())
+        group.MapGet("", async (HttpContext http, Database database, string? state, string? kind, int? limit, string? cursor, CancellationToken ct) =>
+                await http.PageAsync(
+                    database, limit, cursor, (tx, page) => ListAsync(tx, state, kind, page, ct),
+                    new Validation().OneOf("state", state, required: false, "ready", "running", "done", "cancelled", "dead").Problem))
             .RequireScope("work:read").Describe("listWork", "List work items, newest first.").Produces<Page<WorkView>>();
-        group.MapGet("/depth", async (HttpContext http, OperateWork work, CancellationToken ct) => TypedResults.Ok(await work.DepthAsync(http.Actor(), ct)))
-            .RequireScope("work:read").Describe("getWorkDepth", "Count work items by kind and state.").Produces<IReadOnlyList<WorkDepth>>();
+        group.MapGet("/depth", async (HttpContext http, OperateWork work, CancellationToken ct) =>
+                ((Result<Page<WorkDepth>>)new Page<WorkDepth>(await work.DepthAsync(http.Actor(), ct), null)).ToHttp())
+            .RequireScope("work:read").Describe("getWorkDepth", "Count work items by kind and state.").Produces<Page<WorkDepth>>();
         group.MapGet("/statistics", async (HttpContext http, OperateWork work, CancellationToken ct) => TypedResults.Ok(await work.StatisticsAsync(http.Actor(), ct)))
             .RequireScope("work:read").Describe("getWorkStatistics", "Tell how each queue stands.").Produces<WorkStatistics>();
+        group.MapGet("/{id:long}", (HttpContext http, Database database, long id, CancellationToken ct) =>
+                http.OneAsync(database, tx => tx.FindAsync<WorkView>(Sql.Find, [tx.TenantId, id], ct), "work_item"))
+            .RequireScope("work:read").Describe("getWork", "One work item.").Produces<WorkView>();
         group.MapPost("/{id:long}/redrive", async (HttpContext http, OperateWork work, long id, CancellationToken ct) =>
                 (await work.RedriveAsync(http.Actor(), id, ct)).ToHttp())
             .RequireScope("work:write").Describe("redriveWork", "Give a dead item a fresh set of attempts.").Produces<WorkView>();
@@ -70,11 +94,10 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge, IOptions<
         Limits.Map(group);
     }
 
-    internal async Task<Page<WorkView>> ListAsync(Actor actor, string? state, string? kind, PageRequest page, CancellationToken ct)
+    internal static async Task<Page<WorkView>> ListAsync(Transaction tx, string? state, string? kind, PageRequest page, CancellationToken ct)
     {
-        await using var tx = database.Begin(actor);
-        var rows = await tx.QueryAsync<WorkView>(Sql.List, [actor.TenantId, state, kind, page.Before is { } before ? IdOf(before) : null, page.Fetch], ct);
-        return Page<WorkView>.Cut(rows, page, item => CursorOf(item.Id));
+        var rows = await tx.QueryAsync<WorkView>(Sql.List, [tx.TenantId, state, kind, page.Before is { } before ? WorkCursor.Read(before).Id : null, page.Fetch], ct);
+        return Page<WorkView>.Cut(rows, page, item => WorkCursor.Of(0, item.Id));
     }
 
     internal async Task<IReadOnlyList<WorkDepth>> DepthAsync(Actor actor, CancellationToken ct)
@@ -107,17 +130,6 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge, IOptions<
         return revived;
     }
 
-    // Items have sequential ids; the API's cursors hold 128 bits.
-    private static Guid CursorOf(long id)
-    {
-        Span<byte> bytes = stackalloc byte[16];
-        bytes.Clear();
-        BinaryPrimitives.WriteInt64BigEndian(bytes[8..], id);
-        return new Guid(bytes, bigEndian: true);
-    }
-
-    private static long IdOf(Guid cursor) => BinaryPrimitives.ReadInt64BigEndian(cursor.ToByteArray(bigEndian: true).AsSpan(8));
-
     private static class Sql
     {
         internal const string List =
@@ -128,6 +140,14 @@ internal sealed class OperateWork(Database database, IWorkNudge nudge, IOptions<
             FROM work.items
             WHERE tenant_id = $1 AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR kind = $3) AND ($4::bigint IS NULL OR id < $4)
             ORDER BY id DESC LIMIT $5
+            """;
+
+        internal const string Find =
+            """
+            SELECT id, kind, key, serial_key, priority, state, run_at, attempts, interruptions, max_attempts, lease_until,
+                   payload::text AS raw_payload, last_error, error_signature, redrive_id,
+                   start_by, merge_key, concurrency_key, enqueued_at, started_at, finished_at
+            FROM work.items WHERE tenant_id = $1 AND id = $2
             """;
 
         internal const string Depth =

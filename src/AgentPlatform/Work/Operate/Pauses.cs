@@ -18,8 +18,9 @@ internal sealed class Pauses(Database database, IWorkNudge nudge, TimeProvider c
 {
     internal static void Map(RouteGroupBuilder work)
     {
-        work.MapGet("/pauses", async (HttpContext http, Pauses pauses, CancellationToken ct) => TypedResults.Ok(await pauses.ListAsync(http.Actor(), ct)))
-            .RequireScope("work:read").Describe("listPauses", "List what is paused.").Produces<IReadOnlyList<Pause>>();
+        work.MapGet("/pauses", async (HttpContext http, Database database, int? limit, string? cursor, CancellationToken ct) =>
+                await http.PageAsync(database, limit, cursor, (tx, page) => ListAsync(tx, page, ct)))
+            .RequireScope("work:read").Describe("listPauses", "List what is paused, newest first.").Produces<Page<Pause>>();
         work.MapPost("/pauses", async (HttpContext http, Pauses pauses, NewPause request, CancellationToken ct) =>
                 (await pauses.PauseAsync(http.Actor(), request, ct)).ToHttp())
             .RequireScope("work:write").Describe("pauseWork", "Start no work of a kind, a serial key or the whole tenant.").Produces<Pause>();
@@ -28,11 +29,8 @@ internal sealed class Pauses(Database database, IWorkNudge nudge, TimeProvider c
             .RequireScope("work:write").Describe("resumeWork", "End a pause.").Produces(StatusCodes.Status204NoContent);
     }
 
-    internal async Task<IReadOnlyList<Pause>> ListAsync(Actor actor, CancellationToken ct)
-    {
-        await using var tx = database.Begin(actor);
-        return await tx.QueryAsync<Pause>(Sql.List, [actor.TenantId], ct);
-    }
+    internal static async Task<Page<Pause>> ListAsync(Transaction tx, PageRequest page, CancellationToken ct) =>
+        Page<Pause>.Cut(await tx.QueryAsync<Pause>(Sql.List, [tx.TenantId, page.Before, page.Fetch], ct), page, pause => pause.Id);
 
     /// <summary>Pausing what is paused changes the reason.</summary>
     internal async Task<Result<Pause>> PauseAsync(Actor actor, NewPause request, CancellationToken ct)
@@ -65,7 +63,10 @@ internal sealed class Pauses(Database database, IWorkNudge nudge, TimeProvider c
     private static class Sql
     {
         internal const string List =
-            "SELECT id, kind, serial_key, reason, created_by, created_at FROM work.pauses WHERE tenant_id = $1 ORDER BY created_at DESC, id";
+            """
+            SELECT id, kind, serial_key, reason, created_by, created_at FROM work.pauses
+            WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+            """;
 
         internal const string Pause =
             """

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -8,7 +9,7 @@ using Microsoft.AspNetCore.Routing;
 namespace AgentPlatform.Work.Operate;
 
 /// <summary>Dead items that died of the same sort of error.</summary>
-public sealed record DeadGroup(string Kind, string ErrorSignature, long Count, DateTimeOffset FirstDiedAt, DateTimeOffset LastDiedAt, string? LastError);
+public sealed record DeadGroup(string Kind, string ErrorSignature, long Count, DateTimeOffset FirstDiedAt, DateTimeOffset LastDiedAt, string? LastError, [property: JsonIgnore] long LastId);
 
 /// <summary>Which dead items to revive (all when neither field is given), how many to try first, and how many a second after that.</summary>
 public sealed record StartRedrive(string? Kind, string? ErrorSignature, int Canary = 1, int PerSecond = 10);
@@ -23,23 +24,27 @@ internal sealed class Redrives(Database database, WorkQueue queue, TimeProvider 
 {
     internal static void Map(RouteGroupBuilder work)
     {
-        work.MapGet("/dead", async (HttpContext http, Redrives redrives, CancellationToken ct) => TypedResults.Ok(await redrives.DeadAsync(http.Actor(), ct)))
-            .RequireScope("work:read").Describe("listDeadWork", "Group dead items by kind and error.").Produces<IReadOnlyList<DeadGroup>>();
+        work.MapGet("/dead", async (HttpContext http, Database database, int? limit, string? cursor, CancellationToken ct) =>
+                await http.PageAsync(database, limit, cursor, (tx, page) => DeadAsync(tx, page, ct)))
+            .RequireScope("work:read").Describe("listDeadWork", "Group dead items by kind and error, the most frequent first.").Produces<Page<DeadGroup>>();
         work.MapPost("/redrives", async (HttpContext http, Redrives redrives, StartRedrive request, CancellationToken ct) =>
-                (await redrives.StartAsync(http.Actor(), request, ct)).ToAccepted())
+                (await redrives.StartAsync(http.Actor(), request, ct)).ToAccepted(redrive => $"/api/v1/work/redrives/{redrive.Id}"))
             .RequireScope("work:write").Describe("startRedrive", "Revive dead items at a chosen rate, canaries first.").Produces<Redrive>(StatusCodes.Status202Accepted);
         work.MapGet("/redrives", async (HttpContext http, Redrives redrives, int? limit, string? cursor, CancellationToken ct) =>
                 await PageRequest.Parse(limit, cursor).ThenAsync(page => redrives.ListAsync(http.Actor(), page, ct)).ToHttpAsync())
             .RequireScope("work:read").Describe("listRedrives", "List redrives, newest first.").Produces<Page<Redrive>>();
+        work.MapGet("/redrives/{id:guid}", (HttpContext http, Database database, Guid id, CancellationToken ct) => http.OneAsync(database, tx => FindAsync(tx, id, ct), "redrive"))
+            .RequireScope("work:read").Describe("getRedrive", "How a redrive goes.").Produces<Redrive>();
         work.MapPost("/redrives/{id:guid}/stop", async (HttpContext http, Redrives redrives, Guid id, CancellationToken ct) =>
                 (await redrives.StopAsync(http.Actor(), id, ct)).ToHttp())
             .RequireScope("work:write").Describe("stopRedrive", "Release no more items; those released go on.").Produces<Redrive>();
     }
 
-    internal async Task<IReadOnlyList<DeadGroup>> DeadAsync(Actor actor, CancellationToken ct)
+    internal static async Task<Page<DeadGroup>> DeadAsync(Transaction tx, PageRequest page, CancellationToken ct)
     {
-        await using var tx = database.Begin(actor);
-        return await tx.QueryAsync<DeadGroup>(Sql.Dead, [actor.TenantId], ct);
+        var after = page.Before is { } before ? WorkCursor.Read(before) : ((long Count, long Id)?)null;
+        var rows = await tx.QueryAsync<DeadGroup>(Sql.Dead, [tx.TenantId, after?.Count, after?.Id, page.Fetch], ct);
+        return Page<DeadGroup>.Cut(rows, page, group => WorkCursor.Of(group.Count, group.LastId));
     }
 
     internal async Task<Result<Redrive>> StartAsync(Actor actor, StartRedrive request, CancellationToken ct)
@@ -102,9 +107,10 @@ internal sealed class Redrives(Database database, WorkQueue queue, TimeProvider 
         internal const string Dead =
             """
             SELECT kind, error_signature, count(*) AS count, min(finished_at) AS first_died_at, max(finished_at) AS last_died_at,
-                   (array_agg(last_error ORDER BY finished_at DESC))[1] AS last_error
+                   (array_agg(last_error ORDER BY finished_at DESC))[1] AS last_error, max(id) AS last_id
             FROM work.items WHERE tenant_id = $1 AND error_signature IS NOT NULL
-            GROUP BY kind, error_signature ORDER BY count(*) DESC, kind, error_signature LIMIT 200
+            GROUP BY kind, error_signature HAVING $2::bigint IS NULL OR (count(*), max(id)) < ($2, $3::bigint)
+            ORDER BY count(*) DESC, max(id) DESC LIMIT $4
             """;
 
         internal const string Start =

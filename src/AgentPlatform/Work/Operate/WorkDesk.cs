@@ -11,15 +11,24 @@ public sealed class WorkDesk
 {
     private const int ShownRedrives = 10;
 
+    private static readonly PageRequest Most = new(PageRequest.MaxLimit, null);
+
+    private readonly Database _database;
     private readonly OperateWork _work;
     private readonly Pauses _pauses;
     private readonly Redrives _redrives;
 
-    internal WorkDesk(OperateWork work, Pauses pauses, Redrives redrives) => (_work, _pauses, _redrives) = (work, pauses, redrives);
+    internal WorkDesk(Database database, OperateWork work, Pauses pauses, Redrives redrives) =>
+        (_database, _work, _pauses, _redrives) = (database, work, pauses, redrives);
 
-    public async Task<WorkBoard> ReadAsync(Actor actor, CancellationToken ct) => new(
-        await _work.StatisticsAsync(actor, ct), await _pauses.ListAsync(actor, ct), await _redrives.DeadAsync(actor, ct),
-        (await _redrives.ListAsync(actor, new PageRequest(ShownRedrives, null), ct)).Items);
+    public async Task<WorkBoard> ReadAsync(Actor actor, CancellationToken ct)
+    {
+        var statistics = await _work.StatisticsAsync(actor, ct);
+        await using var tx = _database.Begin(actor);
+        return new(
+            statistics, (await Pauses.ListAsync(tx, Most, ct)).Items, (await Redrives.DeadAsync(tx, Most, ct)).Items,
+            (await _redrives.ListAsync(actor, new PageRequest(ShownRedrives, null), ct)).Items);
+    }
 
     public Task<Result<Pause>> PauseAsync(Actor actor, NewPause pause, CancellationToken ct) => _pauses.PauseAsync(actor, pause, ct);
 

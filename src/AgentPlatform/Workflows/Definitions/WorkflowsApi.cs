@@ -25,8 +25,8 @@ internal static class WorkflowsApi
         workflows.MapPost("/validate", async (HttpContext http, ManageWorkflows manage, WorkflowBody body, CancellationToken ct) =>
             (await manage.ValidateAsync(http.Actor(), body, ct)).ToHttp())
             .RequireScope("workflows:read").Describe("validateWorkflow", "The complete definition, or what is wrong with it; nothing is kept.").Produces<WorkflowDefinition>();
-        workflows.MapPatch("/{workflow_id}", async (string workflow_id, HttpContext http, ManageWorkflows manage, WorkflowBody body, CancellationToken ct) =>
-            (await manage.ChangeAsync(http.Actor(), workflow_id, body, http.IfMatch(), ct)).ToHttp(w => w.UpdatedAt))
+        workflows.MapPatch("/{workflow_id}", async (string workflow_id, HttpContext http, IfMatch ifMatch, ManageWorkflows manage, WorkflowBody body, CancellationToken ct) =>
+            (await manage.ChangeAsync(http.Actor(), workflow_id, body, ifMatch, ct)).ToHttp(w => w.UpdatedAt))
             .RequireScope("workflows:write").Describe("changeWorkflow", "Change a workflow; another definition is a new version.").Produces<Workflow>();
         workflows.MapPost("/{workflow_id}/copy", async (string workflow_id, HttpContext http, ManageWorkflows manage, CopyBody body, CancellationToken ct) =>
             (await manage.CopyAsync(http.Actor(), workflow_id, body, ct)).ToCreated(w => $"/api/v1/workflows/{w.WorkflowId}", w => w.UpdatedAt))

@@ -87,6 +87,27 @@ public sealed class ControlApiTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_link_is_listed_without_its_token_and_serves_nobody_once_it_is_revoked()
+    {
+        var asked = Assert.Single((await _api.GetAsync("/api/v1/approvals")).Json.GetProperty("items").EnumerateArray());
+        var links = $"/api/v1/approvals/{asked.GetProperty("id").GetGuid()}/links";
+        var made = new Uri((await _api.PostAsync(links, new { })).Json.GetProperty("url").GetString()!).PathAndQuery;
+
+        var listed = await _api.GetAsync(links);
+        var link = Assert.Single(listed.Json.GetProperty("items").EnumerateArray());
+        Assert.Equal(_api.Tenant.OwnerId, link.GetProperty("user_id").GetGuid());
+        Assert.DoesNotContain(made[^64..], listed.Body, StringComparison.Ordinal);
+        Assert.DoesNotContain("token", listed.Body, StringComparison.Ordinal);
+        Assert.Equal("approval_not_found", (await _api.GetAsync($"/api/v1/approvals/{Guid.Empty}/links")).Code);
+
+        var path = $"{links}/{link.GetProperty("id").GetGuid()}";
+        Assert.Equal(404, (await _api.SendAsync(HttpMethod.Delete, path, key: (await _api.Platform.ProvisionAsync("Other")).ApiKey)).Status);
+        Assert.Equal(204, (await _api.SendAsync(HttpMethod.Delete, path)).Status);
+        Assert.Equal("approval_link_not_found", (await _api.PostAsync(made, new { decision = "approve" }, key: "")).Code);
+        Assert.Equal("approval_link_not_found", (await _api.SendAsync(HttpMethod.Delete, path)).Code);
+    }
+
+    [Fact]
     public async Task An_execution_shows_its_control_and_takes_commands()
     {
         var item = Assert.Single((await _api.GetAsync("/api/v1/actions/queue")).Json.GetProperty("items").EnumerateArray());

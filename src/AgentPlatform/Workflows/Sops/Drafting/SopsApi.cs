@@ -19,14 +19,14 @@ internal static class SopsApi
         sops.MapPost("", async (HttpContext http, ManageSops manage, SopBody body, CancellationToken ct) =>
             (await manage.CreateAsync(http.Actor(), body, ct)).ToCreated(sop => $"/api/v1/sops/{sop.Id}", sop => sop.UpdatedAt))
             .RequireScope("workflows:write").Describe("createSop", "Draft an SOP with its steps; what is wrong is named by its place.").Produces<Sop>(201);
-        sops.MapPatch("/{id:guid}", async (Guid id, HttpContext http, ManageSops manage, SopBody body, CancellationToken ct) =>
-            (await manage.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(sop => sop.UpdatedAt))
+        sops.MapPatch("/{id:guid}", async (Guid id, HttpContext http, IfMatch ifMatch, ManageSops manage, SopBody body, CancellationToken ct) =>
+            (await manage.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(sop => sop.UpdatedAt))
             .RequireScope("workflows:write").Describe("changeSop", "Change an SOP; the first change after a publication begins a new version.").Produces<Sop>();
-        sops.MapPost("/{id:guid}/publish", async (Guid id, HttpContext http, ManageSops manage, CancellationToken ct) =>
-            (await manage.PublishAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(sop => sop.UpdatedAt))
+        sops.MapPost("/{id:guid}/publish", async (Guid id, HttpContext http, IfMatch ifMatch, ManageSops manage, CancellationToken ct) =>
+            (await manage.PublishAsync(http.Actor(), id, ifMatch, ct)).ToHttp(sop => sop.UpdatedAt))
             .RequireScope("workflows:write").Describe("publishSop", "Put the latest version in force; executions under way keep theirs.").Produces<Sop>();
-        sops.MapPost("/{id:guid}/archive", async (Guid id, HttpContext http, ManageSops manage, CancellationToken ct) =>
-            (await manage.ArchiveAsync(http.Actor(), id, http.IfMatch(), ct)).ToHttp(sop => sop.UpdatedAt))
+        sops.MapPost("/{id:guid}/archive", async (Guid id, HttpContext http, IfMatch ifMatch, ManageSops manage, CancellationToken ct) =>
+            (await manage.ArchiveAsync(http.Actor(), id, ifMatch, ct)).ToHttp(sop => sop.UpdatedAt))
             .RequireScope("workflows:write").Describe("archiveSop", "Begin no more executions of an SOP.").Produces<Sop>();
         sops.MapPost("/{id:guid}/execute", ExecuteAsync).RequireScope("workflows:write").Describe("executeSop", "Begin an execution of the version in force.").Produces<SopExecution>(201);
     }
@@ -38,8 +38,8 @@ internal static class SopsApi
         categories.MapPost("", async (HttpContext http, SopCategories own, CategoryBody body, CancellationToken ct) =>
             (await own.CreateAsync(http.Actor(), body, ct)).ToCreated(c => $"/api/v1/sop-categories/{c.Id}", c => c.UpdatedAt))
             .RequireScope("workflows:write").Describe("createSopCategory", "A category of one's own.").Produces<SopCategory>(201);
-        categories.MapPatch("/{id:guid}", async (Guid id, HttpContext http, SopCategories own, CategoryBody body, CancellationToken ct) =>
-            (await own.ChangeAsync(http.Actor(), id, body, http.IfMatch(), ct)).ToHttp(c => c.UpdatedAt))
+        categories.MapPatch("/{id:guid}", async (Guid id, HttpContext http, IfMatch ifMatch, SopCategories own, CategoryBody body, CancellationToken ct) =>
+            (await own.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(c => c.UpdatedAt))
             .RequireScope("workflows:write").Describe("changeSopCategory", "Rename, move or switch off a category; the SOPs in it stay.").Produces<SopCategory>();
     }
 
