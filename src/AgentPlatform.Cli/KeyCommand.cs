@@ -21,7 +21,7 @@ internal static class KeyCommand
         command.Run(async (parsed, ct) =>
         {
             await using var services = CliServices.Build();
-            Console.Out.WriteLine(await IssueAsync(services, parsed.GetValue(tenant), parsed.GetValue(email)!, parsed.GetValue(name)!, ct));
+            await Console.Out.WriteLineAsync(await IssueAsync(services, parsed.GetValue(tenant), parsed.GetValue(email)!, parsed.GetValue(name)!, ct));
             return 0;
         });
         return command;

@@ -77,7 +77,7 @@ internal sealed class ManageKeys(Database database, KeyRing keys, TimeProvider c
             .Problem;
 
     /// <summary>What is denied to a key is denied to those that are made with it.</summary>
-    private static IReadOnlyList<string> Narrow(Caller caller, Guid userId, IEnumerable<string> scopes) =>
+    private static string[] Narrow(Caller caller, Guid userId, IEnumerable<string> scopes) =>
         [.. scopes.Concat(caller.Scopes.Where(Scopes.Denies)).Concat(userId == caller.Actor.UserId ? [] : [NoApprovals]).Distinct(StringComparer.Ordinal)];
 
     private static Problem? Refuse(Caller caller, Guid userId, string role, string[] scopes) =>

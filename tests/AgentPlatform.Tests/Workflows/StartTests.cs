@@ -4,7 +4,6 @@ using AgentPlatform.Tests.Actions;
 using AgentPlatform.Tests.Brain;
 using AgentPlatform.Workflows;
 using AgentPlatform.Workflows.Running;
-
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AgentPlatform.Tests.Workflows;
@@ -128,6 +127,7 @@ public sealed class StartTests
 
         await flows.RunAsync("ping");
 
+        Assert.Equal(["notify", "notify"], flows.Depot.Names);
         Assert.Equal(["ping:", "pong:ping"], await flows.Platform.AsAsync(flows.Actor, tx =>
             tx.QueryAsync<string>("SELECT workflow_id || ':' || array_to_string(start_chain, ',') FROM workflows.workflow_instances ORDER BY id", [], default)));
         Assert.Equal(["ping workflow_loop"], await NotStartedAsync(flows));
