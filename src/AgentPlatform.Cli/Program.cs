@@ -13,6 +13,7 @@ var root = new RootCommand("AgentPlatform from the command line")
     SeedCommand.Create(),
     TextCommand.Create(),
     HostCommand.Create(),
+    KeyCommand.Create(),
     NluCommand.Create(),
     CapacityCommand.Create(),
     SimulateCommand.Create(),

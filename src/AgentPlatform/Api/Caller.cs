@@ -9,16 +9,23 @@ public sealed record Caller(Actor Actor, Guid KeyId, IReadOnlyList<string> Scope
 /// <summary>Requests of one user to one endpoint in the running window, this one included.</summary>
 public sealed record RateWindow(int Requests, DateTimeOffset Ends);
 
-/// <summary>What a key may do: <c>resource:read</c>, <c>resource:write</c> (which includes reading) or <c>*</c>.</summary>
+/// <summary>
+/// What a key may do: <c>resource:read</c>, <c>resource:write</c> (which includes reading) or <c>*</c>. <c>-resource</c> takes one away,
+/// whatever else grants it.
+/// </summary>
 public static partial class Scopes
 {
     public const string All = "*";
 
     public static bool IsValid(string scope) => Shape().IsMatch(scope);
 
-    public static bool Allow(IEnumerable<string> granted, string needed) =>
-        granted.Any(scope => scope == All || scope == needed || (needed.EndsWith(":read", StringComparison.Ordinal) && scope == $"{needed[..^5]}:write"));
+    /// <summary>A scope that takes away.</summary>
+    public static bool Denies(string scope) => scope.StartsWith('-');
 
-    [GeneratedRegex(@"^(\*|[a-z][a-z_]{0,40}:(read|write))$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    public static bool Allow(IReadOnlyCollection<string> granted, string needed) =>
+        !granted.Contains($"-{needed.Split(':')[0]}", StringComparer.Ordinal)
+        && granted.Any(scope => scope == All || scope == needed || (needed.EndsWith(":read", StringComparison.Ordinal) && scope == $"{needed[..^5]}:write"));
+
+    [GeneratedRegex(@"^(\*|[a-z][a-z_]{0,40}:(read|write)|-[a-z][a-z_]{0,40})$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Shape();
 }

@@ -41,6 +41,9 @@ public sealed class ContactDirectory
     /// <summary>The contact, or the one it was merged into at the end of the chain; null when there is none.</summary>
     public Task<Contact?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<Contact>(Sql.Find, [id], ct);
 
+    /// <summary>The contact's own id and those of all that were merged into it.</summary>
+    public Task<IReadOnlyList<Guid>> ProfilesAsync(Transaction tx, Guid id, CancellationToken ct) => tx.QueryAsync<Guid>(Sql.Profiles, [id], ct);
+
     /// <summary>The contact behind an address, or null.</summary>
     public async Task<Contact?> FindByAddressAsync(Transaction tx, ChannelAddress address, CancellationToken ct) =>
         TryNormalize(address, out var at) ? await tx.FindAsync<Contact>(Sql.FindByAddress, [at.Channel, at.Address], ct) : null;
@@ -133,6 +136,16 @@ public sealed class ContactDirectory
             """;
 
         // Not a join, for the same reason.
+        internal const string Profiles =
+            """
+            WITH RECURSIVE profiles AS (
+                SELECT $1::uuid AS id
+                UNION
+                SELECT p.id FROM contacts.customer_profiles p JOIN profiles i ON p.merged_into_id = i.id AND p.tenant_id = kernel.current_tenant_id()
+            )
+            SELECT id FROM profiles
+            """;
+
         internal const string FindByAddress =
             """
             SELECT p.id, p.external_id, p.phone_number, p.email, p.display_name, p.first_name, p.last_name, p.company, p.title, p.linkedin_url, p.verified,

@@ -14,8 +14,8 @@ public sealed record CreditEvent(
 public sealed record CreditBalance(Guid ContactId, int Balance, int Events, DateTimeOffset? ChangedAt);
 
 /// <summary>
-/// Credits of contacts. Each cause counts once per contact and kind: saying it again answers the entry that is there. A merged
-/// contact's credits go to the contact it was merged into.
+/// Credits of contacts. Each cause counts once per contact and kind: saying it again answers the entry that is there, also one of a
+/// contact that was merged into this one. A merged contact's entries stay as they are, and what it has goes on by a pair of adjustments.
 /// </summary>
 public sealed class CreditLedger(ContactDirectory contacts, EventStore events, TimeProvider clock)
 {
@@ -38,16 +38,14 @@ public sealed class CreditLedger(ContactDirectory contacts, EventStore events, T
             return Problem.NotFound("contact");
         }
 
+        var profiles = (await contacts.ProfilesAsync(tx, contact.Id, ct)).ToArray();
         var id = clock.NewId();
         try
         {
-            var written = await tx.ExecuteAsync(
-                Sql.Write,
-                [tx.TenantId, id, contact.Id, entry.Amount, entry.Kind, entry.Cause, entry.Description, entry.Processed, entry.Processed ? clock.GetUtcNow() : null, tx.Actor!.Role],
-                ct);
-            if (written == 1 && entry.Processed)
+            if (await InsertAsync(tx, id, entry with { ContactId = contact.Id }, profiles, ct) && entry.Processed)
             {
-                Announce(tx, contact.Id, entry.Kind, entry.Amount, entry.Cause);
+                // The entry waited for a merge of this contact, which did not see it.
+                await PassOnAsync(tx, contact.Id, entry.Amount, id, ct);
             }
         }
         catch (PostgresException e) when (e.ConstraintName == "credit_balance_stays_positive")
@@ -55,17 +53,39 @@ public sealed class CreditLedger(ContactDirectory contacts, EventStore events, T
             return TooFew;
         }
 
-        return await tx.SingleAsync<CreditEvent>(Sql.OfCause, [tx.TenantId, contact.Id, entry.Kind, entry.Cause], ct);
+        return await tx.SingleAsync<CreditEvent>(Sql.OfCause, [tx.TenantId, profiles, entry.Kind, entry.Cause], ct);
+    }
+
+    /// <summary>So many credits (below zero: so many fewer) go from one contact to another, by an entry of each.</summary>
+    internal async Task TransferAsync(Transaction tx, Guid from, Guid into, int amount, string cause, CancellationToken ct)
+    {
+        if (amount != 0)
+        {
+            await InsertAsync(tx, clock.NewId(), new(from, -amount, "adjustment", cause, $"Merged into {into}.", Processed: true), [from], ct);
+            await InsertAsync(tx, clock.NewId(), new(into, amount, "adjustment", cause, $"Of {from}, which was merged into this one.", Processed: true), [into], ct);
+        }
     }
 
     /// <summary>Makes a pending entry count. Doing so twice changes nothing.</summary>
     internal async Task<Result<CreditEvent>> ProcessAsync(Transaction tx, Guid id, CancellationToken ct)
     {
+        if (await tx.FindAsync<CreditEvent>(Sql.Lock, [tx.TenantId, id], ct) is not { Processed: false } pending)
+        {
+            return await tx.FindAsync<CreditEvent>(Sql.Find, [tx.TenantId, id], ct) is { } earlier ? earlier : Problem.NotFound("credit_event");
+        }
+
         try
         {
-            if (await tx.ExecuteAsync(Sql.Process, [tx.TenantId, id, clock.GetUtcNow()], ct) == 0)
+            if (pending.Amount < 0)
             {
-                return await tx.FindAsync<CreditEvent>(Sql.Find, [tx.TenantId, id], ct) is { } earlier ? earlier : Problem.NotFound("credit_event");
+                // The contact that it was merged into pays.
+                await PassOnAsync(tx, pending.ContactId, pending.Amount, id, ct);
+            }
+
+            await tx.ExecuteAsync(Sql.Process, [tx.TenantId, id, clock.GetUtcNow()], ct);
+            if (pending.Amount > 0)
+            {
+                await PassOnAsync(tx, pending.ContactId, pending.Amount, id, ct);
             }
         }
         catch (PostgresException e) when (e.ConstraintName == "credit_balance_stays_positive")
@@ -73,13 +93,39 @@ public sealed class CreditLedger(ContactDirectory contacts, EventStore events, T
             return TooFew;
         }
 
-        var processed = await tx.SingleAsync<CreditEvent>(Sql.Find, [tx.TenantId, id], ct);
-        Announce(tx, processed.ContactId, processed.Kind, processed.Amount, processed.Cause);
-        return processed;
+        Announce(tx, pending.ContactId, pending.Kind, pending.Amount, pending.Cause);
+        return await tx.SingleAsync<CreditEvent>(Sql.Find, [tx.TenantId, id], ct);
     }
 
     internal async Task<Page<CreditEvent>> ListAsync(Transaction tx, Guid? contactId, PageRequest page, CancellationToken ct) =>
         Page<CreditEvent>.Cut(await tx.QueryAsync<CreditEvent>(Sql.List, [tx.TenantId, contactId, page.Before, page.Fetch], ct), page, e => e.Id);
+
+    /// <summary>An entry of a contact that was merged after it was written, or meanwhile.</summary>
+    private async Task PassOnAsync(Transaction tx, Guid contactId, int amount, Guid entry, CancellationToken ct)
+    {
+        if (await contacts.FindAsync(tx, contactId, ct) is { } now && now.Id != contactId)
+        {
+            await TransferAsync(tx, contactId, now.Id, amount, $"merge:{contactId}:{entry}", ct);
+        }
+    }
+
+    /// <summary>False when one of the profiles has an entry of that cause.</summary>
+    private async Task<bool> InsertAsync(Transaction tx, Guid id, Entry entry, Guid[] profiles, CancellationToken ct)
+    {
+        var written = await tx.ExecuteAsync(
+            Sql.Write,
+            [
+                tx.TenantId, id, entry.ContactId, entry.Amount, entry.Kind, entry.Cause, entry.Description, entry.Processed, entry.Processed ? clock.GetUtcNow() : null,
+                tx.Actor!.Role, profiles,
+            ],
+            ct);
+        if (written == 1 && entry.Processed)
+        {
+            Announce(tx, entry.ContactId, entry.Kind, entry.Amount, entry.Cause);
+        }
+
+        return written == 1;
+    }
 
     private static Problem TooFew => Problem.Conflict("insufficient_credits", "The contact has fewer credits than that.");
 
@@ -94,14 +140,21 @@ public sealed class CreditLedger(ContactDirectory contacts, EventStore events, T
             """
             INSERT INTO credits.credit_events (tenant_id, id, contact_id, amount, kind, cause, description, processed, processed_at, created_by)
             SELECT $1::uuid, $2::uuid, $3::uuid, $4::int, $5::text, $6::text, $7::text, $8::boolean, $9::timestamptz, $10::text
-            WHERE NOT EXISTS (SELECT FROM credits.credit_events WHERE tenant_id = $1 AND contact_id = $3 AND kind = $5 AND cause = $6)
+            WHERE NOT EXISTS (SELECT FROM credits.credit_events WHERE tenant_id = $1 AND contact_id = ANY ($11::uuid[]) AND kind = $5 AND cause = $6)
             ON CONFLICT ON CONSTRAINT credit_cause_counts_once DO NOTHING
             """;
 
         internal const string OfCause =
             """
             SELECT id, contact_id, amount, kind, cause, description, processed, processed_at, created_by, created_at
-            FROM credits.credit_events WHERE tenant_id = $1 AND contact_id = $2 AND kind = $3 AND cause = $4
+            FROM credits.credit_events WHERE tenant_id = $1 AND contact_id = ANY ($2) AND kind = $3 AND cause = $4
+            ORDER BY id LIMIT 1
+            """;
+
+        internal const string Lock =
+            """
+            SELECT id, contact_id, amount, kind, cause, description, processed, processed_at, created_by, created_at
+            FROM credits.credit_events WHERE tenant_id = $1 AND id = $2 FOR UPDATE
             """;
 
         internal const string Process = "UPDATE credits.credit_events SET processed = true, processed_at = $3 WHERE tenant_id = $1 AND id = $2 AND NOT processed";

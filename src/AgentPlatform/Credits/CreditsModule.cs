@@ -1,3 +1,4 @@
+using AgentPlatform.Contacts;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -7,7 +8,7 @@ public static class CreditsModule
 {
     public static IServiceCollection AddCredits(this IServiceCollection services)
     {
-        services.AddSingleton<CreditLedger>();
+        services.AddSingleton<CreditLedger>().AddSingleton<IContactMergeParticipant, MergedCredits>();
         services.AddSingleton<ManageCredits>();
         return services;
     }

@@ -12,9 +12,14 @@ public sealed record CreateKey(string? Name, Guid? UserId, string? Role, string[
 public sealed record CreatedKey(
     Guid Id, Guid UserId, string Name, string Prefix, string Role, string[] Scopes, DateTimeOffset? ExpiresAt, DateTimeOffset CreatedAt, string Secret);
 
-/// <summary>API keys: nobody can make one that does more than the key it is made with.</summary>
+/// <summary>
+/// API keys: nobody can make one that does more than the key it is made with. Who makes a key for another holds its secret: such a key, and what is
+/// made with it, approves nothing, or one person could answer for two.
+/// </summary>
 internal sealed class ManageKeys(Database database, KeyRing keys, TimeProvider clock)
 {
+    private const string NoApprovals = "-approvals";
+
     internal async Task<Result<CreatedKey>> CreateAsync(Caller caller, CreateKey request, CancellationToken ct)
     {
         var (actor, userId, role, scopes) = (caller.Actor, request.UserId ?? caller.Actor.UserId, request.Role ?? caller.Actor.Role, request.Scopes ?? [.. caller.Scopes]);
@@ -26,7 +31,7 @@ internal sealed class ManageKeys(Database database, KeyRing keys, TimeProvider c
         await using var tx = database.Begin(actor);
         try
         {
-            var issued = await keys.IssueAsync(tx, userId, new NewApiKey(request.Name!, role) { Scopes = scopes, ExpiresAt = request.ExpiresAt }, ct);
+            var issued = await keys.IssueAsync(tx, userId, new NewApiKey(request.Name!, role) { Scopes = Narrow(caller, userId, scopes), ExpiresAt = request.ExpiresAt }, ct);
             await tx.CommitAsync(ct);
             var key = issued.Key;
             return new CreatedKey(key.Id, key.UserId, key.Name, key.Prefix, key.Role, key.Scopes, key.ExpiresAt, key.CreatedAt, issued.Secret);
@@ -72,13 +77,19 @@ internal sealed class ManageKeys(Database database, KeyRing keys, TimeProvider c
         new Validation()
             .Text("name", request.Name, 100, required: true)
             .Check("role", Roles.IsValid(role), "Must be one of owner, admin, member, viewer.")
-            .Check("scopes", scopes is { Length: > 0 and <= 50 } && scopes.All(s => s is not null && Scopes.IsValid(s)), "Must be 1 to 50 of resource:read, resource:write or *.")
+            .Check("scopes", scopes is { Length: > 0 and <= 50 } && scopes.All(s => s is not null && Scopes.IsValid(s)), "Must be 1 to 50 of resource:read, resource:write, -resource or *.")
             .Check("expires_at", request.ExpiresAt is null || request.ExpiresAt > clock.GetUtcNow(), "Must be in the future.")
             .Problem;
+
+    /// <summary>What is denied to a key is denied to those that are made with it.</summary>
+    private static string[] Narrow(Caller caller, Guid userId, IEnumerable<string> scopes) =>
+        [.. scopes.Concat(caller.Scopes.Where(Scopes.Denies)).Concat(userId == caller.Actor.UserId ? [] : [NoApprovals]).Distinct(StringComparer.Ordinal)];
 
     private static Problem? Refuse(Caller caller, Guid userId, string role, string[] scopes) =>
         userId != caller.Actor.UserId && !Roles.AtLeast(caller.Actor.Role, "admin") ? Problem.Forbidden("managers_only", "Only owners and admins make keys for others.")
         : !Roles.AtLeast(caller.Actor.Role, role) ? Problem.Forbidden("role_too_high", "A key cannot have a higher role than the one it is made with.")
-        : !scopes.All(scope => Scopes.Allow(caller.Scopes, scope)) ? Problem.Forbidden("scope_too_wide", "A key cannot have scopes that the one it is made with lacks.")
+        : userId != caller.Actor.UserId && scopes.Any(scope => scope.StartsWith("approvals:", StringComparison.Ordinal))
+            ? Problem.Forbidden("approvals_not_for_others", "A key that is made for another member approves nothing: only its member should answer for them.")
+        : !scopes.All(scope => Scopes.Denies(scope) || Scopes.Allow(caller.Scopes, scope)) ? Problem.Forbidden("scope_too_wide", "A key cannot have scopes that the one it is made with lacks.")
         : null;
 }

@@ -1,15 +1,19 @@
+using System.Text.Json;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Api;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
+using AgentPlatform.Tasks.Processors;
 
 namespace AgentPlatform.Tasks;
 
 /// <summary>What operators do to tasks. Each move locks the task, is refused when its state forbids it, and looks again at what stands in its way.</summary>
 internal sealed class ManageTasks(
-    Database database, TaskBoard board, TaskGates gates, TaskAttempts attempts, SettleTask settle, ConversationLog conversations, ActionQueue actions, EventStore events, TimeProvider clock)
+    Database database, TaskBoard board, TaskGates gates, TaskAttempts attempts, SettleTask settle, ConversationLog conversations, ActionRegistry registry, ActionQueue actions,
+    EventStore events, TimeProvider clock)
 {
     internal async Task<Result<AgencyTask>> CreateAsync(Actor actor, TaskBody body, CancellationToken ct)
     {
@@ -72,9 +76,15 @@ internal sealed class ManageTasks(
         }, ct);
     }
 
-    internal Task<Result<AgencyTask>> ReviewAsync(Actor actor, Guid id, ReviewBody body, IfMatch ifMatch, CancellationToken ct) =>
-        MoveAsync(actor, id, ifMatch, "reviewed", task => task is { Status: "pending", RequiresHumanReview: true, HumanReviewedAt: null }, async (tx, task) =>
+    internal Task<Result<AgencyTask>> ReviewAsync(Caller caller, Guid id, ReviewBody body, IfMatch ifMatch, CancellationToken ct) =>
+        MoveAsync(caller.Actor, id, ifMatch, "reviewed", task => task is { Status: "pending", RequiresHumanReview: true, HumanReviewedAt: null }, async (tx, task) =>
         {
+            var actor = caller.Actor;
+            if (body.Approved == true && await RefusesPermissionAsync(tx, caller, task, ct) is { } refused)
+            {
+                return refused;
+            }
+
             tx.Post(Sql.Review, id, actor.UserId, clock.GetUtcNow());
             events.Append(tx, new NewEvent("agency_task.reviewed", "agency_task", id, new { approved = body.Approved, note = body.Note }));
             if (body.Approved == true)
@@ -150,6 +160,21 @@ internal sealed class ManageTasks(
             return null;
         }, ct);
 
+    /// <summary>The review of an action that a person must allow is its permission: an approver gives it, and not to themselves.</summary>
+    private async Task<Problem?> RefusesPermissionAsync(Transaction tx, Caller caller, AgencyTask task, CancellationToken ct)
+    {
+        if (task.TaskType != RunAction.TaskType || RunAction.ActionIdOf(task) is not { } actionId || task.ConversationId is not { } conversationId
+            || await conversations.FindAsync(tx, conversationId, ct) is not { AgentId: { } agentId }
+            || await registry.FindAsync(tx, agentId, actionId, ct) is not { Approval.ValueKind: JsonValueKind.Object })
+        {
+            return null;
+        }
+
+        return !Scopes.Allow(caller.Scopes, "approvals:write") ? new Problem("missing_scope", 403, "The API key lacks a scope.", "A person must allow this action: that needs approvals:write.")
+            : task.UserId == caller.Actor.UserId ? Problem.Forbidden("task_own_review", "Somebody other than who put the task up has to allow its action.")
+            : null;
+    }
+
     private async Task<Result<AgencyTask>> MoveAsync(
         Actor actor, Guid id, IfMatch ifMatch, string move, Func<AgencyTask, bool> may, Func<Transaction, AgencyTask, Task<Problem?>> change, CancellationToken ct)
     {
@@ -209,7 +234,7 @@ internal sealed class ManageTasks(
 
     private static class Sql
     {
-        // A deadline that moves takes the mark of the old one away.
+        // A deadline that moves takes the mark of the old one away; a review was of what the task did then.
         internal const string Change =
             """
             UPDATE tasks.agency_tasks
@@ -218,6 +243,8 @@ internal sealed class ManageTasks(
                 urgency = CASE WHEN $6::text IS NOT NULL THEN $6 WHEN urgency = 'overdue' AND ($12::timestamptz IS NOT NULL OR $21) THEN 'normal' ELSE urgency END,
                 assigned_to_bot = coalesce($7, assigned_to_bot), requires_human_review = coalesce($8, requires_human_review),
                 execution_type = coalesce($9, execution_type), execution_config = coalesce($10, execution_config),
+                human_reviewed_by = CASE WHEN $10 <> execution_config THEN NULL ELSE human_reviewed_by END,
+                human_reviewed_at = CASE WHEN $10 <> execution_config THEN NULL ELSE human_reviewed_at END,
                 scheduled_for = CASE WHEN $20 THEN NULL ELSE coalesce($11, scheduled_for) END,
                 deadline = CASE WHEN $21 THEN NULL ELSE coalesce($12, deadline) END,
                 depends_on = coalesce($13, depends_on),

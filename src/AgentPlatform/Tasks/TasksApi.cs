@@ -28,7 +28,7 @@ internal static class TasksApi
     private static void MapMoves(RouteGroupBuilder tasks)
     {
         tasks.MapPost("/{id:guid}/review", async (HttpContext http, IfMatch ifMatch, ManageTasks manage, Guid id, ReviewBody body, CancellationToken ct) =>
-            (body.Problem is { } problem ? problem : await manage.ReviewAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
+            (body.Problem is { } problem ? problem : await manage.ReviewAsync(http.Caller(), id, body, ifMatch, ct)).ToHttp(t => t.UpdatedAt))
             .RequireScope("tasks:write").Describe("reviewAgencyTask", "Let a task run, or not.").Produces<AgencyTask>();
         tasks.MapPost("/{id:guid}/cancel", async (HttpContext http, IfMatch ifMatch, ManageTasks manage, Guid id, CancelBody? body, CancellationToken ct) =>
             (body?.Problem is { } problem ? problem : await manage.CancelAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(t => t.UpdatedAt))

@@ -23,6 +23,9 @@ public sealed class MemberDirectory(UserDirectory users)
             new ReachableMember(m.Member.UserId, m.Member.Role, m.User.Email, m.User.FullName, m.User.Phone, m.User.NotificationSettings))];
     }
 
+    /// <summary>Whether the user may do more than read now: viewers, suspended accounts and people who have left may not.</summary>
+    public async Task<bool> MayActAsync(Transaction tx, Guid userId, CancellationToken ct) => await ReachableAsync(tx, [userId], ct) is [{ Role: not "viewer" }];
+
     /// <summary>The tenant's owner. Gather it with other questions.</summary>
     public Task<Guid> OwnerAsync(Transaction tx, CancellationToken ct) => tx.SingleAsync<Guid>(Sql.Owner, [tx.TenantId], ct);
 

@@ -34,6 +34,12 @@ public sealed record WorkflowInstance
 
     /// <summary>The step row of another instance that waits for this one.</summary>
     public Guid? ParentStep { get; init; }
+
+    /// <summary>The workflows by which it came to be started, oldest first: each started the next, as a step or by an event.</summary>
+    public string[] StartChain { get; init; } = [];
+
+    /// <summary>The same for what this instance starts.</summary>
+    internal string[] ChainOn => [.. StartChain, WorkflowId];
     public Guid? ForkedFrom { get; init; }
     public string? ForkedAtStep { get; init; }
     public string Status { get; init; } = "";

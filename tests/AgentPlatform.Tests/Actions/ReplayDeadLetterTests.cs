@@ -1,5 +1,6 @@
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Aftermath;
+using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Actions.Execution;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
@@ -99,6 +100,36 @@ public sealed class ReplayDeadLetterTests : IAsyncLifetime
         var refused = Assert.Single((await ReplayAllAsync(new BulkReplay("order", null, null))).Refused);
         Assert.Equal("action_not_offered", refused.Code);
     }
+
+    [Fact]
+    [Behaviour("brain-dlq-replay")]
+    public async Task A_replay_of_what_a_person_must_allow_asks_again_for_what_it_will_do()
+    {
+        await _talk.InAsync(tx => tx.ExecuteAsync("UPDATE actions.action_registry SET approval = '{\"risk_level\": \"high\"}'", [], default));
+        _talk.Endpoint.Answers(422, "{}").Answers(200, "{}");
+        await _talk.SayAsync("order a part");
+        await ApproveAsync("{}");
+        await _talk.Platform.DrainAsync();
+
+        var replay = (await ReplayAsync(Assert.Single(await LettersAsync()), new { size = 9 })).Value;
+        await _talk.Platform.DrainAsync();
+        Assert.Equal((QueueStatus.Blocked, "awaiting_approval"), (replay.Status, replay.BlockerReason));
+        Assert.Single(_talk.Endpoint.Requests);
+
+        await ApproveAsync("""{"size": 9}""");
+        await _talk.Platform.DrainAsync();
+        Assert.Equal("""{"size": 9}""", _talk.Endpoint.Requests.Last().Body);
+        Assert.True(Assert.Single(await LettersAsync()).Resolved);
+    }
+
+    /// <summary>The owner allows what is asked for, which is this.</summary>
+    private Task ApproveAsync(string values) => _talk.InAsync(async tx =>
+    {
+        var asked = await tx.SingleAsync<ActionApproval>("SELECT * FROM actions.approvals WHERE status = 'pending'", [], default);
+        Assert.Equal(values, asked.ActionParams.GetRawText());
+        var owner = await tx.SingleAsync<Guid>("SELECT user_id FROM tenancy.workspace_members", [], default);
+        Assert.True((await _talk.Platform.Get<DecideApproval>().ApproveAsync(tx, asked.Id, new Approver(owner, "api"), null, default)).IsOk);
+    });
 
     private Task<Result<QueuedAction>> ReplayAsync(DeadLetter letter, object? corrected = null) =>
         _talk.InAsync(tx => _talk.Platform.Get<ReplayDeadLetter>().RunAsync(tx, letter.DlqId, new Replay(corrected is null ? null : Json.Of(corrected)), default));

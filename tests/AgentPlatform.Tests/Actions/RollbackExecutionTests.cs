@@ -63,6 +63,21 @@ public sealed class RollbackExecutionTests : IAsyncLifetime
 
     [Fact]
     [Behaviour("brain-exec-rollback")]
+    public async Task An_undoing_that_a_person_must_allow_is_asked_for()
+    {
+        var original = await DoneAsync("book a room", """{"booking_id":"B7"}""");
+        await _talk.InAsync(tx => tx.ExecuteAsync("UPDATE actions.action_registry SET approval = '{\"risk_level\": \"high\"}' WHERE action_id = 'cancel_room'", [], default));
+
+        var undo = (await RollbackAsync(original)).Value;
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal((QueueStatus.Blocked, "awaiting_approval"), (undo.Status, undo.BlockerReason));
+        Assert.DoesNotContain(_talk.Endpoint.Requests, r => r.Method == "DELETE");
+        Assert.Equal("cancel_room", await _talk.InAsync(tx => tx.SingleAsync<string>("SELECT action_type FROM actions.action_approvals WHERE status = 'pending'", [], default)));
+    }
+
+    [Fact]
+    [Behaviour("brain-exec-rollback")]
     public async Task What_cannot_be_undone_is_refused_with_its_reason()
     {
         var final = await DoneAsync("buy it", "{}");

@@ -43,6 +43,30 @@ public sealed class CreditLedgerTests : IAsyncLifetime
     }
 
     [Fact]
+    [Behaviour("yp-credit-award")]
+    public async Task A_merge_takes_the_credits_along_and_what_has_counted_counts_no_more()
+    {
+        var other = (await _api.Platform.AsAsync(Tenant, tx =>
+            _api.Platform.Get<ContactDirectory>().GetOrCreateAsync(tx, new ChannelAddress("email", "ada@engines.example"), "Ada", CancellationToken.None))).Id;
+        await WriteAsync("award", 50, "intro:1");
+        var reward = (await WriteAsync("award", 7, "intro:2", pending: true)).Json.GetProperty("id").GetGuid();
+        var purchase = (await WriteAsync("spend", 12, "search:1", pending: true)).Json.GetProperty("id").GetGuid();
+
+        Assert.Equal(200, (await _api.PostAsync($"/api/v1/contacts/{_contact}/merge", new { into_id = other })).Status);
+
+        Assert.Equal((50, 0), (await BalanceOfAsync(other), await BalanceOfAsync(_contact)));
+        Assert.Equal(50, await _api.Platform.Postgres.ScalarAsync<int>("SELECT credit_balance FROM contacts.customer_profiles WHERE id = $1", other));
+        var again = await _api.PostAsync("/api/v1/credits/events", new { contact_id = other, amount = 50, kind = "award", cause = "intro:1" });
+        Assert.Equal(_contact, again.Json.GetProperty("contact_id").GetGuid());
+        Assert.Equal(50, await BalanceOfAsync(other));
+
+        Assert.Equal(200, (await _api.PostAsync($"/api/v1/credits/events/{reward}/process", null)).Status);
+        Assert.Equal(200, (await _api.PostAsync($"/api/v1/credits/events/{purchase}/process", null)).Status);
+        Assert.Equal(200, (await _api.PostAsync($"/api/v1/credits/events/{purchase}/process", null)).Status);
+        Assert.Equal((45, 0), (await BalanceOfAsync(other), await BalanceOfAsync(_contact)));
+    }
+
+    [Fact]
     [Behaviour("yp-credit-cache-trigger")]
     public async Task The_contacts_copy_follows_processed_entries_and_ignores_pending_ones()
     {
@@ -111,6 +135,9 @@ public sealed class CreditLedgerTests : IAsyncLifetime
         _api.PostAsync("/api/v1/credits/events", new { contact_id = _contact, kind, amount, cause, pending });
 
     private async Task<int> BalanceAsync() => (await _api.GetAsync($"/api/v1/credits/balances/{_contact}")).Json.GetProperty("balance").GetInt32();
+
+    /// <summary>By the entries of this profile alone, whatever it was merged into.</summary>
+    private async Task<int> BalanceOfAsync(Guid contact) => (await _api.Platform.AsAsync(Tenant, tx => Ledger.BalanceAsync(tx, contact, CancellationToken.None))).Balance;
 
     private Task<int> CopyAsync() => _api.Platform.Postgres.ScalarAsync<int>("SELECT credit_balance FROM contacts.customer_profiles WHERE id = $1", _contact);
 }

@@ -82,6 +82,29 @@ public sealed class ApiKeyTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_key_made_for_another_approves_nothing_nor_does_what_is_made_with_it()
+    {
+        var (bob, own) = await _api.MemberAsync("member");
+        var path = $"/api/v1/approvals/{Guid.Empty}/approve";
+        Assert.Equal("approval_not_found", (await _api.PostAsync(path, new { }, own)).Code);
+
+        Assert.Equal("approvals_not_for_others", (await _api.PostAsync("/api/v1/keys", new { name = "His", user_id = bob, role = "member", scopes = new[] { "approvals:write" } })).Code);
+        var made = await _api.PostAsync("/api/v1/keys", new { name = "His", user_id = bob, role = "member" });
+        var his = made.Json.GetProperty("secret").GetString()!;
+        var further = (await _api.PostAsync("/api/v1/keys", new { name = "More", scopes = new[] { "*" } }, his)).Json.GetProperty("secret").GetString()!;
+
+        Assert.Equal(["*", "-approvals"], made.Json.GetProperty("scopes").EnumerateArray().Select(s => s.GetString()));
+        foreach (var key in new[] { his, further })
+        {
+            Assert.Equal((403, "missing_scope"), ((await _api.PostAsync(path, new { }, key)).Status, (await _api.PostAsync(path, new { }, key)).Code));
+            Assert.Equal((403, "missing_scope"), ((await _api.PostAsync($"/api/v1/sop-executions/{Guid.Empty}/approve", new { }, key)).Status, (await _api.GetAsync("/api/v1/approvals", key)).Code));
+            Assert.Equal(200, (await _api.GetAsync("/api/v1/agents", key)).Status);
+        }
+
+        Assert.Equal("scope_too_wide", (await _api.PostAsync("/api/v1/keys", new { name = "Vote", scopes = new[] { "approvals:write" } }, his)).Code);
+    }
+
+    [Fact]
     public async Task A_demoted_users_key_does_no_more_than_the_user_and_a_removed_ones_nothing()
     {
         var (userId, key) = await _api.MemberAsync("admin");

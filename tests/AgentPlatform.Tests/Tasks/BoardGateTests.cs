@@ -1,6 +1,8 @@
+using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tasks;
+using AgentPlatform.Tests.Workflows;
 
 namespace AgentPlatform.Tests.Tasks;
 
@@ -45,6 +47,44 @@ public sealed class BoardGateTests : IAsyncLifetime
 
         Assert.Equal(("cancelled", "Not with this customer."), ((await _board.ReadAsync(id)).Status, (await _board.ReadAsync(id)).StatusReason));
         Assert.Empty(_board.Processor.Ran);
+    }
+
+    [Fact]
+    [Behaviour("bb-task-human-review")]
+    public async Task A_review_ends_when_what_was_reviewed_is_changed()
+    {
+        var id = await _board.PutAsync("delicate", new { requires_human_review = true, execution_type = "manual", execution_config = new { amount = 10 } });
+        await _board.MoveAsync(id, "review", new { approved = true });
+        await PatchAsync(id, new { title = "very delicate", execution_config = new { amount = 10 } });
+        Assert.NotNull((await _board.ReadAsync(id)).HumanReviewedAt);
+
+        await PatchAsync(id, new { execution_config = new { amount = 1_000_000 } });
+
+        var task = await _board.ReadAsync(id);
+        Assert.Equal((null, null, "Waits for a review."), (task.HumanReviewedBy, task.HumanReviewedAt, task.StatusReason));
+        Assert.Equal((409, "task_waits"), Problem(await _board.MoveAsync(id, "run")));
+        await _board.DrainAsync();
+        Assert.Empty(_board.Processor.Ran);
+    }
+
+    [Fact]
+    [Behaviour("bb-task-human-review")]
+    public async Task An_action_that_a_person_must_allow_is_allowed_by_an_approver_other_than_who_asks()
+    {
+        var api = _board.Api;
+        var conversation = await Flows.OpenAsync(api, api.Tenant.AgentId, "+14155550100");
+        var wipe = new ActionDefinition { ActionId = "wipe", ActionName = "wipe", ResponseTemplate = "Wiped.", Approval = Json.Of(new { risk_level = "high" }) };
+        await _board.Platform.AsAsync(Actor.System(api.Tenant.TenantId), async tx => Assert.True((await _board.Platform.Get<ActionRegistry>().CreateAsync(tx, api.Tenant.AgentId, wipe, default)).IsOk));
+        var id = await _board.PutAsync("wipe", new { task_type = "run_action", conversation_id = conversation, requires_human_review = true, execution_config = new { action_id = "wipe" } });
+        var path = $"/api/v1/agency-tasks/{id}/review";
+
+        Assert.Equal((403, "task_own_review"), Problem(await _board.MoveAsync(id, "review", new { approved = true })));
+        Assert.Equal((403, "missing_scope"), Problem(await api.PostAsync(path, new { approved = true }, await api.KeyAsync("admin", "tasks:write"))));
+        Assert.Null((await _board.ReadAsync(id)).HumanReviewedAt);
+
+        Assert.Equal(200, (await api.PostAsync(path, new { approved = true }, await api.KeyAsync("member", "tasks:write", "approvals:write"))).Status);
+        await _board.DrainAsync();
+        Assert.Equal("completed", (await _board.ReadAsync(id)).Status);
     }
 
     [Fact]

@@ -112,6 +112,56 @@ public sealed class StartTests
         Assert.Single(flows.Depot.Calls, call => call == "submit");
     }
 
+    [Fact]
+    public async Task Workflows_that_wait_for_each_others_ends_start_each_other_once()
+    {
+        await using var flows = await Flows.StartAsync();
+        foreach (var name in new[] { "ping", "pong" })
+        {
+            await flows.DefineWholeAsync(name, new { steps = new[] { new { id = "a", action = "notify" } } }, more: new
+            {
+                trigger_event = "workflow.completed",
+                trigger_when = new { path = "$.input.payload.workflow_id", equals = name == "ping" ? "pong" : "ping" },
+            });
+        }
+
+        await flows.RunAsync("ping");
+
+        Assert.Equal(["notify", "notify"], flows.Depot.Names);
+        Assert.Equal(["ping:", "pong:ping"], await flows.Platform.AsAsync(flows.Actor, tx =>
+            tx.QueryAsync<string>("SELECT workflow_id || ':' || array_to_string(start_chain, ',') FROM workflows.workflow_instances ORDER BY id", [], default)));
+        Assert.Equal(["ping workflow_loop"], await NotStartedAsync(flows));
+    }
+
+    [Fact]
+    public async Task A_workflow_is_not_started_by_the_end_of_its_own_part_and_a_chain_has_an_end()
+    {
+        await using var flows = await Flows.StartAsync();
+        await flows.DefineAsync("part", new { id = "a", action = "notify" });
+        await flows.DefineWholeAsync("whole", new { steps = new[] { new { id = "a", type = "workflow", workflow = "part" } } }, more: new
+        {
+            trigger_event = "workflow.completed",
+            trigger_when = new { path = "$.input.payload.workflow_id", equals = "part" },
+        });
+        for (var i = 0; i <= 5; i++)
+        {
+            await flows.DefineWholeAsync($"link_{i}", new { steps = new[] { new { id = "a", action = "notify" } } }, more: i == 0 ? null : new
+            {
+                trigger_event = "workflow.completed",
+                trigger_when = new { path = "$.input.payload.workflow_id", equals = $"link_{i - 1}" },
+            });
+        }
+
+        await flows.RunAsync("whole");
+        await flows.RunAsync("link_0");
+
+        Assert.Equal(["whole workflow_loop", "link_5 workflow_chain_too_long"], await NotStartedAsync(flows));
+        Assert.Equal(6, flows.Depot.Names.Count(name => name == "notify"));
+    }
+
+    private static Task<IReadOnlyList<string>> NotStartedAsync(Flows flows) => flows.Platform.AsAsync(flows.Actor, tx => tx.QueryAsync<string>(
+        "SELECT payload->>'workflow_id' || ' ' || (payload->>'code') FROM events.events WHERE event_type = 'workflow.not_started' ORDER BY created_at", [], default));
+
     private static async Task<WorkflowInstance> OneAsync(Talk talk) => Assert.Single(await AllAsync(talk));
 
     private static async Task<IReadOnlyList<WorkflowInstance>> AllAsync(Talk talk) =>

@@ -71,6 +71,8 @@ internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queu
         {
             Context = null,
             Params = values,
+            // What was allowed was the earlier request, with what it had.
+            NeedsApproval = true,
             RollbackOf = given?.RollbackOf,
             ReplayOf = letter.DlqId,
             TraceId = given?.TraceId,
@@ -102,9 +104,7 @@ internal sealed class ReplayDeadLetter(ActionRegistry registry, ActionQueue queu
             return Problem.Conflict("effect_unknown", "The call may have been carried out. Ask the provider, and say not_happened if it was not.");
         }
 
-        return ForEach.Of(action) is null && called.Any(effect => effect.Status == "happened")
-            ? Problem.Conflict("effect_happened", "The call was carried out; resolve the dead letter instead.")
-            : null;
+        return EffectRules.RefusesAgain(action, called);
     }
 
     private static Problem? Refusal(DeadLetter letter, QueuedAction? earlier, ActionDefinition? action) => letter switch

@@ -37,6 +37,7 @@ internal sealed class RollbackExecution(ActionRegistry registry, ActionQueue que
         {
             Context = null,
             Params = values,
+            NeedsApproval = true,
             RollbackOf = executionId,
             TraceId = original.TraceId,
             RequestId = original.RequestId,

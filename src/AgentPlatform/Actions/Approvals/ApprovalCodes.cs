@@ -22,7 +22,8 @@ public sealed class ApprovalCodes
 
     /// <summary>The approval, if its question is still open to this member.</summary>
     public async Task<ActionApproval?> OpenAsync(Transaction tx, Guid approvalId, Guid userId, CancellationToken ct) =>
-        await _approvals.FindAsync(tx, approvalId, ct) is { } approval && approval.Refuses(userId, _clock.GetUtcNow()) is null ? approval : null;
+        await _approvals.FindAsync(tx, approvalId, ct) is { } approval && approval.Refuses(userId, _clock.GetUtcNow()) is null
+            && await _approvals.RefusesAsync(tx, userId, ct) is null ? approval : null;
 
     /// <summary>A code for this member at this address; null when they have one already. It is shown this once.</summary>
     public async Task<string?> IssueAsync(Transaction tx, Guid approvalId, Guid userId, string channel, string address, CancellationToken ct)

@@ -79,6 +79,11 @@ internal sealed class ApprovalLinks(Database database, DecideApproval approvals,
         }
 
         tx.Enter(new Actor(link.TenantId, link.UserId, "member"));
+        if (await approvals.RefusesAsync(tx, link.UserId, ct) is { } refused)
+        {
+            return refused;
+        }
+
         var result = await then(tx, link);
         if (result.IsOk)
         {

@@ -3,6 +3,7 @@ using AgentPlatform.Actions.Registry;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
+using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
 using Npgsql;
 
@@ -12,7 +13,8 @@ namespace AgentPlatform.Actions.Approvals;
 /// Answers approvals. Every change of an approval happens under the lock of its queue row, so an answer, a second one, a cancellation
 /// and the time-out come one after the other.
 /// </summary>
-internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry, RequestApproval requests, WorkQueue work, EventStore events, TimeProvider clock)
+internal sealed class DecideApproval(
+    ActionQueue queue, ActionRegistry registry, RequestApproval requests, MemberDirectory members, WorkQueue work, EventStore events, TimeProvider clock)
 {
     internal Task<ActionApproval?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<ActionApproval>(Sql.ById, [id], ct);
 
@@ -21,6 +23,10 @@ internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry,
 
     internal async Task<Page<ActionApproval>> ListAsync(Transaction tx, string? status, PageRequest page, CancellationToken ct) =>
         Page<ActionApproval>.Cut(await tx.QueryAsync<ActionApproval>(Sql.List, [status, page.Before, page.Fetch], ct), page, row => row.Id);
+
+    /// <summary>Why this user may answer nothing now, whichever way they were asked: links and codes outlive a role.</summary>
+    internal async Task<Problem?> RefusesAsync(Transaction tx, Guid userId, CancellationToken ct) =>
+        await members.MayActAsync(tx, userId, ct) ? null : Problem.Forbidden("not_an_approver", "Only members may answer; viewers and closed accounts may not.");
 
     /// <summary>
     /// One member's yes, with corrections of the editable fields if there are any. The action runs once the quorum is reached. What
@@ -78,6 +84,11 @@ internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry,
         if (!open.IsOk || open.Value.Approval.Refuses(to, clock.GetUtcNow()) is not null || from == to)
         {
             return open.Problem ?? Problem.Conflict("not_delegable", "This member cannot answer: they have answered, have passed the question on, or are yourself.");
+        }
+
+        if (await RefusesAsync(tx, to, ct) is not null)
+        {
+            return Problem.Conflict("not_delegable", "Only members may answer; viewers and closed accounts may not.");
         }
 
         try
@@ -139,7 +150,7 @@ internal sealed class DecideApproval(ActionQueue queue, ActionRegistry registry,
 
     private async Task<Result<(ActionApproval Approval, QueuedAction Item)>> OpenAsync(Transaction tx, Guid id, Guid userId, CancellationToken ct) =>
         await LockAsync(tx, id, ct) is not { } locked ? Problem.NotFound("approval")
-            : locked.Approval.Refuses(userId, clock.GetUtcNow()) is { } problem ? problem
+            : (locked.Approval.Refuses(userId, clock.GetUtcNow()) ?? await RefusesAsync(tx, userId, ct)) is { } problem ? problem
             : locked;
 
     /// <summary>The request first, as everyone does who touches either; the approval is read after it, when the lock is held.</summary>

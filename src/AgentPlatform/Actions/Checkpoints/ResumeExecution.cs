@@ -67,9 +67,10 @@ internal sealed class ResumeExecution(
             return Problem.Conflict("action_not_offered", "The action is no longer offered.");
         }
 
-        return !EffectRules.CanResolve(action) && (await effects.OfRequestAsync(tx, item.Id, ct)).Any(effect => effect.IsOpen)
+        var called = await effects.OfRequestAsync(tx, item.Id, ct);
+        return !EffectRules.CanResolve(action) && called.Any(effect => effect.IsOpen)
             ? Problem.Conflict("effect_unknown", "A call may have been carried out. Ask the provider, and settle the effect.")
-            : null;
+            : EffectRules.RefusesAgain(action, called);
     }
 
     private static class Sql

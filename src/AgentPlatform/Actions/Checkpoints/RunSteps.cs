@@ -17,9 +17,12 @@ internal sealed record StepRun(
 
     internal ActionEffect? EffectOf(int step) => Effects.FirstOrDefault(effect => effect.Step == step);
 
-    /// <summary>A step whose call was carried out after the last checkpoint: the ledger knows what it brought.</summary>
+    /// <summary>
+    /// A step whose call was carried out after the last checkpoint: the ledger knows what it brought. Of a call that happened by a person's word
+    /// nobody knows.
+    /// </summary>
     internal JsonElement? Known(int step) =>
-        EffectOf(step) is { Status: "happened", Outcome: { } outcome } ? JsonPath.Find(outcome, "result") ?? Parameters.None : null;
+        EffectOf(step) is { Status: "happened" } effect ? (effect.Outcome is { } outcome ? JsonPath.Find(outcome, "result") : null) ?? Parameters.None : null;
 }
 
 /// <summary>

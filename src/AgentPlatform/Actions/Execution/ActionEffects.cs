@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Actions.Checkpoints;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -94,6 +95,12 @@ internal static class EffectRules
 
     /// <summary>The same call twice does what it does once.</summary>
     internal static bool IsRepeatable(ActionDefinition action) => action.ApiIdempotent || action.ApiMethod is "GET" or "PUT" or "DELETE";
+
+    /// <summary>A call that was carried out is not made again. Of several calls each knows for itself.</summary>
+    internal static Problem? RefusesAgain(ActionDefinition action, IReadOnlyList<ActionEffect> called) =>
+        ForEach.Of(action) is null && called.Any(effect => effect.Status == "happened")
+            ? Problem.Conflict("effect_happened", "The call was carried out; resolve the dead letter instead.")
+            : null;
 
     /// <summary>A call whose outcome is unknown can be resolved without a person: by asking, or by calling again.</summary>
     internal static bool CanResolve(ActionDefinition action) => EffectProbe.Of(action) is not null || IsRepeatable(action);

@@ -13,7 +13,7 @@ namespace AgentPlatform.Tasks.Processors;
 /// <summary>
 /// Task <c>run_action</c>: runs an action of the registry for the task's conversation, through the queue of actions and with all it offers.
 /// Config: <c>action_id</c>, and <c>params</c>. Where the action declares an array <c>known_steps</c>, it is told the steps that worked best.
-/// An action that a person must allow runs only from a task that a person has reviewed: the review is the permission.
+/// An action that a person must allow runs only from a task that somebody other than its maker has reviewed: the review is the permission.
 /// </summary>
 internal sealed class RunAction(ConversationLog conversations, SessionStore sessions, ActionRegistry registry, ActionQueue queue, ActionEffects effects, TaskAttempts attempts) : IAgencyTaskProcessor
 {
@@ -24,16 +24,18 @@ internal sealed class RunAction(ConversationLog conversations, SessionStore sess
 
     public string? Refuses(AgencyTask task) =>
         task.ConversationId is null ? "An action is run for a conversation; the task has none."
-        : JsonPath.Find(task.ExecutionConfig, "action_id") is not { ValueKind: JsonValueKind.String } ? "execution_config.action_id must name an action."
+        : ActionIdOf(task) is null ? "execution_config.action_id must name an action."
         : JsonPath.Find(task.ExecutionConfig, "params") is { ValueKind: not JsonValueKind.Object } ? "execution_config.params must be an object."
         : null;
+
+    internal static string? ActionIdOf(AgencyTask task) => JsonPath.Find(task.ExecutionConfig, "action_id") is { ValueKind: JsonValueKind.String } id ? id.GetString() : null;
 
     public IReadOnlyList<TaskStep> StepsOf(string taskType) => [new("request_action", RequestAsync), new("await_outcome", Elsewhere)];
 
     private async Task<StepOutcome> RequestAsync(TaskRun run, Transaction tx, CancellationToken ct)
     {
         var config = run.Task.ExecutionConfig;
-        var actionId = JsonPath.Find(config, "action_id")!.Value.GetString()!;
+        var actionId = ActionIdOf(run.Task)!;
         if (await conversations.FindAsync(tx, run.Task.ConversationId!.Value, ct) is not { ContactId: { } contactId, AgentId: { } agentId } conversation)
         {
             return Failed("no_contact", "The conversation has no contact or no agent to act for.");
@@ -44,9 +46,9 @@ internal sealed class RunAction(ConversationLog conversations, SessionStore sess
             return Failed("unknown_action", $"The agent offers no action '{actionId}'.");
         }
 
-        if (action.Approval is { ValueKind: JsonValueKind.Object } && run.Task.HumanReviewedAt is null)
+        if (action.Approval is { ValueKind: JsonValueKind.Object } && (run.Task.HumanReviewedBy is not { } by || by == run.Task.UserId))
         {
-            return Failed("needs_review", $"A person must allow '{actionId}': set requires_human_review and review the task.");
+            return Failed("needs_review", $"A person must allow '{actionId}': set requires_human_review, and let somebody else review the task.");
         }
 
         var address = new ChannelAddress(conversation.Channel, conversation.ParticipantIdentifier);

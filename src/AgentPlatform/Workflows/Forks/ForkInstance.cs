@@ -80,6 +80,7 @@ internal sealed class ForkInstance(InstanceStore store, WorkflowCatalogue catalo
             IntentId = source.IntentId,
             Version = fork.Version,
             ForkedFrom = source.Id,
+            Chain = source.StartChain,
             ForkedAtStep = fork.FromStep,
             EvenIfInactive = true,
         }, ct);

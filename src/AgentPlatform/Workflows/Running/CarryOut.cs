@@ -141,6 +141,7 @@ internal sealed class CarryOut(
         {
             Input = row.Input,
             ParentStep = row.Id,
+            Chain = run.Instance.ChainOn,
         }, ct);
         row = child.IsOk ? row with { ChildInstance = child.Value.Id } : Failed(row, child.Problem.Code, child.Problem.Title);
         store.Update(tx, row);

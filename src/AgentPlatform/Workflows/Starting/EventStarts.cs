@@ -3,15 +3,19 @@ using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using AgentPlatform.Workflows.Definitions;
+using AgentPlatform.Workflows.Running;
 
 namespace AgentPlatform.Workflows.Starting;
 
 /// <summary>
 /// Starts the workflows whose <c>trigger_event</c> has happened to a conversation, with the event as input: what one agent has done sets the next one
-/// going. A workflow is not started by its own runs.
+/// going. A workflow is not started by its own runs, nor by what these have started: two would start each other for ever.
 /// </summary>
-internal sealed class EventStarts(WorkflowCatalogue catalogue, StartWorkflow starts, EventStore events) : IEventConsumer
+internal sealed class EventStarts(WorkflowCatalogue catalogue, StartWorkflow starts, InstanceStore instances, EventStore events) : IEventConsumer
 {
+    /// <summary>So many workflows start each other one after the other. Of those that listen to all ends each would start all others.</summary>
+    internal const int MostInChain = 5;
+
     internal const string Consumer = "workflows.starts";
 
     /// <summary>Every event of these types is looked at; more of them cost more.</summary>
@@ -29,15 +33,23 @@ internal sealed class EventStarts(WorkflowCatalogue catalogue, StartWorkflow sta
             return;
         }
 
-        foreach (var workflow in (await catalogue.StartedByAsync(tx, e.EventType, ct)).Where(w => Wants(w, e, input)))
+        var wanted = (await catalogue.StartedByAsync(tx, e.EventType, ct)).Where(w => Wants(w, e, input)).ToList();
+        var chain = wanted.Count > 0 && e.AggregateType == WorkflowEvents.Aggregate && await instances.FindAsync(tx, e.AggregateId, ct) is { } instance ? instance.ChainOn : [];
+        foreach (var workflow in wanted)
         {
-            var started = await starts.RunAsync(tx, new WorkflowStart(workflow.WorkflowId, conversation, "event", $"event:{e.Id:n}:{workflow.Id:n}") { Input = input }, ct);
+            var start = new WorkflowStart(workflow.WorkflowId, conversation, "event", $"event:{e.Id:n}:{workflow.Id:n}") { Input = input, Chain = chain };
+            var started = Refusal(start) is { } refusal ? refusal : await starts.RunAsync(tx, start, ct);
             if (!started.IsOk)
             {
                 events.Append(tx, new NewEvent("workflow.not_started", "conversation", conversation, new { workflow_id = workflow.WorkflowId, event_id = e.Id, code = started.Problem.Code, started.Problem.Title }) { CreatedBy = "workflows" });
             }
         }
     }
+
+    private static Problem? Refusal(WorkflowStart start) =>
+        start.Chain.Contains(start.WorkflowId, StringComparer.Ordinal) ? Problem.Conflict("workflow_loop", "What happened follows from a run of this very workflow.")
+        : start.Chain.Length >= MostInChain ? Problem.Conflict("workflow_chain_too_long", "Too many workflows have started each other.")
+        : null;
 
     private static bool Wants(Workflow workflow, StoredEvent e, JsonElement input) =>
         Text(e.Payload, "workflow_id") != workflow.WorkflowId

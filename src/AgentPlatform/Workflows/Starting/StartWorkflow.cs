@@ -24,6 +24,9 @@ public sealed record WorkflowStart(string WorkflowId, Guid ConversationId, strin
     /// <summary>The browser session it works in.</summary>
     public string? BrowserSessionId { get; init; }
     internal Guid? ParentStep { get; init; }
+
+    /// <summary>See <see cref="WorkflowInstance.StartChain"/>.</summary>
+    internal string[] Chain { get; init; } = [];
     internal Guid? ForkedFrom { get; init; }
     internal string? ForkedAtStep { get; init; }
 
@@ -79,7 +82,7 @@ internal sealed class StartWorkflow(
         [
             tx.TenantId, id, $"wfi_{id:n}", workflow.Id, workflow.WorkflowId, workflow.Name, what.Version, who.Session, who.Contact, workflow.AgentId, start.ConversationId, start.IntentId,
             start.StartedBy, start.StartKey, start.ParentStep, start.ForkedFrom, start.ForkedAtStep, steps, now, now + what.Definition.Timeout,
-            Json.Param(start.Input ?? Json.Of(new { })), user == Guid.Empty ? null : user, start.BrowserSessionId,
+            Json.Param(start.Input ?? Json.Of(new { })), user == Guid.Empty ? null : user, start.BrowserSessionId, start.Chain,
         ], ct);
         if (started == 0)
         {
@@ -103,8 +106,8 @@ internal sealed class StartWorkflow(
             WITH instance AS (
                 INSERT INTO workflows.workflow_instances (tenant_id, id, workflow_instance_id, workflow, workflow_id, workflow_name, workflow_version, session_id,
                     contact_id, agent_id, conversation_id, intent_id, started_by, start_key, parent_step, forked_from, forked_at_step, current_step, steps_total,
-                    steps_remaining, started_at, timeout_at, wake_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1, $18, $18, $19, $20, $20)
+                    steps_remaining, started_at, timeout_at, wake_at, start_chain)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1, $18, $18, $19, $20, $20, $24)
                 ON CONFLICT (tenant_id, start_key) DO NOTHING
                 RETURNING tenant_id, id, workflow, workflow_version
             )

@@ -32,12 +32,17 @@ public sealed class ApprovalTests : IAsyncLifetime
         }),
     };
 
-    private static readonly Guid Ann = TimeProvider.System.NewId();
-    private static readonly Guid Bob = TimeProvider.System.NewId();
+    private readonly Guid _ann = TimeProvider.System.NewId();
+    private readonly Guid _bob = TimeProvider.System.NewId();
 
     private Talk _talk = null!;
 
-    public async Task InitializeAsync() => _talk = await Talk.StartAsync(Refund);
+    public async Task InitializeAsync()
+    {
+        _talk = await Talk.StartAsync(Refund);
+        await JoinAsync(_ann, "ann", "member");
+        await JoinAsync(_bob, "bob", "admin");
+    }
 
     public async Task DisposeAsync() => await _talk.DisposeAsync();
 
@@ -90,14 +95,14 @@ public sealed class ApprovalTests : IAsyncLifetime
         await EnqueueAsync(new { amount = 120 });
         var asked = await ApprovalAsync();
 
-        var approved = await ApproveAsync(asked.Id, Ann);
+        var approved = await ApproveAsync(asked.Id, _ann);
         await _talk.Platform.DrainAsync();
 
         Assert.Equal(("approved", true), (approved.Value.Status, approved.Value.ApprovedAt is not null));
         Assert.Equal("""{"amount":120}""", Assert.Single(_talk.Endpoint.Requests).Body.Replace(" ", "", StringComparison.Ordinal));
         Assert.Equal(QueueStatus.Completed, (await ItemAsync()).Status);
-        Assert.Equal("approval_decided", (await ApproveAsync(asked.Id, Ann)).Problem!.Code);
-        Assert.Equal("approval_decided", (await RejectAsync(asked.Id, Bob)).Problem!.Code);
+        Assert.Equal("approval_decided", (await ApproveAsync(asked.Id, _ann)).Problem!.Code);
+        Assert.Equal("approval_decided", (await RejectAsync(asked.Id, _bob)).Problem!.Code);
         Assert.Single(_talk.Endpoint.Requests);
     }
 
@@ -108,13 +113,13 @@ public sealed class ApprovalTests : IAsyncLifetime
         await EnqueueAsync(new { amount = 120 });
         var asked = await ApprovalAsync();
 
-        var rejected = (await RejectAsync(asked.Id, Ann)).Value;
+        var rejected = (await RejectAsync(asked.Id, _ann)).Value;
         await _talk.Platform.DrainAsync();
 
         Assert.Equal(("rejected", "too much", true), (rejected.Status, rejected.RejectionReason, rejected.RejectedAt is not null));
         Assert.Equal(QueueStatus.Cancelled, (await ItemAsync()).Status);
         Assert.Empty(_talk.Endpoint.Requests);
-        Assert.Equal("approval_decided", (await ApproveAsync(asked.Id, Bob)).Problem!.Code);
+        Assert.Equal("approval_decided", (await ApproveAsync(asked.Id, _bob)).Problem!.Code);
     }
 
     [Fact]
@@ -123,7 +128,7 @@ public sealed class ApprovalTests : IAsyncLifetime
         await EnqueueAsync(new { amount = 120 });
         var asked = await ApprovalAsync();
 
-        var answers = await Task.WhenAll(ApproveAsync(asked.Id, Ann), RejectAsync(asked.Id, Bob));
+        var answers = await Task.WhenAll(ApproveAsync(asked.Id, _ann), RejectAsync(asked.Id, _bob));
 
         Assert.Equal("approval_decided", Assert.Single(answers, a => !a.IsOk).Problem!.Code);
     }
@@ -134,9 +139,9 @@ public sealed class ApprovalTests : IAsyncLifetime
         await EnqueueAsync(new { amount = 120, page = "p" });
         var asked = await ApprovalAsync();
 
-        Assert.Equal("At most 500.", Assert.Single((await ApproveAsync(asked.Id, Ann, new { amount = 900 })).Problem!.Errors!["edits.amount"]));
-        Assert.Equal("May not be edited.", Assert.Single((await ApproveAsync(asked.Id, Ann, new { page = "q" })).Problem!.Errors!["edits.page"]));
-        Assert.True((await ApproveAsync(asked.Id, Ann, new { amount = 80 })).IsOk);
+        Assert.Equal("At most 500.", Assert.Single((await ApproveAsync(asked.Id, _ann, new { amount = 900 })).Problem!.Errors!["edits.amount"]));
+        Assert.Equal("May not be edited.", Assert.Single((await ApproveAsync(asked.Id, _ann, new { page = "q" })).Problem!.Errors!["edits.page"]));
+        Assert.True((await ApproveAsync(asked.Id, _ann, new { amount = 80 })).IsOk);
         await _talk.Platform.DrainAsync();
 
         Assert.Equal(80, JsonDocument.Parse(Assert.Single(_talk.Endpoint.Requests).Body).RootElement.GetProperty("amount").GetInt32());
@@ -150,14 +155,14 @@ public sealed class ApprovalTests : IAsyncLifetime
         await EnqueueAsync(new { amount = 120 }, "refund_2");
         var asked = await ApprovalAsync();
 
-        Assert.Equal("pending", (await ApproveAsync(asked.Id, Ann, new { amount = 90 })).Value.Status);
-        Assert.Equal("approval_decided", (await ApproveAsync(asked.Id, Ann)).Problem!.Code);
-        Assert.Equal("approval_voted", (await ApproveAsync(asked.Id, Bob, new { amount = 100 })).Problem!.Code);
+        Assert.Equal("pending", (await ApproveAsync(asked.Id, _ann, new { amount = 90 })).Value.Status);
+        Assert.Equal("approval_decided", (await ApproveAsync(asked.Id, _ann)).Problem!.Code);
+        Assert.Equal("approval_voted", (await ApproveAsync(asked.Id, _bob, new { amount = 100 })).Problem!.Code);
         Assert.Equal(QueueStatus.Blocked, (await ItemAsync()).Status);
 
-        var approved = (await ApproveAsync(asked.Id, Bob)).Value;
+        var approved = (await ApproveAsync(asked.Id, _bob)).Value;
         Assert.Equal(("approved", 90), (approved.Status, approved.ActionParams.GetProperty("amount").GetInt32()));
-        Assert.Equal([Ann, Bob], approved.Votes.Select(v => v.UserId));
+        Assert.Equal([_ann, _bob], approved.Votes.Select(v => v.UserId));
         Assert.Equal(90, (await ItemAsync()).ParamsCollected.GetProperty("amount").GetInt32());
     }
 
@@ -166,15 +171,54 @@ public sealed class ApprovalTests : IAsyncLifetime
     {
         await EnqueueAsync(new { amount = 120 });
         var asked = await ApprovalAsync();
-        var owner = (await _talk.InAsync(tx => tx.QueryAsync<Guid>("SELECT user_id FROM tenancy.workspace_members", [], default)))[0];
+        var owner = await _talk.InAsync(tx => tx.SingleAsync<Guid>("SELECT user_id FROM tenancy.workspace_members WHERE role = 'owner'", [], default));
+        var viewer = TimeProvider.System.NewId();
+        await JoinAsync(viewer, "vic", "viewer");
 
-        Assert.Equal("member_not_found", (await DelegateAsync(asked.Id, Ann, Bob)).Problem!.Code);
-        Assert.Equal("not_delegable", (await DelegateAsync(asked.Id, Ann, Ann)).Problem!.Code);
-        var passed = await DelegateAsync(asked.Id, Ann, owner);
+        Assert.Equal("not_delegable", (await DelegateAsync(asked.Id, _ann, TimeProvider.System.NewId())).Problem!.Code);
+        Assert.Equal("not_delegable", (await DelegateAsync(asked.Id, _ann, viewer)).Problem!.Code);
+        Assert.Equal("not_delegable", (await DelegateAsync(asked.Id, _ann, _ann)).Problem!.Code);
+        var passed = await DelegateAsync(asked.Id, _ann, owner);
         Assert.Equal(owner, Assert.Single(passed.Value.Passed).ToUser);
-        Assert.Equal("approval_delegated", (await ApproveAsync(asked.Id, Ann)).Problem!.Code);
+        Assert.Equal("approval_delegated", (await ApproveAsync(asked.Id, _ann)).Problem!.Code);
         Assert.True((await ApproveAsync(asked.Id, owner)).IsOk);
         Assert.Contains("approval.delegated", await _talk.EventsAsync());
+    }
+
+    [Theory]
+    [InlineData("UPDATE tenancy.workspace_members SET role = 'viewer' WHERE user_id = $1")]
+    [InlineData("DELETE FROM tenancy.workspace_members WHERE user_id = $1")]
+    public async Task Who_lost_the_right_answers_no_more_whichever_way_they_were_asked(string loses)
+    {
+        await EnqueueAsync(new { amount = 120 });
+        var asked = await ApprovalAsync();
+        await _talk.InAsync(tx => tx.ExecuteAsync(loses, [_ann], default));
+
+        foreach (var via in new[] { "api", "link", "reply" })
+        {
+            Assert.Equal((403, "not_an_approver"), Refusal(await AnswerAsync((approvals, tx) => approvals.ApproveAsync(tx, asked.Id, new Approver(_ann, via), null, default))));
+        }
+
+        Assert.Equal((403, "not_an_approver"), Refusal(await RejectAsync(asked.Id, _ann)));
+        Assert.Equal((403, "not_an_approver"), Refusal(await DelegateAsync(asked.Id, _ann, _bob)));
+        Assert.Equal("pending", (await ApprovalAsync()).Status);
+        Assert.True((await ApproveAsync(asked.Id, _bob)).IsOk);
+    }
+
+    [Fact]
+    public async Task A_link_ends_with_the_account_it_was_made_for()
+    {
+        await EnqueueAsync(new { amount = 120 });
+        var asked = await ApprovalAsync();
+        var links = _talk.Platform.Get<ApprovalLinks>();
+        var (token, _) = (await _talk.InAsync(tx => links.CreateAsync(tx, asked.Id, _ann, default))).Value;
+        Assert.True((await links.ShowAsync(token, default)).IsOk);
+
+        await _talk.Platform.AsAsync(new Actor(_talk.Actor.TenantId, _ann, "member"), tx => tx.ExecuteAsync("UPDATE identity.users SET is_active = false WHERE id = $1", [_ann], default));
+
+        Assert.Equal("not_an_approver", (await links.AnswerAsync(token, new LinkAnswer("approve", null, null), default)).Problem!.Code);
+        Assert.Equal("not_an_approver", (await links.ShowAsync(token, default)).Problem!.Code);
+        Assert.Equal("pending", (await ApprovalAsync()).Status);
     }
 
     [Fact]
@@ -187,13 +231,13 @@ public sealed class ApprovalTests : IAsyncLifetime
         Assert.Equal("pending", (await ApprovalAsync()).Status);
 
         await LapseAsync();
-        Assert.Equal("approval_expired", (await ApproveAsync(asked.Id, Ann)).Problem!.Code);
+        Assert.Equal("approval_expired", (await ApproveAsync(asked.Id, _ann)).Problem!.Code);
         await _talk.Platform.DrainAsync();
 
         var expired = await ApprovalAsync();
         Assert.Equal(("expired", true, null), (expired.Status, expired.RejectedAt is not null, expired.ApprovedAt));
         Assert.Equal(QueueStatus.Cancelled, (await ItemAsync()).Status);
-        Assert.Equal("approval_expired", (await ApproveAsync(asked.Id, Ann)).Problem!.Code);
+        Assert.Equal("approval_expired", (await ApproveAsync(asked.Id, _ann)).Problem!.Code);
         Assert.Empty(_talk.Endpoint.Requests);
         Assert.Contains("approval.expired", await _talk.EventsAsync());
     }
@@ -220,7 +264,7 @@ public sealed class ApprovalTests : IAsyncLifetime
 
         var asked = await ApprovalAsync();
         Assert.Equal("cancelled", asked.Status);
-        Assert.Equal("approval_cancelled", (await ApproveAsync(asked.Id, Ann)).Problem!.Code);
+        Assert.Equal("approval_cancelled", (await ApproveAsync(asked.Id, _ann)).Problem!.Code);
         await LapseAsync();
         await _talk.Platform.DrainAsync();
         Assert.Equal("cancelled", (await ApprovalAsync()).Status);
@@ -233,6 +277,14 @@ public sealed class ApprovalTests : IAsyncLifetime
     [InlineData("""{"risk_level": "high", "editable_fields": ["password"]}""")]
     public void A_malformed_approval_is_not_stored(string approval) =>
         Assert.Contains("approval", RegistryRules.Errors(Refund with { ApiEndpoint = "https://a.example/", Approval = JsonDocument.Parse(approval).RootElement }).Keys);
+
+    private static (int Status, string Code) Refusal(Result<ActionApproval> answer) => (answer.Problem!.Status, answer.Problem.Code);
+
+    private Task JoinAsync(Guid user, string name, string role) => _talk.InAsync(async tx =>
+    {
+        await tx.SingleAsync<Guid>("SELECT identity.ensure_user($1, $2, $3)", [user, $"{name}-{user:n}@acme.example", name], default);
+        await tx.ExecuteAsync("INSERT INTO tenancy.workspace_members (tenant_id, id, user_id, role) VALUES ($1, $2, $3, $4)", [tx.TenantId, TimeProvider.System.NewId(), user, role], default);
+    });
 
     private Task OfferAsync(object approval) => _talk.OfferAsync(Refund with { ActionId = "refund_2", ActionName = "other refund", Approval = Json.Of(approval) });
 

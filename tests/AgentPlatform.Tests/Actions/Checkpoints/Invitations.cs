@@ -29,11 +29,13 @@ internal static class Invitations
 
     internal static object Guest(string name, string region) => new { name, region };
 
-    internal static async Task<QueuedAction> OrderAsync(this Talk talk, params object[] guests)
+    internal static Task<QueuedAction> OrderAsync(this Talk talk, params object[] guests) => talk.OrderAsync("invite", guests);
+
+    internal static async Task<QueuedAction> OrderAsync(this Talk talk, string actionId, object[] guests)
     {
         var session = await talk.SessionAsync();
         return await talk.InAsync(async tx => await talk.Platform.Get<ActionQueue>().EnqueueAsync(tx, new ActionRequest(
-            (await talk.Platform.Get<ActionRegistry>().FindAsync(tx, talk.AgentId, "invite", default))!, session.SessionId, talk.ContactId, talk.ConversationId, $"invite:{guests.Length}")
+            (await talk.Platform.Get<ActionRegistry>().FindAsync(tx, talk.AgentId, actionId, default))!, session.SessionId, talk.ContactId, talk.ConversationId, $"invite:{guests.Length}")
         { Context = null, Params = Json.Of(new { guests }) }, default));
     }
 

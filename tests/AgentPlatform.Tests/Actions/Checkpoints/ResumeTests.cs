@@ -1,6 +1,7 @@
 using AgentPlatform.Actions;
 using AgentPlatform.Actions.Aftermath;
 using AgentPlatform.Actions.Checkpoints;
+using AgentPlatform.Actions.Execution;
 using AgentPlatform.Kernel;
 using AgentPlatform.Tests.Brain;
 using static AgentPlatform.Tests.Actions.Checkpoints.Invitations;
@@ -50,6 +51,38 @@ public sealed class ResumeTests : IAsyncLifetime
         Assert.Equal((false, null, "criteria_failed"), (letter.Resolved, letter.ReplayQueueId, letter.FinalError.GetProperty("type").GetString()));
         Assert.Equal("I am sorry, I could not invite the guests. A colleague will look into it.", await _talk.RepliesAsync());
         Assert.True((await ResumeAsync(item)).IsOk);
+    }
+
+    [Fact]
+    [Behaviour("bb-checkpoint-resume")]
+    public async Task A_step_that_happened_by_a_persons_word_is_not_called_again()
+    {
+        var item = await FailAsync();
+        await HappenedAsync(item, step: 1);
+
+        Assert.True((await ResumeAsync(item)).IsOk);
+        await _talk.Platform.DrainAsync();
+
+        Assert.Equal(["ann", "bob", "cid"], _talk.Names());
+        Assert.Equal(QueueStatus.Completed, (await _talk.ItemAsync(item)).Status);
+    }
+
+    [Fact]
+    [Behaviour("bb-checkpoint-resume")]
+    public async Task A_call_that_happened_by_a_persons_word_is_not_resumed()
+    {
+        await _talk.OfferAsync(Invite with { ActionId = "invite_one", ActionName = "invite one", ForEach = null, ApiEndpoint = "{endpoint}/invitations", RetryPolicy = Json.Of(new { max_retries = 0 }) });
+        _talk.Endpoint.Answers(503, "{}");
+        var item = await _talk.OrderAsync("invite_one", ["ann"]);
+        await _talk.Platform.DrainAsync();
+        await WriteAsync(item, new(null, null, null, null, null));
+        await HappenedAsync(item, step: 0);
+
+        Assert.Equal("effect_happened", (await ResumeAsync(item)).Problem!.Code);
+
+        await _talk.Platform.DrainAsync();
+        Assert.Equal(QueueStatus.Failed, (await _talk.ItemAsync(item)).Status);
+        Assert.Single(_talk.Endpoint.Requests);
     }
 
     [Fact]
@@ -108,6 +141,14 @@ public sealed class ResumeTests : IAsyncLifetime
         Assert.Equal(("c1", 800, 4), (last.SessionState!.Value.GetProperty("cookie").GetString(), last.BrowserContext!.Value.GetProperty("width").GetInt32(), last.ExtractedData.GetProperty("seats").GetInt32()));
         Assert.Equal("execution_over", (await WriteAsync(item, new(null, null, null, null, null))).Problem!.Code);
     }
+
+    /// <summary>The answer to the call was lost; a person asked the provider.</summary>
+    private Task HappenedAsync(QueuedAction item, int step) => _talk.InAsync(async tx =>
+    {
+        await tx.ExecuteAsync("UPDATE actions.effects SET status = 'unknown', settled_at = NULL, outcome = NULL WHERE action_queue_id = $1 AND step = $2", [item.Id, step], default);
+        var effect = (await _talk.Platform.Get<ActionEffects>().OfRequestAsync(tx, item.Id, default)).Single(e => e.Step == step);
+        Assert.True((await _talk.Platform.Get<SettleEffect>().RunAsync(tx, effect.Id, new EffectWord(true, null), default)).IsOk);
+    });
 
     private async Task<QueuedAction> FailAsync()
     {
