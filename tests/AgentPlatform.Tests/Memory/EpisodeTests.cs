@@ -1,3 +1,4 @@
+using AgentPlatform.Kernel;
 using Npgsql;
 
 namespace AgentPlatform.Tests.Memory;
@@ -78,7 +79,7 @@ public sealed class EpisodeTests : IAsyncLifetime
     [Behaviour("ps-episode-vector-search")]
     public async Task The_nearest_come_first_within_the_tenant_the_agent_the_contact_the_session_and_the_group()
     {
-        var (carla, paul, session, group) = (await _stage.ContactAsync(), await _stage.ContactAsync("Paul"), Guid.CreateVersion7(), Guid.CreateVersion7());
+        var (carla, paul, session, group) = (await _stage.ContactAsync(), await _stage.ContactAsync("Paul"), TimeProvider.System.NewId(), TimeProvider.System.NewId());
         var other = MemoryStage.Id(await _stage.PostAsync("agents", new { name = "Other" }));
         await TellAsync("wants a delivery of pizza on Friday", new { agent_id = _stage.Agent, contact_id = carla, session_id = session });
         await TellAsync("asked about pizza", new { agent_id = _stage.Agent, contact_id = paul, group_id = group });
@@ -142,11 +143,11 @@ public sealed class EpisodeTests : IAsyncLifetime
     [Behaviour("ps-episode-group")]
     public async Task Episodes_of_a_group_are_read_together()
     {
-        var group = Guid.CreateVersion7();
+        var group = TimeProvider.System.NewId();
         await TellAsync("first", new { group_id = group });
         await TellAsync("alone", new { });
         await TellAsync("second", new { group_id = group });
-        await TellAsync("of another", new { group_id = Guid.CreateVersion7() });
+        await TellAsync("of another", new { group_id = TimeProvider.System.NewId() });
 
         Assert.Equal(["second", "first"], await ContentsAsync($"?group_id={group}"));
     }
@@ -155,8 +156,8 @@ public sealed class EpisodeTests : IAsyncLifetime
     public async Task What_is_wrong_is_told_and_what_is_deleted_is_gone()
     {
         await _stage.PostAsync("memory/episodes", new { content = " ", episode_type = "FACT" }, 400);
-        await _stage.PostAsync("memory/episodes", new { content = "x", episode_type = "FACT", agent_id = Guid.NewGuid() }, 400);
-        await _stage.PostAsync("memory/episodes", new { content = "x", episode_type = "FACT", contact_id = Guid.NewGuid() }, 400);
+        await _stage.PostAsync("memory/episodes", new { content = "x", episode_type = "FACT", agent_id = TimeProvider.System.NewId() }, 400);
+        await _stage.PostAsync("memory/episodes", new { content = "x", episode_type = "FACT", contact_id = TimeProvider.System.NewId() }, 400);
         await _stage.PostAsync("memory/episodes", new { content = "x", episode_type = "FACT", valid_from = January, valid_to = January.AddDays(-1) }, 400);
         await _stage.GetAsync("memory/search", 400);
         await _stage.GetAsync("memory/search?q=x&episode_type=FACT&memory_type=fact", 400);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AgentPlatform.Kernel;
 using Npgsql;
 
 namespace AgentPlatform.Tests.Memory;
@@ -184,7 +185,7 @@ public sealed class GraphTests : IAsyncLifetime
         Assert.Equal(2, (await _stage.ListAsync($"memory/entities/{ann}/neighbours?distance=3")).Length);
         Assert.Equal(["Pump"], await AroundAsync(ann, "?relationship_type=BOUGHT_BY"));
         await _stage.GetAsync($"memory/entities/{ann}/neighbours?distance=4", 400);
-        await _stage.GetAsync($"memory/entities/{Guid.NewGuid()}/neighbours", 404);
+        await _stage.GetAsync($"memory/entities/{TimeProvider.System.NewId()}/neighbours", 404);
     }
 
     [Fact]
@@ -222,7 +223,7 @@ public sealed class GraphTests : IAsyncLifetime
 
         Assert.True(Strength(await _stage.GetAsync($"memory/relationships/{id}")) <= 0.02m);
         await _stage.PostAsync($"memory/relationships/{id}/evidence", new { }, 400);
-        await _stage.PostAsync($"memory/relationships/{Guid.NewGuid()}/evidence", new { supports = true }, 404);
+        await _stage.PostAsync($"memory/relationships/{TimeProvider.System.NewId()}/evidence", new { supports = true }, 404);
         Assert.Equal(0.13m, await _stage.ScalarAsync<decimal>("UPDATE memory.relationships SET strength = 0.125 RETURNING strength"));
         var refused = await Assert.ThrowsAsync<PostgresException>(() => _stage.ScalarAsync<decimal>("UPDATE memory.relationships SET strength = 1.01 RETURNING strength"));
         Assert.Equal("relationship_strength", refused.ConstraintName);

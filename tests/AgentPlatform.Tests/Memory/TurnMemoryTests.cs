@@ -53,7 +53,7 @@ public sealed class TurnMemoryTests : IAsyncLifetime
         var action = kept.Single(e => e.EpisodeType == "EVENT");
         Assert.Equal("search_jobs", action.Metadata.GetProperty("action_id").GetString());
         Assert.Contains("nurse", action.Content, StringComparison.Ordinal);
-        Assert.Empty(await EpisodesAsync(new(null, null, null, Guid.CreateVersion7(), null, null, null, null)));
+        Assert.Empty(await EpisodesAsync(new(null, null, null, TimeProvider.System.NewId(), null, null, null, null)));
     }
 
     [Fact]
@@ -70,7 +70,7 @@ public sealed class TurnMemoryTests : IAsyncLifetime
     {
         await RememberAsync();
         await _talk.SayAsync("find me nurse jobs");
-        var member = new Actor(_talk.Actor.TenantId, Guid.CreateVersion7(), "admin");
+        var member = new Actor(_talk.Actor.TenantId, TimeProvider.System.NewId(), "admin");
         Assert.Equal(2, (await EpisodesAsync(new(null, null, null, null, null, null, null, null), member)).Count);
         var before = (await EpisodesAsync(new(null, null, null, null, null, null, null, null))).Count;
         await _talk.Platform.Postgres.ScalarAsync<Guid>("UPDATE conversations.conversations SET shared = false, user_id = (SELECT id FROM identity.users LIMIT 1) RETURNING id");
@@ -105,7 +105,9 @@ public sealed class TurnMemoryTests : IAsyncLifetime
         await RememberAsync();
         await _talk.AddModelAsync(_model);
         await _talk.UseAsync("always", "main");
-        _model.Fills(new { say = new[] { "Noted." }, remember = new[] { new { field = "note", value = "wants nursing work only at night" } }, because = "told so" });
+        _model.Fills(new { say = new[] { "Noted." }, remember = new[] { new { field = "note", value = "wants nursing work only at night" } }, because = "told so" })
+            .Fills(new { say = new[] { "Hm." }, because = "a riddle" })
+            .Fills(new { because = "nothing" }).Fills(new { say = new[] { "At night again?" }, because = "remembers" });
         await _talk.SayAsync("I want nursing work only at night");
         var (first, contact) = (_talk.ConversationId, _talk.ContactId);
         Assert.DoesNotContain("Remembered from before", _model.Requests.Last().Text, StringComparison.Ordinal);
@@ -115,12 +117,10 @@ public sealed class TurnMemoryTests : IAsyncLifetime
         // The same person, months later; somebody else's memories are not theirs.
         await _talk.MeetAsync();
         var stranger = _talk.ContactId;
-        _model.Fills(new { say = new[] { "Hm." }, because = "a riddle" });
         Assert.Equal("Hm.", await _talk.SayAsync(Riddle));
         Assert.DoesNotContain("at night", _model.Requests.Last().Text, StringComparison.Ordinal);
         await MergeAsync(contact, stranger);
         await _talk.Platform.SettleMemoryAsync();
-        _model.Fills(new { because = "nothing" }).Fills(new { say = new[] { "At night again?" }, because = "remembers" });
 
         Assert.Equal("At night again?", await _talk.SayAsync("is there nursing work at night"));
 

@@ -44,7 +44,7 @@ public sealed class EpisodeStore(ITextEmbedder embedder, TimeProvider clock)
         {
             tx.Post(
                 Sql.KeepFacts, contactId, told.Select(v => v.Id).ToArray(), told.Select(v => $"{v.FieldName.Replace('_', ' ')}: {v.FieldValue}").ToArray(),
-                told.Select(v => v.Verified ? OfVerifiedFact : 0.5).ToArray(), told.Select(v => v.ValidFrom.UtcDateTime).ToArray(), told.Select(v => v.ValidTo?.UtcDateTime).ToArray(),
+                told.Select(v => v.Verified ? OfVerifiedFact : 0.5).ToArray(), told.Select(v => v.ValidFrom.ToUniversalTime()).ToArray(), told.Select(v => v.ValidTo?.ToUniversalTime()).ToArray(),
                 told.Select(v => v.FieldName).ToArray(), clock.GetUtcNow());
         }
     }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 

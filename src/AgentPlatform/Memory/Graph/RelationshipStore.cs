@@ -72,10 +72,10 @@ public sealed class RelationshipStore(TimeProvider clock)
     /// <summary>Where a contact worked, and when: each value of its field <c>company</c>, oldest first, with the company's entity. Told twice, it is kept once.</summary>
     internal static void KeepEmployments(Transaction tx, Guid person, string type, IReadOnlyList<(ProfileField Field, Guid Company)> jobs)
     {
-        tx.Post(Sql.EndKnown, jobs.Select(j => j.Field.Id).ToArray(), jobs.Select(j => j.Field.ValidTo?.UtcDateTime).ToArray());
+        tx.Post(Sql.EndKnown, jobs.Select(j => j.Field.Id).ToArray(), jobs.Select(j => j.Field.ValidTo?.ToUniversalTime()).ToArray());
         tx.Post(
             Sql.AddMany, person, type, jobs.Select(j => j.Field.Id).ToArray(), jobs.Select(j => j.Company).ToArray(), jobs.Select(j => j.Field.Confidence).ToArray(),
-            jobs.Select(j => j.Field.ValidFrom.UtcDateTime).ToArray(), jobs.Select(j => j.Field.ValidTo?.UtcDateTime).ToArray());
+            jobs.Select(j => j.Field.ValidFrom.ToUniversalTime()).ToArray(), jobs.Select(j => j.Field.ValidTo?.ToUniversalTime()).ToArray());
     }
 
     /// <summary>

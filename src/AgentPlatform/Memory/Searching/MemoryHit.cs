@@ -1,4 +1,3 @@
-using System.Text.Json;
 using AgentPlatform.Api;
 using AgentPlatform.Kernel;
 using AgentPlatform.Memory.Chunks;

@@ -13,7 +13,7 @@ internal sealed class SearchMemory(Database database, Recall recall, Relationshi
     /// <summary>Likeness from which an entity is taken to be meant: part of its name, at least.</summary>
     private const double Meant = 0.25;
     private const int Roots = 5;
-    private const int Unlimited = 10;
+    private const int DefaultLimit = 10;
 
     internal async Task<Result<Page<MemoryHit>>> HandleAsync(Actor actor, MemoryQuery query, CancellationToken ct)
     {
@@ -22,7 +22,7 @@ internal sealed class SearchMemory(Database database, Recall recall, Relationshi
             return invalid;
         }
 
-        var limit = query.Limit ?? Unlimited;
+        var limit = query.Limit ?? DefaultLimit;
         await using var tx = database.Begin(actor);
         tx.Gather();
         // What has nothing in common with the question is not an answer.
