@@ -9,6 +9,7 @@ using AgentPlatform.Costs;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
 using AgentPlatform.Knowledge.Patterns;
+using AgentPlatform.Memory;
 using AgentPlatform.Models;
 using AgentPlatform.Schedules;
 
@@ -16,12 +17,12 @@ namespace AgentPlatform.Functions;
 
 /// <summary>
 /// Old events and tasks go to the archive; old request logs, answers, rate windows, deliveries of webhooks, calls of models, turns of shadows, reservations,
-/// followers, alerts, audits, expired checkpoints and patterns that came to nothing go; the coming months get their partitions.
+/// followers, alerts, audits, expired checkpoints, patterns that came to nothing and memories that faded go; the coming months get their partitions.
 /// </summary>
 public sealed class RetentionFunctions(
     EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, WebhookLogRetention webhooks,
     CallRetention calls, ShadowRetention shadows, ReservationRetention reservations, ConversationFollowers followers, PatternRetention patterns,
-    AlertRetention alerts, AuditRetention audits)
+    AlertRetention alerts, MemoryRetention memory, AuditRetention audits)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
@@ -58,6 +59,9 @@ public sealed class RetentionFunctions(
 
     [Function("AlertRetention")]
     public Task PruneAlerts([TimerTrigger("0 25 * * * *")] TimerInfo timer, CancellationToken ct) => alerts.PruneAsync(ct);
+
+    [Function("MemoryRetention")]
+    public Task PruneMemory([TimerTrigger("0 15 4 * * *")] TimerInfo timer, CancellationToken ct) => memory.PruneAsync(ct);
 
     [Function("AuditRetention")]
     public Task PruneAudits([TimerTrigger("0 10 4 * * *")] TimerInfo timer, CancellationToken ct) => audits.PruneAsync(ct);

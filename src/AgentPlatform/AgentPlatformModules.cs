@@ -16,6 +16,7 @@ using AgentPlatform.Events;
 using AgentPlatform.Identity;
 using AgentPlatform.Kernel;
 using AgentPlatform.Knowledge;
+using AgentPlatform.Memory;
 using AgentPlatform.Messaging;
 using AgentPlatform.Models;
 using AgentPlatform.Operations;
@@ -42,7 +43,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Costs", "Models", "Tasks", "Workflows", "Knowledge", "Campaigns", "Alerts", "Brain", "Demo", "Audit" }
+        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Costs", "Models", "Tasks", "Workflows", "Knowledge", "Campaigns", "Alerts", "Memory", "Brain", "Demo", "Audit" }
             .Select(module => (module, Self)),
     ];
 
@@ -53,7 +54,7 @@ public static class AgentPlatformModules
         services.AddTelemetry(configuration).AddOperations();
         services.AddAudit().AddTenancy().AddIdentity().AddEvents().AddResilience();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
-        services.AddActions().AddSchemas().AddAgents().AddCosts().AddModels().AddTasks().AddWorkflows().AddKnowledge().AddCampaigns().AddAlerts().AddBrain();
+        services.AddActions().AddSchemas().AddAgents().AddCosts().AddModels().AddTasks().AddWorkflows().AddKnowledge().AddCampaigns().AddAlerts().AddMemory().AddBrain();
         services.AddDemo();
         return services;
     }
@@ -89,6 +90,7 @@ public static class AgentPlatformModules
         v1.MapKnowledge();
         v1.MapCampaigns();
         v1.MapAlerts();
+        v1.MapMemory();
         v1.MapBrain();
         v1.MapAudit();
     }

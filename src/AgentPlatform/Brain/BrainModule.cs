@@ -20,6 +20,7 @@ using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Costs;
+using AgentPlatform.Memory;
 using AgentPlatform.Messaging;
 using AgentPlatform.Models;
 using AgentPlatform.Postgres;
@@ -98,7 +99,7 @@ public static class BrainModule
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<TurnScenes>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>()
             .AddSingleton<ScenarioPlaces>().AddSingleton<AgentBooks>().AddSingleton<ConsultModel>().AddSingleton<DraftReply>().AddSingleton<ServingInstance>()
-            .AddSingleton<CompareInstances>().AddSingleton<ResolveVariables>();
+            .AddSingleton<CompareInstances>().AddSingleton<ResolveVariables>().AddSingleton<ITextEmbedder, HashedEmbedder>();
         services.AddSingleton<ShadowStore>().AddSingleton<CandidateNames>().AddSingleton<CandidateBooks>().AddSingleton<CandidateClassifiers>().AddSingleton<ManageShadows>()
             .AddSingleton<SampleTurn>().AddSingleton<ShadowRetention>();
         services.AddSingleton(p => new VerifyEmail(

@@ -88,7 +88,7 @@ internal sealed class TurnHandler(
     private async Task<Again?> ReplyAsync(Transaction tx, TurnWork work, TurnScene scene, CancellationToken ct)
     {
         var own = TurnDecision.Decide(scene.Input);
-        switch (await consult.ConsiderAsync(tx, new(work.MessageId, scene.Conversation, scene.Input, [.. scene.Messages.Select(m => m.Id)]), own, ct))
+        switch (await consult.ConsiderAsync(tx, new(work.MessageId, scene.Conversation, scene.Session.SessionId, scene.Input, [.. scene.Messages.Select(m => m.Id)]), own, ct))
         {
             case Thought.Call call:
                 await tx.CommitAsync(ct);

@@ -59,6 +59,10 @@ public sealed class ContactDirectory
     /// <summary>The current fields of a contact, by name.</summary>
     public Task<IReadOnlyList<ProfileField>> FieldsAsync(Transaction tx, Guid contactId, CancellationToken ct) => _fields.CurrentAsync(tx, contactId, ct);
 
+    /// <summary>What was known of a field, or the latest 500 of all of them, newest first.</summary>
+    public Task<IReadOnlyList<ProfileField>> FieldHistoryAsync(Transaction tx, Guid contactId, string? name, CancellationToken ct) =>
+        name is null ? _fields.AllHistoryAsync(tx, contactId, ct) : _fields.HistoryAsync(tx, contactId, name, ct);
+
     /// <summary>Verified, and handed from the bouncer to the concierge (or to the innovator agent). Appends <c>contact.verified</c>.</summary>
     public Task MarkVerifiedAsync(Transaction tx, Guid contactId, Guid? conversationId, CancellationToken ct) =>
         _fields.MarkVerifiedAsync(tx, contactId, conversationId, ct);

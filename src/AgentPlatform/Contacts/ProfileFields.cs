@@ -110,6 +110,9 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
     internal Task<IReadOnlyList<ProfileField>> HistoryAsync(Transaction tx, Guid contactId, string name, CancellationToken ct) =>
         tx.QueryAsync<ProfileField>(Sql.History, [contactId, name], ct);
 
+    internal Task<IReadOnlyList<ProfileField>> AllHistoryAsync(Transaction tx, Guid contactId, CancellationToken ct) =>
+        tx.QueryAsync<ProfileField>(Sql.AllHistory, [contactId], ct);
+
     internal async Task MarkVerifiedAsync(Transaction tx, Guid contactId, Guid? conversationId, CancellationToken ct)
     {
         if (await tx.FindAsync<string>(Sql.MarkVerified, [contactId], ct) is { } agentType)
@@ -226,6 +229,12 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
             """
             SELECT id, field_name, field_value, source, confidence, verified, valid_from, valid_to
             FROM contacts.profile_fields WHERE profile_id = $1 AND field_name = $2 ORDER BY valid_from DESC, id DESC
+            """;
+
+        internal const string AllHistory =
+            """
+            SELECT id, field_name, field_value, source, confidence, verified, valid_from, valid_to
+            FROM contacts.profile_fields WHERE profile_id = $1 ORDER BY valid_from DESC, id DESC LIMIT 500
             """;
 
         // A clock that stands still or steps back must not end a value before it began.

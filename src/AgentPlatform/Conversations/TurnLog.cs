@@ -65,6 +65,8 @@ public sealed class TurnLog(TimeProvider clock)
     public async Task<Page<StoredTurn>> ListAsync(Transaction tx, Guid conversationId, PageRequest page, CancellationToken ct) =>
         Page<StoredTurn>.Cut(await tx.QueryAsync<StoredTurn>(Sql.List, [conversationId, page.Before, page.Fetch], ct), page, t => t.Id);
 
+    public Task<StoredTurn?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<StoredTurn>(Sql.Find, [id], ct);
+
     /// <summary>What instances of agents did since a moment; those that did nothing are left out.</summary>
     public Task<IReadOnlyList<InstanceTurns>> OfInstancesAsync(Transaction tx, Guid[] instanceIds, DateTimeOffset since, CancellationToken ct) =>
         tx.QueryAsync<InstanceTurns>(Sql.OfInstances, [instanceIds, since.ToUniversalTime()], ct);
@@ -102,6 +104,13 @@ public sealed class TurnLog(TimeProvider clock)
                  tools_executed, token_usage, latency_ms, trace_id, created_at, agent_instance_id, handoff_reason)
             VALUES (kernel.current_tenant_id(), $1, $2, $3, conversations.take_turn_number(kernel.current_tenant_id(), $2, $4),
                     $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+            """;
+
+        internal const string Find =
+            """
+            SELECT id, session_id, conversation_id, turn_number, user_message, assistant_response, context_extracted, rules_matched, scenario_state,
+                   tools_executed, token_usage, latency_ms, trace_id, created_at, agent_instance_id, handoff_reason
+            FROM conversations.turn_records WHERE tenant_id = kernel.current_tenant_id() AND id = $1
             """;
 
         internal const string List =

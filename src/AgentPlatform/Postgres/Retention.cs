@@ -13,12 +13,21 @@ public static class Retention
         var total = 0;
         foreach (var statement in statements)
         {
-            for (var deleted = BatchSize; deleted == BatchSize; total += deleted)
-            {
-                await using var tx = database.BeginWorker();
-                deleted = await tx.ExecuteAsync(statement, [BatchSize], ct);
-                await tx.CommitAsync(ct);
-            }
+            total += await database.PruneAsync(statement, [], ct);
+        }
+
+        return total;
+    }
+
+    /// <summary>The same for one statement that needs more than how many: <c>$2</c> and further.</summary>
+    public static async Task<int> PruneAsync(this Database database, string statement, object?[] more, CancellationToken ct)
+    {
+        var total = 0;
+        for (var touched = BatchSize; touched == BatchSize; total += touched)
+        {
+            await using var tx = database.BeginWorker();
+            touched = await tx.ExecuteAsync(statement, [BatchSize, .. more], ct);
+            await tx.CommitAsync(ct);
         }
 
         return total;

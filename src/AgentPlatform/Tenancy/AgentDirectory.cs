@@ -36,7 +36,7 @@ public sealed class AgentDirectory(TimeProvider clock)
             SELECT a.id, a.name, a.description, a.system_prompt, a.default_model, a.enabled, a.created_at,
                    greatest(a.updated_at, c.updated_at) AS updated_at, coalesce(c.popular_actions, '{}') AS popular_actions,
                    coalesce(c.auto_create_tasks, false) AS auto_create_tasks, coalesce(c.model_use, 'unsure') AS model_use,
-                   coalesce(c.fallback_models, '{}') AS fallback_models, coalesce(c.verify_email, false) AS verify_email
+                   coalesce(c.fallback_models, '{}') AS fallback_models, coalesce(c.verify_email, false) AS verify_email, coalesce(c.memory, false) AS memory
             FROM tenancy.agents a LEFT JOIN tenancy.instance_configs c ON c.tenant_id = a.tenant_id AND c.agent_id = a.id
             WHERE a.tenant_id = $1 AND a.deleted_at IS NULL AND ($2::uuid IS NULL OR a.id < $2)
             ORDER BY a.id DESC LIMIT $3
@@ -47,7 +47,7 @@ public sealed class AgentDirectory(TimeProvider clock)
             SELECT a.id, a.name, a.description, a.system_prompt, a.default_model, a.enabled, a.created_at,
                    greatest(a.updated_at, c.updated_at) AS updated_at, coalesce(c.popular_actions, '{}') AS popular_actions,
                    coalesce(c.auto_create_tasks, false) AS auto_create_tasks, coalesce(c.model_use, 'unsure') AS model_use,
-                   coalesce(c.fallback_models, '{}') AS fallback_models, coalesce(c.verify_email, false) AS verify_email
+                   coalesce(c.fallback_models, '{}') AS fallback_models, coalesce(c.verify_email, false) AS verify_email, coalesce(c.memory, false) AS memory
             FROM tenancy.agents a LEFT JOIN tenancy.instance_configs c ON c.tenant_id = a.tenant_id AND c.agent_id = a.id
             WHERE a.tenant_id = $1 AND a.id = $2 AND a.deleted_at IS NULL
             """;
@@ -57,7 +57,7 @@ public sealed class AgentDirectory(TimeProvider clock)
             SELECT a.id, a.name, a.description, a.system_prompt, a.default_model, a.enabled, a.created_at,
                    greatest(a.updated_at, c.updated_at) AS updated_at, coalesce(c.popular_actions, '{}') AS popular_actions,
                    coalesce(c.auto_create_tasks, false) AS auto_create_tasks, coalesce(c.model_use, 'unsure') AS model_use,
-                   coalesce(c.fallback_models, '{}') AS fallback_models, coalesce(c.verify_email, false) AS verify_email
+                   coalesce(c.fallback_models, '{}') AS fallback_models, coalesce(c.verify_email, false) AS verify_email, coalesce(c.memory, false) AS memory
             FROM tenancy.agents a LEFT JOIN tenancy.instance_configs c ON c.tenant_id = a.tenant_id AND c.agent_id = a.id
             WHERE a.tenant_id = $1 AND a.deleted_at IS NULL
             ORDER BY a.enabled DESC, a.created_at, a.id

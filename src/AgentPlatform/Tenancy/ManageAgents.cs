@@ -11,11 +11,10 @@ public sealed record AgentInput(string? Name, string? Description, string? Syste
 
 /// <summary>
 /// The configuration of an agent: the actions it offers when it did not understand, whether a request that no action fits becomes a
-/// task of the agency (where the conversation's own setting allows it), when its model is asked, which models after that, and
-/// whether its onboarding wants proof of the e-mail address. Null leaves a
-/// part as it is.
+/// task of the agency (where the conversation's own setting allows it), when its model is asked, which models after that,
+/// whether its onboarding wants proof of the e-mail address, and whether it remembers what happens. Null leaves a part as it is.
 /// </summary>
-public sealed record AgentConfig(string[]? PopularActions, bool? AutoCreateTasks = null, string? ModelUse = null, string[]? FallbackModels = null, bool? VerifyEmail = null);
+public sealed record AgentConfig(string[]? PopularActions, bool? AutoCreateTasks = null, string? ModelUse = null, string[]? FallbackModels = null, bool? VerifyEmail = null, bool? Memory = null);
 
 /// <summary>
 /// The tenant's agents (a brand's instances). Deleting one hides it and frees its name; purging it removes it for good, with its
@@ -92,7 +91,7 @@ internal sealed class ManageAgents(Database database, AgentDirectory agents, Eve
             .Problem;
         return invalid is null
             ? await WriteAsync(actor, id, ifMatch, "agent.configured", config with { PopularActions = actions },
-                tx => tx.Post(Sql.Configure, actor.TenantId, id, actions, config.AutoCreateTasks, config.ModelUse, config.FallbackModels, config.VerifyEmail), ct)
+                tx => tx.Post(Sql.Configure, actor.TenantId, id, actions, config.AutoCreateTasks, config.ModelUse, config.FallbackModels, config.VerifyEmail, config.Memory), ct)
             : invalid;
     }
 
@@ -168,11 +167,12 @@ internal sealed class ManageAgents(Database database, AgentDirectory agents, Eve
 
         internal const string Configure =
             """
-            INSERT INTO tenancy.instance_configs AS c (tenant_id, agent_id, popular_actions, auto_create_tasks, model_use, fallback_models, verify_email)
-            VALUES ($1, $2, coalesce($3::text[], '{}'), coalesce($4::boolean, false), coalesce($5, 'unsure'), coalesce($6::text[], '{}'), coalesce($7::boolean, false))
+            INSERT INTO tenancy.instance_configs AS c (tenant_id, agent_id, popular_actions, auto_create_tasks, model_use, fallback_models, verify_email, memory)
+            VALUES ($1, $2, coalesce($3::text[], '{}'), coalesce($4::boolean, false), coalesce($5, 'unsure'), coalesce($6::text[], '{}'), coalesce($7::boolean, false), coalesce($8::boolean, false))
             ON CONFLICT (tenant_id, agent_id) DO UPDATE
             SET popular_actions = coalesce($3, c.popular_actions), auto_create_tasks = coalesce($4, c.auto_create_tasks),
-                model_use = coalesce($5, c.model_use), fallback_models = coalesce($6, c.fallback_models), verify_email = coalesce($7, c.verify_email)
+                model_use = coalesce($5, c.model_use), fallback_models = coalesce($6, c.fallback_models), verify_email = coalesce($7, c.verify_email),
+                memory = coalesce($8, c.memory)
             """;
 
         internal const string Hide = "UPDATE tenancy.agents SET deleted_at = $3, enabled = false WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL";

@@ -37,7 +37,8 @@ public sealed partial class ModuleMap
         ["Knowledge"] = ["Actions", "Api", "Events", "Kernel", "Postgres", "Tasks"],
         ["Campaigns"] = ["Actions", "Agents", "Api", "Channels", "Contacts", "Conversations", "Events", "Kernel", "Messaging", "Models", "Postgres", "Tenancy", "Work"],
         ["Alerts"] = ["Api", "Channels", "Contacts", "Events", "Kernel", "Messaging", "Postgres", "Schedules", "Tenancy", "Work"],
-        ["Brain"] = ["Actions", "Agents", "Api", "Campaigns", "Channels", "Contacts", "Conversations", "Costs", "Events", "Identity", "Kernel", "Messaging", "Models", "Postgres", "Schedules", "Schemas", "Tasks", "Tenancy", "Work"],
+        ["Memory"] = ["Api", "Contacts", "Conversations", "Events", "Kernel", "Postgres", "Work"],
+        ["Brain"] = ["Actions", "Agents", "Api", "Campaigns", "Channels", "Contacts", "Conversations", "Costs", "Events", "Identity", "Kernel", "Memory", "Messaging", "Models", "Postgres", "Schedules", "Schemas", "Tasks", "Tenancy", "Work"],
         ["Demo"] = ["Actions", "Agents", "Api", "Brain", "Channels", "Identity", "Kernel", "Postgres", "Schemas", "Tenancy", "Workflows"],
     };
 

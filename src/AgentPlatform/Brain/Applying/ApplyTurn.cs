@@ -10,6 +10,7 @@ using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
+using AgentPlatform.Memory.Episodes;
 using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
@@ -22,7 +23,7 @@ namespace AgentPlatform.Brain.Applying;
 /// <summary>Makes an envelope happen: every row of a turn in the one transaction that also settles its work item.</summary>
 internal sealed class ApplyTurn(
     IntentLedger ledger, ActionQueue queue, KeepMemories memories, ConversationLog conversations, SessionStore sessions, SessionMirror mirror,
-    TurnLog turns, EventStore events, Outbox outbox, TaskQueue tasks, TaskBoard board, InboundMessages inbound, InstanceDirectory instances, TimeProvider clock,
+    TurnLog turns, TurnMemory memory, EventStore events, Outbox outbox, TaskQueue tasks, TaskBoard board, InboundMessages inbound, InstanceDirectory instances, TimeProvider clock,
     IOptions<BrainOptions> options)
 {
     internal async Task RunAsync(Transaction tx, TurnScene scene, Envelope envelope, CancellationToken ct)
@@ -63,7 +64,9 @@ internal sealed class ApplyTurn(
     internal async Task ListenAsync(Transaction tx, TurnScene scene, CancellationToken ct)
     {
         Event(tx, scene, "turn.started", new { turn_number = scene.Input.Turn, silent = true, messages = scene.Messages.Select(m => m.Id) });
-        turns.Append(tx, new TurnRecord(clock.NewId(), scene.Session.SessionId, scene.Conversation.Id, scene.Input.Turn, scene.Input.Text));
+        var id = clock.NewId();
+        turns.Append(tx, new TurnRecord(id, scene.Session.SessionId, scene.Conversation.Id, scene.Input.Turn, scene.Input.Text));
+        Remember(tx, scene, id, []);
         conversations.SetTurn(tx, scene.Session.SessionId, scene.Input.Turn, [.. scene.Messages.Select(m => m.Id)]);
         await memories.KeepAsync(tx, scene, TurnDecision.Consent(scene.Input), ct);
         inbound.Ignored(tx, InboundIds(scene));
@@ -285,7 +288,8 @@ internal sealed class ApplyTurn(
 
     private void Record(Transaction tx, TurnScene scene, Envelope envelope, Outcome outcome, string text)
     {
-        turns.Append(tx, new TurnRecord(clock.NewId(), scene.Session.SessionId, scene.Conversation.Id, scene.Input.Turn, scene.Input.Text)
+        var id = clock.NewId();
+        turns.Append(tx, new TurnRecord(id, scene.Session.SessionId, scene.Conversation.Id, scene.Input.Turn, scene.Input.Text)
         {
             AssistantResponse = text.Length > 0 ? text : null,
             ContextExtracted = Json.Of(envelope.Intents.Select(i => new { i.Type, i.Canonical, i.MatchType, i.Confidence, i.Entities })),
@@ -297,6 +301,7 @@ internal sealed class ApplyTurn(
             AgentInstanceId = scene.Input.Instance?.Id,
             HandoffReason = envelope.Handoff,
         });
+        Remember(tx, scene, id, envelope.Remember.OfType<Memory.Note>());
         if (scene.Input.Instance is { } instance)
         {
             instances.Touch(tx, instance.Id, clock.GetUtcNow());
@@ -305,6 +310,16 @@ internal sealed class ApplyTurn(
         conversations.SetTurn(tx, scene.Session.SessionId, scene.Input.Turn, [.. scene.Messages.Select(m => m.Id)]);
         inbound.Processed(tx, InboundIds(scene));
         Event(tx, scene, "turn.completed", new { turn_number = scene.Input.Turn, intents = envelope.Intents.Count, actions = outcome.Queued.Count });
+    }
+
+    /// <summary>Leaves the turn to be remembered, where the agent remembers; a private conversation stays its user's own.</summary>
+    private void Remember(Transaction tx, TurnScene scene, Guid turnId, IEnumerable<Memory.Note> notes)
+    {
+        if (scene.Input.Agent.Memory && scene.Conversation.Shared)
+        {
+            var told = notes.ToDictionary(note => note.Name, note => note.Value.ToString()!, StringComparer.Ordinal);
+            memory.Keep(tx, new KeptTurn(turnId, scene.Conversation.Id, scene.Session.SessionId, scene.Input.Agent.Id, scene.Input.Contact.Id, told));
+        }
     }
 
     /// <summary>

@@ -89,7 +89,7 @@ internal sealed class DecideShadow(
         }
 
         var conversation = (await conversations.FindAsync(tx, turn.ConversationId, ct))!;
-        switch (await consult.ConsiderAsync(tx, new(id, conversation, input, snapshot.MessageIds) { IsShadow = true }, own, ct))
+        switch (await consult.ConsiderAsync(tx, new(id, conversation, snapshot.SessionId, input, snapshot.MessageIds) { IsShadow = true }, own, ct))
         {
             case Thought.Call call:
                 return new Next.Call(call.Prepared);

@@ -19,7 +19,7 @@ internal sealed record PlaceSnapshot(Guid ScenarioId, int Version, Guid StepId, 
 internal sealed record TurnSnapshot(
     long GuidanceVersion, Guid? ModelId, Guid AgentId, Guid? InstanceId, Guid[] MessageIds, string[] Messages, string Text, string Channel, int Turn, DateOnly Today,
     DateTimeOffset Now, SessionState State, Contact Contact, PlaceSnapshot? Place, Dictionary<string, JsonElement> Variables, ContactPriority[] Priorities,
-    bool RequireConfirmation, bool MakesTasks, Guid? InboundMessageId)
+    bool RequireConfirmation, bool MakesTasks, Guid? InboundMessageId, Guid SessionId = default)
 {
     internal static TurnSnapshot Of(TurnScene scene)
     {
@@ -27,7 +27,7 @@ internal sealed record TurnSnapshot(
         return new(
             scene.Book.Version, input.Model?.Id, input.Agent.Id, input.Instance?.Id, [.. scene.Messages.Select(m => m.Id)], [.. input.Messages], input.Text, input.Channel, input.Turn,
             input.Today, input.Now, input.State, input.Contact, Snapshot(input.Place), input.Variables.ToDictionary(StringComparer.Ordinal), [.. input.Priorities],
-            input.RequireConfirmation, input.MakesTasks, input.InboundMessageId);
+            input.RequireConfirmation, input.MakesTasks, input.InboundMessageId, scene.Session.SessionId);
     }
 
     /// <summary>Whether book and classifier are still those of the live turn.</summary>

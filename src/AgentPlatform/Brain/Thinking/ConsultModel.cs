@@ -3,6 +3,7 @@ using AgentPlatform.Brain.Understanding;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
+using AgentPlatform.Memory.Searching;
 using AgentPlatform.Models;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
@@ -30,7 +31,7 @@ internal abstract record Thought
 /// What a model may be asked about: a turn, known by <see cref="TurnId"/>, and the messages that it answers. That of a shadow is only tried: its calls are
 /// marked in the journal, and nobody hears of them.
 /// </summary>
-internal sealed record Occasion(Guid TurnId, Conversation Conversation, TurnInput Input, IReadOnlyList<Guid> MessageIds)
+internal sealed record Occasion(Guid TurnId, Conversation Conversation, Guid SessionId, TurnInput Input, IReadOnlyList<Guid> MessageIds)
 {
     internal bool IsShadow { get; init; }
 
@@ -48,7 +49,7 @@ internal sealed record Occasion(Guid TurnId, Conversation Conversation, TurnInpu
 /// Asks the agent's model what the built-in brain is not sure of, or everything that is open where the agent says so. Each call is in the
 /// journal before it is made, so a turn that is taken again, on any host, goes on with the answers it has paid for.
 /// </summary>
-internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, ConversationLog conversations, MemberDirectory members, EventStore events)
+internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, ConversationLog conversations, MemberDirectory members, Recall recall, EventStore events)
 {
     private const int History = 20;
 
@@ -62,6 +63,10 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
         tx.Gather();
         var (asking, making) = (catalog.ChainAsync(tx, at.Input.Agent.Models, ct), calls.OfTurnAsync(tx, at.TurnId, ct));
         var (told, owner) = (conversations.LatestAsync(tx, at.Conversation.Id, History, ct), members.OwnerAsync(tx, ct));
+        // It travels with the other questions, and only where the agent remembers.
+        var recalling = at.Input.Agent.Memory
+            ? recall.ForTurnAsync(tx, at.Input.Agent.Id, at.Input.Contact.Id, at.SessionId, at.Input.Text, at.Input.Now, ct)
+            : Task.FromResult<IReadOnlyList<MemoryHit>>([]);
         await tx.AskAsync(ct);
         var (chain, made) = (await asking, await making);
         if (made is [.., { Status: "started" } begun])
@@ -75,8 +80,14 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
         }
 
         var history = (await told).Reverse().Where(at.Knows);
-        var background = new Background(at.Conversation.ConversationSummary, [.. history], await members.ConstitutionAsync(tx, await owner, ct));
-        return await NextAsync(tx, at, own, new Consultation(chain, made, background), ct);
+        var background = new Background(at.Conversation.ConversationSummary, [.. history], await members.ConstitutionAsync(tx, await owner, ct), [.. (await recalling).Select(hit => hit.Content)]);
+        var thought = await NextAsync(tx, at, own, new Consultation(chain, made, background), ct);
+        if (thought is Thought.Call && made.Count == 0)
+        {
+            Recalled(tx, at, await recalling);
+        }
+
+        return thought;
     }
 
     private async Task<Thought> NextAsync(Transaction tx, Occasion at, Envelope own, Consultation so, CancellationToken ct)
@@ -123,6 +134,16 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
         }
 
         return Decided(tx, at, own, so.Made) with { Refused = so.Chain.Count == 0 || wanted.Count > 0 ? "model_unavailable" : null };
+    }
+
+    /// <summary>The model is about to be told: once a turn, however often the turn is taken. A shadow leaves no trace on what is remembered.</summary>
+    private void Recalled(Transaction tx, Occasion at, IReadOnlyList<MemoryHit> told)
+    {
+        if (told.Count > 0 && !at.IsShadow)
+        {
+            recall.Touch(tx, told);
+            Event(tx, at, "memory.recalled", new { turn_number = at.Input.Turn, memories = told.Select(hit => new { hit.Kind, hit.Id, hit.Type, score = Math.Round(hit.Score, 3) }) });
+        }
     }
 
     /// <summary>The turn ends here: what was asked on the way is told with it, once.</summary>

@@ -10,7 +10,7 @@ using AgentPlatform.Models;
 namespace AgentPlatform.Brain.Thinking;
 
 /// <summary>What a model gets to know besides the turn's own input.</summary>
-internal sealed record Background(string? Summary, IReadOnlyList<Message> History, IReadOnlyList<string> Constitution);
+internal sealed record Background(string? Summary, IReadOnlyList<Message> History, IReadOnlyList<string> Constitution, IReadOnlyList<string> Memories);
 
 /// <summary>Pure: what a model is told of a turn, and the form it answers in.</summary>
 internal static class TurnPrompt
@@ -72,6 +72,7 @@ internal static class TurnPrompt
             ["contact_facts"] = Json.Text(new { contact.FirstName, contact.LastName, contact.Company, contact.Title, contact.Verified }),
             ["summary"] = background.Summary,
             ["foundation"] = input.Foundation.Select(Line),
+            ["memories"] = background.Memories.Select(Line),
             ["constitution"] = background.Constitution.Select(Line),
             ["scenario"] = input.Place?.Scenario.Name,
             ["suggestions"] = input.Suggestions,
