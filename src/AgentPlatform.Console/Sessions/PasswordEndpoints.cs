@@ -13,7 +13,7 @@ internal static class PasswordEndpoints
 {
     internal static void MapPasswords(this IEndpointRouteBuilder endpoints)
     {
-        endpoints.MapGet("/console/password", (HttpContext http) => Page(http, token: null)).WithMetadata(new OpenToAll());
+        endpoints.MapGet("/console/password", IResult (HttpContext http) => Page(http, token: null)).WithMetadata(new OpenToAll());
         endpoints.MapPost("/console/password", AskAsync).WithMetadata(new OpenToAll());
         endpoints.MapGet("/console/password/{token}", async (HttpContext http, ResetPassword resets, string token, CancellationToken ct) =>
             await resets.IsOpenAsync(token, ct) ? Page(http, token) : Over).WithMetadata(new OpenToAll());
@@ -48,9 +48,9 @@ internal static class PasswordEndpoints
         return Page(http, token, error: string.Join(' ', errors.Values.SelectMany(messages => messages)));
     }
 
-    private static IResult Page(HttpContext http, string? token, string? error = null, string? done = null)
+    private static RazorComponentResult<PasswordPage> Page(HttpContext http, string? token, string? error = null, string? done = null)
     {
         http.Response.Headers.CacheControl = "no-store";
-        return new RazorComponentResult<PasswordPage>(new { Token = token, Error = error, Done = done });
+        return new(new { Token = token, Error = error, Done = done });
     }
 }

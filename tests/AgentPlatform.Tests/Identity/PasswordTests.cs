@@ -1,7 +1,6 @@
 using System.Text.Json;
 using AgentPlatform.Contacts;
 using AgentPlatform.Identity.Login;
-using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Tests.Identity;
 
@@ -93,7 +92,7 @@ public sealed class PasswordTests : IAsyncLifetime
         Assert.Equal(200, (await _stage.Api.GetAsync("/api/v1/agents", Access(bobs))).Status);
         var fresh = Access((await _stage.LogInAsync(ada.Email, Another)).Json.GetProperty("session"));
         Assert.Equal("password_reset", (await _stage.Api.GetAsync("/api/v1/auth/sessions", fresh)).Json.GetProperty("items")[1].GetProperty("end_reason").GetString());
-        Assert.Single((await _stage.Api.GetAsync("/api/v1/security-audit-log?action=password.reset&user_id=" + ada.UserId)).Json.GetProperty("items").EnumerateArray().Take(1));
+        Assert.Equal(2, (await _stage.Api.GetAsync($"/api/v1/security-audit-log?action=password.reset&user_id={ada.UserId}")).Json.GetProperty("items").GetArrayLength());
     }
 
     [Fact]
@@ -101,6 +100,8 @@ public sealed class PasswordTests : IAsyncLifetime
     {
         var ada = await _stage.PersonAsync();
         var before = _stage.Mails.Count();
+        // Within a minute a link is asked for once: one begins here.
+        _stage.Clock.By += TimeSpan.FromSeconds(65 - _stage.Clock.GetUtcNow().Second);
 
         var answers = new[] { await _stage.AskAsync(ada.Email.ToUpperInvariant()), await _stage.AskAsync(ada.Email), await _stage.AskAsync("nobody@example.test") };
         await _stage.Api.Platform.DrainAsync();

@@ -1,4 +1,3 @@
-using AgentPlatform.Api;
 using AgentPlatform.Audit;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
