@@ -69,6 +69,7 @@ public sealed class PasswordTests : IAsyncLifetime
             """, _stage.Api.Tenant.TenantId, contact.Id, ada.Email);
 
         await _stage.Api.Platform.Postgres.ScalarAsync<object>("DELETE FROM identity.users WHERE id = $1 RETURNING 1::text", ada.UserId);
+        await _stage.Api.Platform.Postgres.ScalarAsync<object>("DELETE FROM contacts.channel_identities WHERE profile_id = $1 RETURNING 1::text", contact.Id);
         await _stage.Api.Platform.Postgres.ScalarAsync<object>("DELETE FROM contacts.customer_profiles WHERE id = $1 RETURNING 1::text", contact.Id);
 
         Assert.Equal(0L, await _stage.Api.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM identity.password_reset_tokens WHERE user_id = $1", ada.UserId));

@@ -87,7 +87,7 @@ public sealed class LoginSessions(Database database, IOptions<LoginOptions> opti
             """
             WITH used AS (
                 UPDATE identity.sessions SET last_used_at = $4
-                WHERE tenant_id = $1 AND id = $2 AND user_id = $3 AND ended_at IS NULL AND last_used_at < $4 - interval '1 minute'
+                WHERE tenant_id = $1 AND id = $2 AND user_id = $3 AND ended_at IS NULL AND last_used_at < $4::timestamptz - interval '1 minute'
             )
             SELECT tenancy.active_role(s.user_id)
             FROM identity.sessions s JOIN identity.users u ON u.id = s.user_id
