@@ -2,6 +2,7 @@ using AgentPlatform.Api;
 using AgentPlatform.Console.Shell;
 using AgentPlatform.Identity;
 using AgentPlatform.Identity.Login;
+using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -46,12 +47,7 @@ internal static class SignIn
         if (!answer.IsOk)
         {
             http.Response.StatusCode = answer.Problem.Status;
-            return new RazorComponentResult<SignInPage>(new { Return = target, LoginError = answer.Problem.Code switch
-            {
-                "invalid_credentials" => "The e-mail address or the password is wrong.",
-                "login_blocked" => "Too many attempts have failed. Try again in some minutes, or set a new password.",
-                _ => "Enter an e-mail address and its password.",
-            } });
+            return new RazorComponentResult<SignInPage>(new { Return = target, LoginError = Words(answer.Problem) });
         }
 
         if (answer.Value.Session is not { } session)
@@ -62,6 +58,13 @@ internal static class SignIn
         cookie.Issue(http, session);
         return Pages.See(target);
     }
+
+    private static string Words(Problem problem) => problem.Code switch
+    {
+        "invalid_credentials" => "The e-mail address or the password is wrong.",
+        "login_blocked" => "Too many attempts have failed. Try again in some minutes, or set a new password.",
+        _ => "Enter an e-mail address and its password.",
+    };
 
     private static async Task<IResult> EnterWithKeyAsync(
         HttpContext http, IFormCollection form, string target, Authenticator authenticator, ClientOrigins origins, SessionCookie cookie, CancellationToken ct)
