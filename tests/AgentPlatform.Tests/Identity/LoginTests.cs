@@ -199,5 +199,5 @@ public sealed class LoginTests : IAsyncLifetime
     private static string Access(JsonElement session) => session.GetProperty("access_token").GetString()!;
 
     private async Task<DateTimeOffset?> LastLoginAsync(Person person) =>
-        await _stage.Api.Platform.Postgres.ScalarAsync<object>("SELECT last_login_at FROM identity.credentials WHERE user_id = $1", person.UserId) is DateTime at ? at : null;
+        await _stage.Api.Platform.Postgres.ScalarAsync<object>("SELECT last_login_at FROM identity.credentials WHERE user_id = $1", person.UserId) is DateTime at ? new DateTimeOffset(at) : null;
 }
