@@ -35,6 +35,7 @@ public static class ConsolePipeline
     {
         endpoints.ServiceProvider.GetRequiredService<StaticAssets>().Map(endpoints);
         endpoints.MapSessions();
+        endpoints.MapPasswords();
         endpoints.MapShell();
         endpoints.MapSimulator();
         endpoints.MapWorkflows();

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using AgentPlatform.Api;
+using AgentPlatform.Identity.Login;
 using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Http;
@@ -9,8 +10,8 @@ using Microsoft.Extensions.Options;
 namespace AgentPlatform.Console.Sessions;
 
 /// <summary>
-/// The cookie of a signed-in operator: which key of which user and tenant, and until when, sealed by data protection. It holds no
-/// rights: those are read from the key at each request, so a revoked key ends its sessions at once.
+/// The cookie of a signed-in operator: which key or login session of which user and tenant, and until when, sealed by data protection. It holds no
+/// rights: those are read at each request, so a revoked key, or a session that was ended elsewhere, is over here at once.
 /// </summary>
 internal sealed class SessionCookie(IDataProtectionProvider protection, IOptions<ConsoleOptions> options, TimeProvider clock)
 {
@@ -18,11 +19,17 @@ internal sealed class SessionCookie(IDataProtectionProvider protection, IOptions
 
     private readonly IDataProtector _protector = protection.CreateProtector("AgentPlatform.Console.Session.v1");
 
-    internal void Issue(HttpContext http, Caller caller)
+    internal void Issue(HttpContext http, Caller caller) =>
+        Issue(http, new SessionTicket(caller.Actor.TenantId, caller.Actor.UserId, caller.KeyId, Until));
+
+    internal void Issue(HttpContext http, IssuedSession session) =>
+        Issue(http, new SessionTicket(session.TenantId, session.UserId, session.SessionId, Until < session.ExpiresAt ? Until : session.ExpiresAt) { IsLogin = true });
+
+    private DateTimeOffset Until => clock.GetUtcNow().AddHours(options.Value.SessionHours);
+
+    private void Issue(HttpContext http, SessionTicket ticket)
     {
-        var until = clock.GetUtcNow().AddHours(options.Value.SessionHours);
-        var ticket = new SessionTicket(caller.Actor.TenantId, caller.Actor.UserId, caller.KeyId, until);
-        http.Response.Cookies.Append(Name, _protector.Protect(Json.Text(ticket)), Attributes(http, until));
+        http.Response.Cookies.Append(Name, _protector.Protect(Json.Text(ticket)), Attributes(http, ticket.Until));
     }
 
     /// <summary>Null when there is none, it has expired, or it was not sealed by this installation.</summary>
@@ -57,4 +64,8 @@ internal sealed class SessionCookie(IDataProtectionProvider protection, IOptions
     };
 }
 
-internal sealed record SessionTicket(Guid TenantId, Guid UserId, Guid KeyId, DateTimeOffset Until);
+/// <summary>KeyId: the key's that opened the session; the session's own, when a password did.</summary>
+internal sealed record SessionTicket(Guid TenantId, Guid UserId, Guid KeyId, DateTimeOffset Until)
+{
+    public bool IsLogin { get; init; }
+}

@@ -2,12 +2,13 @@ using System.Security.Claims;
 using AgentPlatform.Api;
 using AgentPlatform.Console.Shell;
 using AgentPlatform.Identity;
+using AgentPlatform.Identity.Login;
 using Microsoft.AspNetCore.Http;
 
 namespace AgentPlatform.Console.Sessions;
 
 /// <summary>Who is asking (else to the sign-in page), and whether their key allows this page (else 403).</summary>
-internal sealed class SessionGate(RequestDelegate next, SessionCookie cookie, KeySessions sessions, ClientOrigins origins)
+internal sealed class SessionGate(RequestDelegate next, SessionCookie cookie, KeySessions keys, LoginSessions logins, ClientOrigins origins)
 {
     public async Task InvokeAsync(HttpContext http)
     {
@@ -29,7 +30,7 @@ internal sealed class SessionGate(RequestDelegate next, SessionCookie cookie, Ke
         }
         else if (endpoint.Metadata.GetMetadata<NeedsScope>() is { } needed && !session.May(needed.Scope))
         {
-            await Pages.Problem(403, "Not with this key", $"The API key you signed in with does not allow {needed.Scope}.").ExecuteAsync(http);
+            await Pages.Problem(403, "Not allowed", $"The API key you signed in with, or your role, does not allow {needed.Scope}.").ExecuteAsync(http);
         }
         else
         {
@@ -44,14 +45,17 @@ internal sealed class SessionGate(RequestDelegate next, SessionCookie cookie, Ke
             return;
         }
 
-        var resumed = await sessions.ResumeAsync(ticket.TenantId, ticket.UserId, ticket.KeyId, http.RequestAborted);
+        var resumed = ticket.IsLogin
+            ? await logins.ResumeAsync(ticket.TenantId, ticket.UserId, ticket.KeyId, http.RequestAborted)
+            : await keys.ResumeAsync(ticket.TenantId, ticket.UserId, ticket.KeyId, http.RequestAborted);
         if (!resumed.IsOk)
         {
             cookie.Clear(http);
             return;
         }
 
-        var actor = resumed.Value.Actor with { Origin = origins.Of(http) with { ApiKeyId = ticket.KeyId } };
+        var origin = origins.Of(http);
+        var actor = resumed.Value.Actor with { Origin = ticket.IsLogin ? origin with { SessionId = ticket.KeyId } : origin with { ApiKeyId = ticket.KeyId } };
         http.Features.Set(new OperatorSession(actor, ticket.KeyId, resumed.Value.Scopes));
         // Form tokens are bound to whom they were given.
         http.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.NameIdentifier, $"{ticket.TenantId}/{ticket.UserId}/{ticket.KeyId}")], "console"));

@@ -12,6 +12,9 @@ internal sealed record RequiredScope(string Scope);
 /// <summary>A limit of its own for an endpoint that is dearer, or called more often, than most.</summary>
 internal sealed record RateLimit(int RequestsPerMinute);
 
+/// <summary>An operation on what is the caller's own affair, which a viewer may do, too.</summary>
+internal sealed record OpenToViewers;
+
 /// <summary>An operation that is logged, done or refused: what is done to what.</summary>
 internal sealed record SensitiveEndpoint(string Action, string ResourceType);
 
@@ -28,6 +31,10 @@ public static class ApiConventions
     /// <summary>Requests per minute and user to this endpoint, in place of <see cref="ApiOptions.RequestsPerMinute"/>.</summary>
     public static TBuilder LimitRate<TBuilder>(this TBuilder builder, int requestsPerMinute)
         where TBuilder : IEndpointConventionBuilder => builder.WithMetadata(new RateLimit(requestsPerMinute));
+
+    /// <summary>It changes nothing but the caller's own access: viewers may, who otherwise only read.</summary>
+    public static TBuilder AllowViewers<TBuilder>(this TBuilder builder)
+        where TBuilder : IEndpointConventionBuilder => builder.WithMetadata(new OpenToViewers());
 
     /// <summary>
     /// Each request is logged with what came of it, also when it is refused: for what decides who may do what. The resource is the <c>id</c> of the address,

@@ -15,7 +15,7 @@ internal static class ApiDocument
     private static readonly (string Status, string Description)[] Refusals =
     [
         ("400", "The request is malformed or a field is invalid."),
-        ("401", "The API key is missing or not valid."),
+        ("401", "The API key or access token is missing or not valid."),
         ("403", "The key's scopes or its user's role do not allow this."),
         ("429", "Too many requests; Retry-After says when to come back."),
     ];
@@ -58,7 +58,7 @@ internal static class ApiDocument
         {
             Type = SecuritySchemeType.Http,
             Scheme = "bearer",
-            Description = "An API key: `Authorization: Bearer ap_…`.",
+            Description = "An API key, or the access token of a session: `Authorization: Bearer ap_…`.",
         };
         document.Components.Schemas ??= new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal);
         document.Components.Schemas[ProblemName] = ProblemSchema();

@@ -4,7 +4,12 @@ using AgentPlatform.Postgres;
 namespace AgentPlatform.Api;
 
 /// <summary>Who calls the API: the actor of its transactions, the key it came with, what the key may do, and how busy it has been.</summary>
-public sealed record Caller(Actor Actor, Guid KeyId, IReadOnlyList<string> Scopes, RateWindow Rate);
+/// <param name="KeyId">The id of the key; of the session, for a person who signed in.</param>
+public sealed record Caller(Actor Actor, Guid KeyId, IReadOnlyList<string> Scopes, RateWindow Rate)
+{
+    /// <summary>The session whose access token was presented; null for a key.</summary>
+    public Guid? SessionId { get; init; }
+}
 
 /// <summary>Requests of one user to one endpoint in the running window, this one included.</summary>
 public sealed record RateWindow(int Requests, DateTimeOffset Ends);

@@ -28,7 +28,7 @@ internal sealed class SensitiveRequests(RequestDelegate next, SecurityLog log)
         var problem = http.Features.Get<Problem>();
         return new SensitiveOperation(actor.TenantId, actor.UserId, sensitive.Action, sensitive.ResourceType, ResourceOf(http), problem?.Title)
         {
-            Details = new { http.Request.Method, Route = http.Route(), Status = http.Response.StatusCode, problem?.Code, actor.Origin?.ApiKeyId },
+            Details = new { http.Request.Method, Route = http.Route(), Status = http.Response.StatusCode, problem?.Code, actor.Origin?.ApiKeyId, actor.Origin?.SessionId },
             Origin = actor.Origin,
         };
     }

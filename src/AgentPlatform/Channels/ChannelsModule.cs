@@ -90,7 +90,7 @@ public static class ChannelsModule
         services.AddHttpClient(CustomProvider.ClientName).RemoveAllLoggers().ConfigurePrimaryHttpMessageHandler(p =>
             PublicTargets.Handler(p.GetRequiredService<IOptions<CustomOptions>>().Value.AllowPrivateTargets));
         services.AddSingleton<IMessageProvider, TwilioProvider>();
-        services.AddSingleton<IMessageProvider, SmtpProvider>();
+        services.AddSingleton<SmtpProvider>().AddSingleton<IMessageProvider>(p => p.GetRequiredService<SmtpProvider>()).AddSingleton<PlatformMail>();
         services.AddSingleton<IMessageProvider, CustomProvider>();
         services.AddSingleton<IMessageProvider, OutboxProvider>();
         services.AddSingleton<MessageProviders>();

@@ -1,12 +1,13 @@
 using AgentPlatform.Api;
 using AgentPlatform.Audit;
+using AgentPlatform.Identity.Login;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Identity;
 
-/// <summary>Turns a presented API key into a caller, in one round trip and a commit, and counts the request. A key that serves no more is a threat.</summary>
-public sealed class Authenticator(Database database, ThreatLog threats, SecurityLog log, TimeProvider clock)
+/// <summary>Turns a presented API key or access token into a caller, in one round trip and a commit, and counts the request. A key that serves no more is a threat.</summary>
+public sealed class Authenticator(Database database, LoginSessions sessions, ThreatLog threats, SecurityLog log, TimeProvider clock)
 {
     /// <summary>The length of a rate window.</summary>
     public static readonly TimeSpan Window = TimeSpan.FromMinutes(1);
@@ -15,7 +16,7 @@ public sealed class Authenticator(Database database, ThreatLog threats, Security
 
     /// <summary>Unknown, expired and revoked keys, and keys of users who left or were closed, look the same to the caller.</summary>
     public async Task<Result<Caller>> AuthenticateAsync(string secret, string endpoint, Origin origin, CancellationToken ct) =>
-        (await PresentAsync(secret, endpoint, origin, ct)).Caller;
+        SessionTokens.IsAccess(secret) ? await sessions.AuthenticateAsync(secret, endpoint, origin, ct) : (await PresentAsync(secret, endpoint, origin, ct)).Caller;
 
     /// <summary>The same for a person who signs in, which is logged. A key that never was anybody's is nobody's sign-in.</summary>
     public async Task<Result<Caller>> SignInAsync(string secret, string endpoint, Origin origin, CancellationToken ct)

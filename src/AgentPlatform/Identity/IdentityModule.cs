@@ -1,5 +1,6 @@
 using AgentPlatform.Api;
 using AgentPlatform.Identity.Idempotency;
+using AgentPlatform.Identity.Login;
 using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -16,6 +17,7 @@ public static class IdentityModule
         services.AddSingleton<KeyRing>();
         services.AddSingleton<Authenticator>();
         services.AddSingleton<KeySessions>();
+        services.AddLogin();
         services.AddSingleton<DataProtectionKeys>();
         services.AddSingleton<IdempotencyStore>();
         services.AddSingleton<ManageKeys>();
@@ -38,6 +40,7 @@ public static class IdentityModule
     {
         MapKeys(v1);
         MapAccount(v1);
+        LoginApi.Map(v1);
     }
 
     private static void MapKeys(IEndpointRouteBuilder v1)

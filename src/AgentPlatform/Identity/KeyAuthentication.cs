@@ -6,7 +6,7 @@ using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Identity;
 
-/// <summary>Bearer API keys: who calls (401), how often (429), and whether this key may do this (403), in that order.</summary>
+/// <summary>Bearer API keys and access tokens: who calls (401), how often (429), and whether this key may do this (403), in that order.</summary>
 internal sealed class KeyAuthentication(
     RequestDelegate next, Authenticator authenticator, ClientOrigins origins, RequestLog log, IOptions<ApiOptions> options, TimeProvider clock)
 {
@@ -33,7 +33,7 @@ internal sealed class KeyAuthentication(
         await (refusal is null ? next(http) : ProblemWriter.WriteAsync(http, refusal));
     }
 
-    /// <summary>The presented key, which is never logged; empty when there is none.</summary>
+    /// <summary>The presented key or token, which is never logged; empty when there is none.</summary>
     internal static string SecretOf(HttpContext http) =>
         http.Request.Headers.Authorization.FirstOrDefault() is { } header && header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : "";
 
@@ -70,6 +70,6 @@ internal sealed class KeyAuthentication(
         }
 
         var reads = HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method);
-        return caller.Actor.Role == "viewer" && !reads ? Problem.Forbidden("read_only_role", "Viewers may read, not write.") : null;
+        return caller.Actor.Role == "viewer" && !reads && endpoint.Metadata.GetMetadata<OpenToViewers>() is null ? Problem.Forbidden("read_only_role", "Viewers may read, not write.") : null;
     }
 }

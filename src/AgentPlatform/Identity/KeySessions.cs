@@ -3,7 +3,7 @@ using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Identity;
 
-/// <summary>Who goes on in a session that an API key opened, and what that key allows now.</summary>
+/// <summary>Who goes on in a session, and what the key or the password that opened it allows now.</summary>
 public sealed record KeySession(Actor Actor, IReadOnlyList<string> Scopes);
 
 /// <summary>Sessions live no longer than the key that opened them: every request of one looks at the key again.</summary>
@@ -25,7 +25,7 @@ public sealed class KeySessions(Database database, TimeProvider clock)
     {
         internal const string Resume =
             """
-            SELECT k.role AS key_role, tenancy.member_role(k.user_id) AS member_role, k.scopes
+            SELECT k.role AS key_role, tenancy.active_role(k.user_id) AS member_role, k.scopes
             FROM identity.api_keys k JOIN identity.users u ON u.id = k.user_id
             WHERE k.tenant_id = $1 AND k.id = $2 AND k.user_id = $3 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $4) AND u.is_active
             """;

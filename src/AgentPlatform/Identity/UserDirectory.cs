@@ -4,7 +4,7 @@ using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Identity;
 
-/// <summary>An operator account. It exists once, whichever tenants it works in.</summary>
+/// <summary>An operator account. It exists once, whichever tenants it works in. LastLoginAt: with a password; seen by its user alone.</summary>
 public sealed record User(
     Guid Id,
     string Email,
@@ -23,6 +23,7 @@ public sealed record User(
     JsonElement NotificationSettings,
     bool OnboardingCompleted,
     bool IsActive,
+    DateTimeOffset? LastLoginAt,
     DateTimeOffset CreatedAt,
     DateTimeOffset UpdatedAt);
 
@@ -62,8 +63,8 @@ public sealed class UserDirectory(TimeProvider clock)
         internal const string Find =
             """
             SELECT id, email, full_name, avatar_url, phone, login_method, role, subscription_tier, subscription_status, gst_number, pan_number,
-                   state, preferred_language, constitution, notification_settings, onboarding_completed, is_active, created_at, updated_at
-            FROM identity.users WHERE id = $1
+                   state, preferred_language, constitution, notification_settings, onboarding_completed, is_active, c.last_login_at, created_at, updated_at
+            FROM identity.users u LEFT JOIN identity.credentials c ON c.user_id = u.id WHERE u.id = $1
             """;
 
         internal const string Reachable = "SELECT id, email, full_name, phone, notification_settings FROM identity.users WHERE id = ANY ($1) AND is_active";

@@ -17,5 +17,8 @@ public sealed record Origin(string? IpAddress, string? UserAgent)
 
     public Guid? ApiKeyId { get; init; }
 
+    /// <summary>The session of a person who signed in.</summary>
+    public Guid? SessionId { get; init; }
+
     public string? TraceId { get; init; }
 }

@@ -1,22 +1,30 @@
 using AgentPlatform.Api;
 using AgentPlatform.Events;
 using AgentPlatform.Identity;
+using AgentPlatform.Identity.Login;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using Npgsql;
 
 namespace AgentPlatform.Tenancy;
 
-/// <summary>Whom to add; an account is made for an address that has none. The role is member unless told.</summary>
-public sealed record AddMember(string? Email, string? FullName, string? Role);
+/// <summary>
+/// Whom to add; an account is made for an address that has none. The role is member unless told. Invite: whoever has no password yet is mailed a link to set one.
+/// </summary>
+public sealed record AddMember(string? Email, string? FullName, string? Role)
+{
+    public bool? Invite { get; init; }
+}
 
 public sealed record ChangeMember(string? Role);
+
+public sealed record SuspendMember(string? Reason);
 
 /// <summary>
 /// Who works in the tenant. Owners and admins manage members; only owners make, change or remove owners; everybody may leave, but
 /// the last owner stays (the database sees to that, also when two owners act at once).
 /// </summary>
-internal sealed class ManageMembers(Database database, UserDirectory users, EventStore events, TimeProvider clock)
+internal sealed class ManageMembers(Database database, UserDirectory users, PasswordLinks links, EventStore events, TimeProvider clock)
 {
     internal async Task<Page<Member>> ListAsync(Actor actor, PageRequest page, CancellationToken ct)
     {
@@ -53,6 +61,11 @@ internal sealed class ManageMembers(Database database, UserDirectory users, Even
         }
 
         events.Append(tx, new NewEvent("member.added", "tenant", actor.TenantId, new { member_id = id, user_id = userId, role }));
+        if (request.Invite == true)
+        {
+            links.Ask(tx, userId, PasswordLinks.Invitation);
+        }
+
         var added = await FindAsync(tx, id, ct);
         await tx.CommitAsync(ct);
         return added!;
@@ -65,6 +78,26 @@ internal sealed class ManageMembers(Database database, UserDirectory users, Even
             {
                 await tx.ExecuteAsync(Sql.ChangeRole, [actor.TenantId, id, change.Role], ct);
                 events.Append(tx, new NewEvent("member.role_changed", "tenant", actor.TenantId, new { member_id = id, user_id = member.UserId, from = member.Role, to = change.Role }));
+            }, ct);
+
+    /// <summary>From the commit on the member's keys and sessions are refused in this tenant, and signing in to it; the membership stays.</summary>
+    internal Task<Result<Member>> SuspendAsync(Actor actor, Guid id, SuspendMember request, IfMatch ifMatch, CancellationToken ct) =>
+        new Validation().Text("reason", request.Reason, 500, required: true).Problem is { } invalid
+            ? Task.FromResult<Result<Member>>(invalid)
+            : WriteAsync(actor, id, ifMatch, before => Refuse(actor, before.Role) ?? RefuseSuspension(actor, before), async (tx, member) =>
+            {
+                await tx.ExecuteAsync(Sql.Suspend, [actor.TenantId, id, clock.GetUtcNow(), request.Reason!.Trim()], ct);
+                events.Append(tx, new NewEvent("member.suspended", "tenant", actor.TenantId, new { member_id = id, user_id = member.UserId, reason = request.Reason.Trim() }));
+            }, ct);
+
+    internal Task<Result<Member>> ReinstateAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct) =>
+        WriteAsync(
+            actor, id, ifMatch,
+            before => Refuse(actor, before.Role) ?? (before.SuspendedAt is null ? Problem.Conflict("not_suspended", "The member is not suspended.") : null),
+            async (tx, member) =>
+            {
+                await tx.ExecuteAsync(Sql.Reinstate, [actor.TenantId, id], ct);
+                events.Append(tx, new NewEvent("member.reinstated", "tenant", actor.TenantId, new { member_id = id, user_id = member.UserId }));
             }, ct);
 
     internal Task<Result<Member>> RemoveAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct) =>
@@ -95,7 +128,7 @@ internal sealed class ManageMembers(Database database, UserDirectory users, Even
         }
         catch (PostgresException e) when (e.ConstraintName == "last_owner_stays")
         {
-            return Problem.Conflict("last_owner", "The tenant's last owner cannot be removed or demoted.");
+            return Problem.Conflict("last_owner", "The tenant's last owner cannot be removed, demoted or suspended.");
         }
 
         // Whoever is named as the tenant's owner must still be one of its owners.
@@ -112,7 +145,7 @@ internal sealed class ManageMembers(Database database, UserDirectory users, Even
     {
         var colleagues = (await users.ColleaguesAsync(tx, [.. rows.Select(r => r.UserId)], ct)).ToDictionary(c => c.Id);
         return [.. rows.Select(r => (Row: r, User: colleagues[r.UserId])).Select(m =>
-            new Member(m.Row.Id, m.Row.UserId, m.User.Email, m.User.FullName, m.User.AvatarUrl, m.Row.Role, m.Row.JoinedAt, m.Row.UpdatedAt))];
+            new Member(m.Row.Id, m.Row.UserId, m.User.Email, m.User.FullName, m.User.AvatarUrl, m.Row.Role, m.Row.SuspendedAt, m.Row.SuspensionReason, m.Row.JoinedAt, m.Row.UpdatedAt))];
     }
 
     private static Problem? Refuse(Actor actor, params ReadOnlySpan<string> roles) =>
@@ -120,19 +153,24 @@ internal sealed class ManageMembers(Database database, UserDirectory users, Even
         : roles.Contains("owner") && !Roles.AtLeast(actor.Role, "owner") ? Problem.Forbidden("owner_only", "Only an owner makes, changes or removes owners.")
         : null;
 
+    private static Problem? RefuseSuspension(Actor actor, Row before) =>
+        before.UserId == actor.UserId ? Problem.Conflict("own_membership", "Nobody suspends their own membership; leave instead.")
+        : before.SuspendedAt is not null ? Problem.Conflict("already_suspended", "The member is suspended already.")
+        : null;
+
     private const string RoleRule = "Must be one of owner, admin, member, viewer.";
 
-    private sealed record Row(Guid Id, Guid UserId, string Role, DateTimeOffset JoinedAt, DateTimeOffset UpdatedAt);
+    private sealed record Row(Guid Id, Guid UserId, string Role, DateTimeOffset? SuspendedAt, string? SuspensionReason, DateTimeOffset JoinedAt, DateTimeOffset UpdatedAt);
 
     private static class Sql
     {
         internal const string List =
             """
-            SELECT id, user_id, role, joined_at, updated_at FROM tenancy.workspace_members
+            SELECT id, user_id, role, suspended_at, suspension_reason, joined_at, updated_at FROM tenancy.workspace_members
             WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
             """;
 
-        internal const string Find = "SELECT id, user_id, role, joined_at, updated_at FROM tenancy.workspace_members WHERE tenant_id = $1 AND id = $2";
+        internal const string Find = "SELECT id, user_id, role, suspended_at, suspension_reason, joined_at, updated_at FROM tenancy.workspace_members WHERE tenant_id = $1 AND id = $2";
 
         internal const string Add =
             """
@@ -141,6 +179,12 @@ internal sealed class ManageMembers(Database database, UserDirectory users, Even
             """;
 
         internal const string ChangeRole = "UPDATE tenancy.workspace_members SET role = $3 WHERE tenant_id = $1 AND id = $2";
+
+        internal const string Suspend =
+            "UPDATE tenancy.workspace_members SET suspended_at = $3, suspension_reason = $4 WHERE tenant_id = $1 AND id = $2 AND suspended_at IS NULL";
+
+        internal const string Reinstate =
+            "UPDATE tenancy.workspace_members SET suspended_at = NULL, suspension_reason = NULL WHERE tenant_id = $1 AND id = $2";
 
         internal const string Remove = "DELETE FROM tenancy.workspace_members WHERE tenant_id = $1 AND id = $2";
 

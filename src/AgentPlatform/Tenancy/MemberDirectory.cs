@@ -42,7 +42,7 @@ public sealed class MemberDirectory(UserDirectory users)
         internal const string Members =
             """
             SELECT user_id, role FROM tenancy.workspace_members
-            WHERE tenant_id = $1 AND CASE WHEN $2::uuid[] IS NULL THEN role IN ('owner', 'admin') ELSE user_id = ANY ($2) END
+            WHERE tenant_id = $1 AND suspended_at IS NULL AND CASE WHEN $2::uuid[] IS NULL THEN role IN ('owner', 'admin') ELSE user_id = ANY ($2) END
             ORDER BY joined_at
             """;
     }

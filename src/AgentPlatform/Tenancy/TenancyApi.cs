@@ -45,6 +45,12 @@ internal static class TenancyApi
         group.MapPatch("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageMembers members, Guid id, ChangeMember body, CancellationToken ct) =>
                 (await members.ChangeAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(member => member.UpdatedAt))
             .RequireScope("members:write").Sensitive("member.change_role", "member").Describe("changeMember", "Change a member's role.").Produces<Member>();
+        group.MapPost("/{id:guid}/suspend", async (HttpContext http, IfMatch ifMatch, ManageMembers members, Guid id, SuspendMember body, CancellationToken ct) =>
+                (await members.SuspendAsync(http.Actor(), id, body, ifMatch, ct)).ToHttp(member => member.UpdatedAt))
+            .RequireScope("members:write").Sensitive("member.suspend", "member").Describe("suspendMember", "Suspend a member: keys, sessions and sign-ins are refused.").Produces<Member>();
+        group.MapPost("/{id:guid}/reinstate", async (HttpContext http, IfMatch ifMatch, ManageMembers members, Guid id, CancellationToken ct) =>
+                (await members.ReinstateAsync(http.Actor(), id, ifMatch, ct)).ToHttp(member => member.UpdatedAt))
+            .RequireScope("members:write").Sensitive("member.reinstate", "member").Describe("reinstateMember", "Lift a member's suspension.").Produces<Member>();
         group.MapDelete("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageMembers members, Guid id, CancellationToken ct) =>
                 (await members.RemoveAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
             .RequireScope("members:write").Sensitive("member.remove", "member").Describe("removeMember", "Remove a member, or leave.").Produces(StatusCodes.Status204NoContent);

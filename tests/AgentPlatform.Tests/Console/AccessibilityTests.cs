@@ -29,8 +29,16 @@ public sealed class AccessibilityTests(ConsoleSite site)
 
         await page.ClickAsync(".sign-out button");
         await page.FillAsync("#key", "wrong");
-        await page.ClickAsync("main button[type=submit]");
-        await page.Locator(".alert").WaitForAsync();
+        await page.ClickAsync("#with-key button[type=submit]");
+        await page.Locator("#key-error").WaitForAsync();
+        Assert.Empty(await ViolationsAsync(page));
+        await page.FillAsync("#email", "nobody@example.test");
+        await page.FillAsync("#password", "wrong");
+        await page.ClickAsync("#with-password button[type=submit]");
+        await page.Locator("#login-error").WaitForAsync();
+        Assert.Empty(await ViolationsAsync(page));
+        await page.ClickAsync("#with-password a");
+        await page.Locator("#email").WaitForAsync();
         Assert.Empty(await ViolationsAsync(page));
         await page.Context.CloseAsync();
     }

@@ -64,7 +64,7 @@ public sealed class ConsoleSite : IAsyncLifetime
         var page = await context.NewPageAsync();
         await page.GotoAsync(new Uri(Address, path).ToString());
         await page.FillAsync("#key", key);
-        await page.ClickAsync("main button[type=submit]");
+        await page.ClickAsync("#with-key button[type=submit]");
         // Not for any state of loading: it may be reached before the wait begins, and the page's stream never ends.
         await Assertions.Expect(page).ToHaveURLAsync(new Uri(Address, path).ToString(), new() { Timeout = 15_000 });
         return page;

@@ -1,5 +1,6 @@
 using System.Net;
 using AgentPlatform.Identity;
+using AgentPlatform.Identity.Login;
 using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Tests.Console;
@@ -119,6 +120,68 @@ public sealed class SignInTests(ConsoleSite site)
     }
 
     [Fact]
+    public async Task A_password_opens_a_session_of_its_own_which_signing_out_ends_for_good()
+    {
+        var tenant = await site.TenantAsync();
+        var email = await PasswordAsync(tenant);
+        using var client = site.Client();
+        using var wrong = await client.SubmitAsync("/console/sign-in", "/console/sign-in", ("email", email), ("password", "wrong password 123"));
+        Assert.Equal(HttpStatusCode.Unauthorized, wrong.StatusCode);
+        Assert.Contains("login-error", await wrong.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+
+        using var entered = await client.SubmitAsync("/console/sign-in", "/console/sign-in", ("email", email.ToUpperInvariant()), ("password", Password), ("return", "/simulator"));
+
+        Assert.Equal((HttpStatusCode.SeeOther, "/simulator"), (entered.StatusCode, entered.Headers.Location!.ToString()));
+        var cookie = client.Cookies.GetCookies(site.Address).Single(c => c.Name == "agentplatform_session").Value;
+        using var page = await client.GetAsync("/console");
+        Assert.Equal(HttpStatusCode.OK, page.StatusCode);
+        using var left = await client.SubmitAsync("/console", "/console/sign-out");
+        Assert.Equal("signed_out", await site.Platform.Postgres.ScalarAsync<string>("SELECT end_reason FROM identity.sessions WHERE user_id = $1", tenant.OwnerId));
+        using var kept = new HttpRequestMessage(HttpMethod.Get, "/console") { Headers = { { "Cookie", $"agentplatform_session={cookie}" } } };
+        using var stranger = site.Client();
+        using var answer = await stranger.Http.SendAsync(kept);
+        Assert.Equal(HttpStatusCode.Redirect, answer.StatusCode);
+    }
+
+    [Fact]
+    public async Task Who_works_in_several_workspaces_chooses_one()
+    {
+        var (first, second) = (await site.TenantAsync("First"), await site.TenantAsync("Second"));
+        var email = await PasswordAsync(first);
+        await site.Platform.Postgres.ScalarAsync<object>(
+            "INSERT INTO tenancy.workspace_members (tenant_id, id, user_id) VALUES ($1, gen_random_uuid(), $2) RETURNING id", second.TenantId, first.OwnerId);
+        var slug = await site.Platform.Postgres.ScalarAsync<string>("SELECT slug FROM tenancy.tenants WHERE id = $1", second.TenantId);
+        using var client = site.Client();
+
+        using var asked = await client.SubmitAsync("/console/sign-in", "/console/sign-in", ("email", email), ("password", Password));
+        var html = await asked.Content.ReadAsStringAsync();
+        using var entered = await client.SubmitAsync("/console/sign-in", "/console/sign-in", ("email", email), ("password", Password), ("tenant", slug));
+
+        Assert.Contains($"<option value=\"{slug}\">Second</option>", html, StringComparison.Ordinal);
+        Assert.DoesNotContain(Password, html, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.SeeOther, entered.StatusCode);
+        Assert.Equal(second.TenantId, await site.Platform.Postgres.ScalarAsync<Guid>("SELECT tenant_id FROM identity.sessions WHERE user_id = $1", first.OwnerId));
+    }
+
+    [Fact]
+    public async Task A_link_sets_a_password_in_the_browser_once()
+    {
+        var tenant = await site.TenantAsync();
+        var link = (await site.Platform.AsAsync(
+            Actor.System(tenant.TenantId), tx => site.Platform.Get<PasswordLinks>().IssueAsync(tx, new PasswordNotice(tenant.OwnerId, PasswordLinks.Reset), CancellationToken.None)))!;
+        var path = $"/console/password/{link.Token}";
+        using var client = site.Client();
+
+        using var shortOne = await client.SubmitAsync(path, path, ("password", "short"));
+        using var set = await client.SubmitAsync(path, path, ("password", Password));
+        using var again = await client.GetAsync(path);
+        using var asked = await client.SubmitAsync("/console/password", "/console/password", ("email", "nobody@example.test"));
+
+        Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.OK, HttpStatusCode.Gone), (shortOne.StatusCode, set.StatusCode, again.StatusCode));
+        Assert.Contains("on its way", await asked.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_session_is_known_to_every_host_and_secure_where_the_public_address_is()
     {
         var tenant = await site.TenantAsync();
@@ -179,5 +242,16 @@ public sealed class SignInTests(ConsoleSite site)
         var refused = await Assert.ThrowsAsync<Npgsql.PostgresException>(() => site.Platform.AsAsync(
             new Actor(tenant.TenantId, tenant.OwnerId, "owner"), tx => tx.QueryAsync<string>("SELECT xml FROM identity.data_protection_keys", [], CancellationToken.None)));
         Assert.Equal(Npgsql.PostgresErrorCodes.InsufficientPrivilege, refused.SqlState);
+    }
+
+    private const string Password = "correct horse battery";
+
+    /// <summary>The owner's address, with a password.</summary>
+    private async Task<string> PasswordAsync(AgentPlatform.Tenancy.ProvisionedTenant tenant)
+    {
+        await site.Platform.Postgres.ScalarAsync<object>(
+            "INSERT INTO identity.credentials (user_id, password_hash, password_changed_at) VALUES ($1, $2, now()) RETURNING user_id",
+            tenant.OwnerId, BCrypt.Net.BCrypt.HashPassword(Password, 10));
+        return await site.Platform.Postgres.ScalarAsync<string>("SELECT email FROM identity.users WHERE id = $1", tenant.OwnerId);
     }
 }

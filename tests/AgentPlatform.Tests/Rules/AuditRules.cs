@@ -10,7 +10,7 @@ public sealed partial class AuditRules
     {
         ["A log, a ledger or a version: its rows say who and when, and are never changed"] =
         [
-            "audit.audit_logs", "audit.security_audit_log", "events.events", "identity.api_request_logs", "conversations.audit_events", "conversations.turn_records",
+            "audit.audit_logs", "audit.security_audit_log", "events.events", "identity.api_request_logs", "identity.login_attempts", "conversations.audit_events", "conversations.turn_records",
             "credits.credit_events", "actions.approval_decisions", "actions.approval_delegations", "workflows.workflow_signals", "workflows.workflow_versions",
             "workflows.sop_steps", "agents.scenario_archives", "agents.template_set_versions", "schedules.archived_agent_tasks", "costs.api_token_usage",
             "models.agent_actions_log", "channels.webhook_logs",
@@ -31,7 +31,8 @@ public sealed partial class AuditRules
         [
             "agents.guidance", "brain.nlu_models", "channels.retired_tokens", "channels.webhook_rates", "channels.webhook_traffic", "contacts.email_verification_tokens",
             "actions.approval_codes", "actions.approval_links", "conversations.conversation_followers", "costs.budget_alerts", "costs.budget_reservations", "events.aggregates",
-            "identity.idempotency_keys", "identity.rate_counters", "resilience.locks", "schedules.cron_job_registry", "work.tokens",
+            "identity.credentials", "identity.idempotency_keys", "identity.password_reset_tokens", "identity.rate_counters", "identity.refresh_tokens", "identity.sessions",
+            "resilience.locks", "schedules.cron_job_registry", "work.tokens",
         ],
         ["Seen by one member alone"] =
         [

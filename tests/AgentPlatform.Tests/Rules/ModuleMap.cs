@@ -17,7 +17,7 @@ public sealed partial class ModuleMap
         ["Work"] = ["Api", "Kernel", "Postgres"],
         ["Api"] = ["Kernel", "Postgres"],
         ["Audit"] = ["Api", "Kernel", "Postgres"],
-        ["Identity"] = ["Api", "Audit", "Kernel", "Postgres"],
+        ["Identity"] = ["Api", "Audit", "Kernel", "Postgres", "Work"],
         ["Events"] = ["Api", "Kernel", "Operations", "Postgres", "Work"],
         ["Resilience"] = ["Api", "Events", "Kernel", "Postgres"],
         ["Tenancy"] = ["Api", "Events", "Identity", "Kernel", "Postgres"],

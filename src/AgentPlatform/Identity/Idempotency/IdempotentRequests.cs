@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using AgentPlatform.Api;
+using AgentPlatform.Identity.Login;
 using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.Http;
 
@@ -35,7 +36,7 @@ internal sealed class IdempotentRequests(RequestDelegate next, IdempotencyStore 
             return;
         }
 
-        var secret = KeyAuthentication.SecretOf(http);
+        var secret = SessionTokens.LastingPartOf(KeyAuthentication.SecretOf(http));
         switch (await BeginAsync(caller, secret, key, HashOf(http), http.RequestAborted))
         {
             case IdempotentStart.Begun begun:
