@@ -1,3 +1,4 @@
+using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -7,6 +8,7 @@ public static class CreditsModule
 {
     public static IServiceCollection AddCredits(this IServiceCollection services)
     {
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddSingleton<CreditLedger>();
         services.AddSingleton<ManageCredits>();
         return services;
