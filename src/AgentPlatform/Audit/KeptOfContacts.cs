@@ -16,7 +16,8 @@ internal sealed class KeptOfContacts : IKeepsPersonalData, IKeepsTraces
         internal const string Changes =
             """
             SELECT to_jsonb(t)::text FROM audit.audit_logs AS t
-            WHERE t.entity_type LIKE 'contacts.%' AND (t.entity_id = ANY ($1::text[]) OR coalesce(t.new_values ->> 'profile_id', t.old_values ->> 'profile_id', t.new_values ->> 'contact_id', t.old_values ->> 'contact_id') = ANY ($1::text[]))
+            WHERE t.entity_id = ANY ($1::text[])
+               OR coalesce(t.new_values ->> 'profile_id', t.old_values ->> 'profile_id', t.new_values ->> 'contact_id', t.old_values ->> 'contact_id') = ANY ($1::text[])
             ORDER BY t.id OFFSET $2 LIMIT $3
             """;
 
@@ -27,10 +28,12 @@ internal sealed class KeptOfContacts : IKeepsPersonalData, IKeepsTraces
             SET old_values = CASE WHEN old_values IS NOT NULL THEN '{}'::jsonb END, new_values = CASE WHEN new_values IS NOT NULL THEN '{}'::jsonb END
             WHERE id IN (
                 SELECT c.id FROM audit.audit_logs AS c
-                WHERE c.entity_type LIKE 'contacts.%' AND (coalesce(c.old_values, '{}') <> '{}' OR coalesce(c.new_values, '{}') <> '{}')
-                  AND (c.entity_id = ANY ($1::text[]) OR c.entity_id IN (
+                WHERE (coalesce(c.old_values, '{}') <> '{}' OR coalesce(c.new_values, '{}') <> '{}')
+                  AND c.entity_id IN (
+                      SELECT unnest($1::text[])
+                      UNION
                       SELECT t.entity_id FROM audit.audit_logs AS t
-                      WHERE t.entity_type LIKE 'contacts.%' AND coalesce(t.new_values ->> 'profile_id', t.old_values ->> 'profile_id', t.new_values ->> 'contact_id', t.old_values ->> 'contact_id') = ANY ($1::text[])))
+                      WHERE coalesce(t.new_values ->> 'profile_id', t.old_values ->> 'profile_id', t.new_values ->> 'contact_id', t.old_values ->> 'contact_id') = ANY ($1::text[]))
                 ORDER BY coalesce(c.new_values, c.old_values) ?| '{profile_id,contact_id}' LIMIT $2)
             RETURNING id
             """;

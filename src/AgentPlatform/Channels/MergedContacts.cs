@@ -38,16 +38,25 @@ internal sealed class KeptOfContacts : IKeepsPersonalData
         internal const string Logs =
             """
             SELECT to_jsonb(t)::text FROM channels.webhook_logs AS t
-            WHERE (t.inbound_message_id IN (SELECT m.id FROM channels.inbound_messages AS m WHERE m.contact_id = ANY ($1) OR m.conversation_id = ANY (conversations.of_contacts($1)))
-                OR t.outbound_message_id IN (SELECT m.id FROM channels.outbound_messages AS m WHERE m.contact_id = ANY ($1) OR m.conversation_id = ANY (conversations.of_contacts($1))))
+            WHERE t.id IN (
+                SELECT l.id FROM channels.inbound_messages AS m JOIN channels.webhook_logs AS l ON l.tenant_id = m.tenant_id AND l.inbound_message_id = m.id
+                WHERE m.contact_id = ANY ($1) OR m.conversation_id = ANY (conversations.of_contacts($1))
+                UNION ALL
+                SELECT l.id FROM channels.outbound_messages AS m JOIN channels.webhook_logs AS l ON l.tenant_id = m.tenant_id AND l.outbound_message_id = m.id
+                WHERE m.contact_id = ANY ($1) OR m.conversation_id = ANY (conversations.of_contacts($1)))
             ORDER BY t.id OFFSET $2 LIMIT $3
             """;
 
         internal const string EraseLogs =
             """
             DELETE FROM channels.webhook_logs
-            WHERE id IN (SELECT t.id FROM channels.webhook_logs AS t WHERE (t.inbound_message_id IN (SELECT m.id FROM channels.inbound_messages AS m WHERE m.contact_id = ANY ($1) OR m.conversation_id = ANY (conversations.of_contacts($1)))
-                OR t.outbound_message_id IN (SELECT m.id FROM channels.outbound_messages AS m WHERE m.contact_id = ANY ($1) OR m.conversation_id = ANY (conversations.of_contacts($1)))) LIMIT $2)
+            WHERE id IN (
+                SELECT l.id FROM channels.inbound_messages AS m JOIN channels.webhook_logs AS l ON l.tenant_id = m.tenant_id AND l.inbound_message_id = m.id
+                WHERE m.contact_id = ANY ($1) OR m.conversation_id = ANY (conversations.of_contacts($1))
+                UNION ALL
+                SELECT l.id FROM channels.outbound_messages AS m JOIN channels.webhook_logs AS l ON l.tenant_id = m.tenant_id AND l.outbound_message_id = m.id
+                WHERE m.contact_id = ANY ($1) OR m.conversation_id = ANY (conversations.of_contacts($1))
+                LIMIT $2)
             RETURNING id
             """;
 

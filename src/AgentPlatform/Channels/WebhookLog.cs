@@ -70,7 +70,10 @@ internal static partial class WebhookLog
     }
 }
 
-/// <summary>Forgets deliveries after a month; row level security lets this job see nothing younger, and nothing that is not over.</summary>
+/// <summary>
+/// Forgets deliveries after a month, and messages as they came in and left after <see cref="ChannelsOptions.MessageRetentionDays"/>; row level security lets this job
+/// see nothing younger than a month, and nothing that is not over.
+/// </summary>
 public sealed class WebhookLogRetention(Database database, IOptions<ChannelsOptions> options)
 {
     /// <summary>Returns how many rows went.</summary>

@@ -33,9 +33,9 @@ internal sealed class ExportContact(Database database, ContactDirectory contacts
         json.WriteStartObject();
         json.WriteString("exported_at", clock.GetUtcNow());
         json.WritePropertyName("contact");
-        JsonSerializer.Serialize(json, head.Contact, Json.Options);
+        Json.Of(head.Contact).WriteTo(json);
         json.WritePropertyName("merged_contact_ids");
-        JsonSerializer.Serialize(json, head.MergedContactIds, Json.Options);
+        Json.Of(head.MergedContactIds).WriteTo(json);
         json.WriteStartObject("kept");
         foreach (var kept in modules.SelectMany(m => m.Kept))
         {

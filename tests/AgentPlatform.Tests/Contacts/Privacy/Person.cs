@@ -53,7 +53,7 @@ internal sealed class Person
         await api.PostAsync($"{path}/assets", new { asset_type = "photo", asset_reference = $"https://files.example/{Secret}.jpg" }, key);
         await api.PostAsync($"{path}/consents", new { channel = "sms", opted_out = true }, key);
         await api.PostAsync($"{path}/priorities", new { priority_rank = 1, item_type = "solution_update", item_id = id, title = Secret }, key);
-        Assert.Equal(201, (await api.PostAsync("/api/v1/tasks", new { task_type = "summarize_conversation", agent_type = "bouncer", contact_id = id, scheduled_for = TimeProvider.System.GetUtcNow().AddDays(3), context_json = new { note = Secret } }, key)).Status);
+        Assert.Equal(201, (await api.PostAsync("/api/v1/tasks", new { task_type = "summarize_conversation", agent_type = "bouncer", contact_id = id, scheduled_for = TimeProvider.System.GetUtcNow().AddDays(3), context = new { note = Secret } }, key)).Status);
 
         var (conversation, merged) = await TalkAsync(api, at);
         await WriteRestAsync(api, at, id, conversation);
