@@ -10,13 +10,13 @@ public static class Retention
     /// <summary>
     /// Runs statements that delete at most <c>$1</c> rows, each until it finds no more: no transaction is long. Returns how many rows went.
     /// </summary>
-    public static Task<int> PruneAsync(this Database database, CancellationToken ct, params string[] statements) => PruneAsync(database, [BatchSize], ct, statements);
+    public static Task<int> PruneAsync(this Database database, CancellationToken ct, params string[] statements) => PruneAsync(database, [BatchSize], statements, ct);
 
     /// <summary>The same with statements whose <c>$2</c> is the days that rows are kept; 0 keeps them for ever.</summary>
     public static Task<int> PruneOlderAsync(this Database database, int days, CancellationToken ct, params string[] statements) =>
-        days == 0 ? Task.FromResult(0) : PruneAsync(database, [BatchSize, days], ct, statements);
+        days == 0 ? Task.FromResult(0) : PruneAsync(database, [BatchSize, days], statements, ct);
 
-    private static async Task<int> PruneAsync(Database database, object?[] args, CancellationToken ct, string[] statements)
+    private static async Task<int> PruneAsync(Database database, object?[] args, string[] statements, CancellationToken ct)
     {
         var total = 0;
         foreach (var statement in statements)
@@ -34,6 +34,7 @@ public static class Retention
 }
 
 /// <summary>A number of days that rows are kept: 0 for ever, else at least 30, which is what row level security lets retention see.</summary>
+[AttributeUsage(AttributeTargets.Property)]
 public sealed class KeepDaysAttribute() : ValidationAttribute("{0} must be 0, or 30 to 3650.")
 {
     public override bool IsValid(object? value) => value is 0 or (>= 30 and <= 3650);
