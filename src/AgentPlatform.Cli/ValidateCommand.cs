@@ -91,7 +91,7 @@ internal static class ValidateCommand
             """
             SELECT r.rolname || CASE WHEN r.rolsuper THEN ' is a superuser' ELSE ' has BYPASSRLS' END
             FROM pg_roles r
-            WHERE (r.rolsuper OR r.rolbypassrls) AND (r.rolname IN ('agentplatform_app', 'agentplatform_worker') OR r.rolname = current_user)
+            WHERE (r.rolsuper OR r.rolbypassrls) AND (r.rolname IN ('agentplatform_app', 'agentplatform_worker', 'agentplatform_eraser') OR r.rolname = current_user)
             ORDER BY 1
             """;
     }

@@ -16,13 +16,13 @@ using AgentPlatform.Schedules;
 namespace AgentPlatform.Functions;
 
 /// <summary>
-/// Old events and tasks go to the archive; old request logs, answers, rate windows, deliveries of webhooks, calls of models, turns of shadows, reservations,
+/// Old events and tasks go to the archive; old request logs, answers, rate windows, deliveries of webhooks, messages, turns, sessions, calls of models, turns of shadows, reservations,
 /// followers, alerts, audits, expired checkpoints, patterns that came to nothing and memories that faded go; the coming months get their partitions.
 /// </summary>
 public sealed class RetentionFunctions(
     EventArchive archive, IdentityRetention identity, MessagePartitions partitions, TaskArchive tasks, CheckpointRetention checkpoints, WebhookLogRetention webhooks,
     CallRetention calls, ShadowRetention shadows, ReservationRetention reservations, ConversationFollowers followers, PatternRetention patterns,
-    AlertRetention alerts, MemoryRetention memory, AuditRetention audits)
+    AlertRetention alerts, MemoryRetention memory, AuditRetention audits, ConversationRetention conversations)
 {
     [Function("EventArchive")]
     public Task ArchiveEvents([TimerTrigger("0 10 3 * * *")] TimerInfo timer, CancellationToken ct) => archive.RunAsync(ct);
@@ -62,6 +62,9 @@ public sealed class RetentionFunctions(
 
     [Function("MemoryRetention")]
     public Task PruneMemory([TimerTrigger("0 15 4 * * *")] TimerInfo timer, CancellationToken ct) => memory.PruneAsync(ct);
+
+    [Function("ConversationRetention")]
+    public Task PruneConversations([TimerTrigger("0 20 4 * * *")] TimerInfo timer, CancellationToken ct) => conversations.PruneAsync(ct);
 
     [Function("AuditRetention")]
     public Task PruneAudits([TimerTrigger("0 10 4 * * *")] TimerInfo timer, CancellationToken ct) => audits.PruneAsync(ct);

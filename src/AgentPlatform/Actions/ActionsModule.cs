@@ -73,6 +73,7 @@ public static class ActionsModule
 
     public static IServiceCollection AddActions(this IServiceCollection services)
     {
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddOptions<ActionsOptions>().BindConfiguration("Actions").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton(p => new ReadAction(p.GetRequiredService<HttpAction>()));
         services.AddSingleton<KnownErrors>().AddSingleton<IActionsLogSource, ExecutionsInLog>().AddSingleton<ActionRegistry>().AddSingleton<RequestStates>().AddSingleton<ManageTools>().AddSingleton<ActionListeners>().AddSingleton<LocalActions>().AddSingleton<IContactMergeParticipant, MergedRequests>()

@@ -1,4 +1,5 @@
 using AgentPlatform.Kernel;
+using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -9,6 +10,8 @@ public static class AuditModule
 {
     public static IServiceCollection AddAudit(this IServiceCollection services)
     {
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
+        services.AddSingleton<IKeepsTraces, KeptOfContacts>();
         services.AddSingleton<SecurityLog>();
         services.AddSingleton<ThreatLog>();
         services.AddHostedService(provider => provider.GetRequiredService<ThreatLog>());

@@ -97,6 +97,7 @@ public static class BrainModule
 
     public static IServiceCollection AddBrain(this IServiceCollection services)
     {
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddOptions<BrainOptions>().BindConfiguration("Brain").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<IntentLedger>().AddSingleton<SessionMirror>().AddSingleton<TurnScenes>().AddSingleton<ApplyTurn>().AddSingleton<KeepMemories>().AddSingleton<Chat>().AddSingleton<CancelIntent>()
             .AddSingleton<ScenarioPlaces>().AddSingleton<AgentBooks>().AddSingleton<ConsultModel>().AddSingleton<DraftReply>().AddSingleton<ServingInstance>()

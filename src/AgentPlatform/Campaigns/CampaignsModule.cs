@@ -6,6 +6,7 @@ using AgentPlatform.Campaigns.Moves;
 using AgentPlatform.Campaigns.Outcomes;
 using AgentPlatform.Contacts;
 using AgentPlatform.Events;
+using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -27,7 +28,7 @@ public static class CampaignsModule
         services.AddSingleton(p => new FoundationStore(p.GetRequiredService<EventStore>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton<ManageIcps>().AddSingleton<ManageCampaigns>().AddSingleton<ManageMoves>().AddSingleton<RunningMoves>().AddSingleton<SettleMove>().AddSingleton<AskAgent>();
         services.AddSingleton<IMoveRunner, Outreach>().AddSingleton<IMoveRunner, Research>().AddSingleton<IMoveRunner, DraftContent>();
-        services.AddSingleton<IContactMergeParticipant, MergedContacts>();
+        services.AddSingleton<IContactMergeParticipant, MergedContacts>().AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddWorkHandler<EndCampaign>(EndCampaign.Kind).AddWorkHandler<UpdateMetrics>(UpdateMetrics.Kind, kind => kind.ForgetDone = true);
         // Several models may be asked one after the other, two minutes each at most.
         services.AddWorkHandler<ProcessCampaign>(ProcessCampaign.Kind, kind => kind.Timeout = TimeSpan.FromMinutes(15));

@@ -32,6 +32,10 @@ public sealed class ChannelsOptions : IValidatableObject
     [Range(1, 24 * 60)]
     public int VerificationMinutes { get; set; } = 15;
 
+    /// <summary>Days that messages are kept as they came in and left, with attachments and receipts; 0 for ever. What was said stays in the conversation. Default 90.</summary>
+    [KeepDays]
+    public int MessageRetentionDays { get; set; } = 90;
+
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext) =>
         EncryptionKeys.Any(key => !IsKey(key))
             ? [new ValidationResult("Each of Channels:EncryptionKeys is 32 bytes in base64.", [nameof(EncryptionKeys)])]
@@ -48,6 +52,7 @@ public static class ChannelsModule
 {
     public static IServiceCollection AddChannels(this IServiceCollection services)
     {
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddOptions<ChannelsOptions>().BindConfiguration("Channels").ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<TwilioOptions>().BindConfiguration("Channels:Twilio").ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<EmailOptions>().BindConfiguration("Channels:Email").ValidateDataAnnotations().ValidateOnStart();

@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Channels;
 
@@ -69,11 +70,15 @@ internal static partial class WebhookLog
     }
 }
 
-/// <summary>Forgets deliveries after a month; row level security lets this job see nothing younger, and nothing that is not over.</summary>
-public sealed class WebhookLogRetention(Database database)
+/// <summary>
+/// Forgets deliveries after a month, and messages as they came in and left after <see cref="ChannelsOptions.MessageRetentionDays"/>; row level security lets this job
+/// see nothing younger than a month, and nothing that is not over.
+/// </summary>
+public sealed class WebhookLogRetention(Database database, IOptions<ChannelsOptions> options)
 {
     /// <summary>Returns how many rows went.</summary>
-    public Task<int> PruneAsync(CancellationToken ct) => database.PruneAsync(ct, Sql.Prune);
+    public async Task<int> PruneAsync(CancellationToken ct) =>
+        await database.PruneAsync(ct, Sql.Prune) + await database.PruneOlderAsync(options.Value.MessageRetentionDays, ct, Sql.Outbound, Sql.Inbound);
 
     private static class Sql
     {
@@ -82,6 +87,19 @@ public sealed class WebhookLogRetention(Database database)
             DELETE FROM channels.webhook_logs
             WHERE (tenant_id, id) IN (
                 SELECT tenant_id, id FROM channels.webhook_logs WHERE created_at < now() - interval '30 days' AND completed_at IS NOT NULL LIMIT $1)
+            """;
+
+        // What is still under way is not old, whatever its age: row level security hides it.
+        internal const string Outbound =
+            """
+            DELETE FROM channels.outbound_messages
+            WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM channels.outbound_messages WHERE created_at < now() - make_interval(days => $2) LIMIT $1)
+            """;
+
+        internal const string Inbound =
+            """
+            DELETE FROM channels.inbound_messages
+            WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM channels.inbound_messages WHERE received_at < now() - make_interval(days => $2) LIMIT $1)
             """;
     }
 }

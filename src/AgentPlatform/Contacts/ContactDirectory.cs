@@ -136,7 +136,7 @@ public sealed class ContactDirectory
                    p.innovator, p.expert_connector, p.expertise, p.poc_agent_id, p.poc_instance_id, p.poc_agent_type, p.quiet_hours_start, p.quiet_hours_end, p.timezone,
                    p.response_pattern, p.credit_balance, p.status_level, p.phone_number_history, p.merged_into_id, p.changed_at, p.created_at, p.updated_at,
                    p.last_active_at
-            FROM contacts.customer_profiles p WHERE p.id = (SELECT c.id FROM chain c WHERE c.merged_into_id IS NULL)
+            FROM contacts.customer_profiles p WHERE p.id = (SELECT c.id FROM chain c WHERE c.merged_into_id IS NULL) AND p.erased_at IS NULL
             """;
 
         // Not a join, for the same reason.

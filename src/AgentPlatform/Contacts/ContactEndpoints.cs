@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AgentPlatform.Api;
+using AgentPlatform.Contacts.Privacy;
 using AgentPlatform.Kernel;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -16,6 +17,7 @@ internal static class ContactEndpoints
         MapFields(contacts);
         MapBelongings(contacts);
         MapPriorities(contacts);
+        PrivacyEndpoints.Map(v1);
         return v1;
     }
 
@@ -50,10 +52,6 @@ internal static class ContactEndpoints
         contacts.MapPost("/{id:guid}/verify", async (HttpContext http, Belongings belongings, Guid id, CancellationToken ct) =>
             (await belongings.VerifyAsync(http.Actor(), id, ct)).ToHttp(c => c.ChangedAt))
             .RequireScope("contacts:write").Describe("verifyContact", "Mark as verified: the bouncer hands over.").Produces<Contact>();
-
-        contacts.MapGet("/{id:guid}/export", async (HttpContext http, ReadContacts read, Guid id, CancellationToken ct) =>
-            (await read.ExportAsync(http.Actor(), id, ct)).ToHttp())
-            .RequireScope("contacts:read").Describe("exportContact", "Everything kept about a contact.").Produces<ContactExport>();
     }
 
     private static void MapFields(RouteGroupBuilder contacts)

@@ -1,5 +1,8 @@
+using AgentPlatform.Contacts.Privacy;
 using AgentPlatform.Contacts.Segments;
 using AgentPlatform.Operations;
+using AgentPlatform.Postgres;
+using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -21,6 +24,10 @@ public static class ContactsModule
         services.AddSingleton<MergeContacts>();
         services.AddSingleton<Belongings>();
         services.AddSingleton<ContactSegments>();
+        services.AddOptions<ContactsOptions>().BindConfiguration("Contacts").ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>().AddSingleton<ExportContact>().AddSingleton<RequestErasure>();
+        // A person of many years' talk takes longer than most work.
+        services.AddWorkHandler<EraseContact>(EraseContact.Kind, kind => kind.Timeout = TimeSpan.FromMinutes(15));
         return services;
     }
 

@@ -75,11 +75,11 @@ internal sealed class MergeContacts(
 
     internal sealed record Link(Guid Id, Guid? MergedIntoId, string? ExternalId);
 
-    private static class Sql
+    internal static class Sql
     {
         internal const string TakeTurn = "SELECT pg_advisory_xact_lock(hashtextextended('contacts.merge:' || kernel.current_tenant_id()::text, 0)) IS NOT NULL";
 
-        internal const string Find = "SELECT id, merged_into_id, external_id FROM contacts.customer_profiles WHERE id = $1 FOR UPDATE";
+        internal const string Find = "SELECT id, merged_into_id, external_id FROM contacts.customer_profiles WHERE id = $1 AND erased_at IS NULL FOR UPDATE";
 
         internal const string FindEnd =
             """
@@ -89,7 +89,7 @@ internal sealed class MergeContacts(
                 SELECT p.id, p.merged_into_id FROM contacts.customer_profiles p JOIN chain c ON p.id = c.merged_into_id
             )
             SELECT p.id, p.merged_into_id, p.external_id
-            FROM contacts.customer_profiles p JOIN chain c ON c.id = p.id WHERE c.merged_into_id IS NULL FOR UPDATE OF p
+            FROM contacts.customer_profiles p JOIN chain c ON c.id = p.id WHERE c.merged_into_id IS NULL AND p.erased_at IS NULL FOR UPDATE OF p
             """;
 
         internal const string MoveIdentities = "UPDATE contacts.channel_identities SET profile_id = $2 WHERE profile_id = $1";

@@ -209,7 +209,7 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
 
     private static class Sql
     {
-        internal const string LockContact = "SELECT id FROM contacts.customer_profiles WHERE id = $1 AND merged_into_id IS NULL FOR NO KEY UPDATE";
+        internal const string LockContact = "SELECT id FROM contacts.customer_profiles WHERE id = $1 AND merged_into_id IS NULL AND erased_at IS NULL FOR NO KEY UPDATE";
 
         internal const string NumberOfAnother = "SELECT id FROM contacts.customer_profiles WHERE phone_number = $2 AND merged_into_id IS NULL AND id <> $1";
 

@@ -7,15 +7,10 @@ namespace AgentPlatform.Contacts;
 /// <summary>What to list: every condition given must hold; <see cref="Search"/> looks into names, company, e-mail and number.</summary>
 internal sealed record ContactFilter(string? Search, string? PhoneNumber, string? Email, string? ExternalId, bool? Verified, string? PocAgentType);
 
-/// <summary>Everything kept about one person, to hand out on request.</summary>
-internal sealed record ContactExport(
-    Contact Contact, IReadOnlyList<Guid> MergedContactIds, IReadOnlyList<ProfileField> Fields, IReadOnlyList<ChannelIdentity> Identities,
-    IReadOnlyList<ContactAsset> Assets, IReadOnlyList<ConsentChange> Consents, IReadOnlyList<ContactPriority> Priorities);
-
 /// <summary>A file or other thing that belongs to a contact; the reference is a URL or a storage key.</summary>
 internal sealed record ContactAsset(Guid Id, string AssetType, string AssetReference, JsonElement Metadata, DateTimeOffset CreatedAt);
 
-internal sealed class ReadContacts(Database database, ContactDirectory contacts, Consents consents, Priorities priorities)
+internal sealed class ReadContacts(Database database, ContactDirectory contacts)
 {
     internal async Task<Page<Contact>> ListAsync(Actor actor, ContactFilter filter, PageRequest page, CancellationToken ct)
     {
@@ -47,26 +42,6 @@ internal sealed class ReadContacts(Database database, ContactDirectory contacts,
         return contact.IsOk ? new Page<T>(await read(tx, contact.Value.Id, ct), null) : contact.Problem;
     }
 
-    internal async Task<Result<ContactExport>> ExportAsync(Actor actor, Guid id, CancellationToken ct)
-    {
-        await using var tx = database.Begin(actor);
-        var found = await FindAsync(tx, id, ct);
-        if (!found.IsOk)
-        {
-            return found.Problem;
-        }
-
-        var contact = found.Value;
-        return new ContactExport(
-            contact,
-            await tx.QueryAsync<Guid>(Sql.MergedInto, [contact.Id], ct),
-            await tx.QueryAsync<ProfileField>(Sql.AllFields, [contact.Id], ct),
-            await IdentitiesAsync(tx, contact.Id, ct),
-            await AssetsAsync(tx, contact.Id, null, ct),
-            await consents.HistoryAsync(tx, contact.Id, ct),
-            await priorities.ListAsync(tx, contact.Id, ct));
-    }
-
     internal static Task<IReadOnlyList<ChannelIdentity>> IdentitiesAsync(Transaction tx, Guid contactId, CancellationToken ct) =>
         tx.QueryAsync<ChannelIdentity>(Sql.Identities, [contactId], ct);
 
@@ -89,7 +64,7 @@ internal sealed class ReadContacts(Database database, ContactDirectory contacts,
                    expert_connector, expertise, poc_agent_id, poc_instance_id, poc_agent_type, quiet_hours_start, quiet_hours_end, timezone, response_pattern, credit_balance,
                    status_level, phone_number_history, merged_into_id, changed_at, created_at, updated_at, last_active_at
             FROM contacts.customer_profiles
-            WHERE merged_into_id IS NULL
+            WHERE merged_into_id IS NULL AND erased_at IS NULL
               AND ($1::text IS NULL OR concat_ws(' ', first_name, last_name, display_name, company, email, phone_number, external_id) ILIKE $1)
               AND ($2::text IS NULL OR phone_number = $2)
               AND ($3::text IS NULL OR lower(email) = $3)
@@ -98,22 +73,6 @@ internal sealed class ReadContacts(Database database, ContactDirectory contacts,
               AND ($6::text IS NULL OR poc_agent_type = $6)
               AND ($7::uuid IS NULL OR id < $7)
             ORDER BY id DESC LIMIT $8
-            """;
-
-        internal const string MergedInto =
-            """
-            WITH RECURSIVE merged AS (
-                SELECT id FROM contacts.customer_profiles WHERE merged_into_id = $1
-                UNION ALL
-                SELECT p.id FROM contacts.customer_profiles p JOIN merged m ON p.merged_into_id = m.id
-            )
-            SELECT id FROM merged ORDER BY id
-            """;
-
-        internal const string AllFields =
-            """
-            SELECT id, field_name, field_value, source, confidence, verified, valid_from, valid_to
-            FROM contacts.profile_fields WHERE profile_id = $1 ORDER BY field_name, valid_from DESC, id DESC
             """;
 
         internal const string Identities =

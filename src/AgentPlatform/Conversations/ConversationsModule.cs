@@ -24,12 +24,25 @@ public sealed class ConversationsOptions
     /// <summary>Months for which message partitions are made ahead. Default 3.</summary>
     [Range(1, 24)]
     public int PartitionMonthsAhead { get; set; } = 3;
+
+    /// <summary>Days that messages are kept, 0 for ever; a month goes when its last day is past them. Default 0.</summary>
+    [KeepDays]
+    public int MessageRetentionDays { get; set; }
+
+    /// <summary>Days that records of turns and their events are kept, 0 for ever. Default 90.</summary>
+    [KeepDays]
+    public int TurnRetentionDays { get; set; } = 90;
+
+    /// <summary>Days that a session is kept after it ran out, with its intents, requests, attempts and workflows; 0 for ever. Default 365.</summary>
+    [KeepDays]
+    public int SessionRetentionDays { get; set; } = 365;
 }
 
 public static class ConversationsModule
 {
     public static IServiceCollection AddConversations(this IServiceCollection services)
     {
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddOptions<ConversationsOptions>().BindConfiguration("Conversations").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<IHealthSource, ConversationHealth>();
         services.AddSingleton<AuditLog>();
@@ -39,6 +52,7 @@ public static class ConversationsModule
         services.AddSingleton(p => new ConversationFollowers(p.GetRequiredService<Database>(), p.GetRequiredService<TimeProvider>()));
         services.AddSingleton(p => new ReplyDrafts(p.GetRequiredService<LiveNotes>(), p.GetRequiredService<ConversationFollowers>()));
         services.AddSingleton<MessagePartitions>();
+        services.AddSingleton<ConversationRetention>();
         services.AddSingleton<ReadConversations>();
         services.AddSingleton<ChangeConversation>();
         services.AddSingleton<SessionApi>();

@@ -1,4 +1,5 @@
 using AgentPlatform.Contacts;
+using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -8,7 +9,8 @@ public static class CreditsModule
 {
     public static IServiceCollection AddCredits(this IServiceCollection services)
     {
-        services.AddSingleton<CreditLedger>().AddSingleton<IContactMergeParticipant, MergedCredits>();
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>().AddSingleton<IContactMergeParticipant, MergedCredits>();
+        services.AddSingleton<CreditLedger>();
         services.AddSingleton<ManageCredits>();
         return services;
     }

@@ -1,12 +1,13 @@
 using AgentPlatform.Postgres;
+using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Events;
 
 /// <summary>
 /// Moves events older than 90 days, that every consumer has handled, to <c>events.archived_events</c>. Row level security lets this
-/// job see nothing younger. Archived events still replay.
+/// job see nothing younger. Archived events still replay, until they have been there for <see cref="EventsOptions.ArchiveRetentionDays"/>.
 /// </summary>
-public sealed class EventArchive(Database database)
+public sealed class EventArchive(Database database, IOptions<EventsOptions> options)
 {
     private const int BatchSize = 1000;
 
@@ -23,11 +24,17 @@ public sealed class EventArchive(Database database)
             total += moved;
         }
         while (moved == BatchSize);
-        return total;
+        return total + await database.PruneOlderAsync(options.Value.ArchiveRetentionDays, ct, Sql.Prune);
     }
 
     private static class Sql
     {
+        internal const string Prune =
+            """
+            DELETE FROM events.archived_events
+            WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM events.archived_events WHERE archived_at < now() - make_interval(days => $2) LIMIT $1)
+            """;
+
         // Arriving in the archive removes an event from the store: see the trigger on_event_archived.
         internal const string Archive =
             """

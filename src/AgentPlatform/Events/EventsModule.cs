@@ -1,5 +1,6 @@
 using AgentPlatform.Events.Live;
 using AgentPlatform.Operations;
+using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -17,13 +18,19 @@ public sealed class EventsOptions
 
     /// <summary>A stream older than this ends, and its client comes back with its key. Default 15 minutes.</summary>
     public TimeSpan MaxStreamAge { get; set; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>Days that events are kept in the archive, where they come when they are ninety days old; 0 for ever. Default 365.</summary>
+    [KeepDays]
+    public int ArchiveRetentionDays { get; set; } = 365;
 }
 
 public static class EventsModule
 {
     public static IServiceCollection AddEvents(this IServiceCollection services)
     {
-        services.AddOptions<EventsOptions>().BindConfiguration("Events")
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
+        services.AddSingleton<IKeepsTraces, KeptOfContacts>();
+        services.AddOptions<EventsOptions>().BindConfiguration("Events").ValidateDataAnnotations()
             .Validate(o => o.Heartbeat > TimeSpan.Zero && o.Poll > TimeSpan.Zero && o.MaxStreamAge > TimeSpan.Zero, "Durations of Events must be positive.")
             .ValidateOnStart();
         services.AddSingleton<IHealthSource, EventHealth>();

@@ -31,3 +31,52 @@ internal sealed class MergedContacts : IContactMergeParticipant
         internal const string DropBudgets = "DELETE FROM messaging.user_message_budget WHERE tenant_id = $1 AND contact_id = $2";
     }
 }
+
+/// <summary>What was or is to be said to a contact, and how much of it on which day. Effects go with their message: what is deleted is not sent.</summary>
+internal sealed class KeptOfContacts : IKeepsPersonalData
+{
+    public IReadOnlyList<Kept> Kept { get; } =
+    [
+        new("messaging.effects", Sql.Effects),
+        new("messaging.message_queue", Sql.Queue, Sql.EraseQueue),
+        new("messaging.user_message_budget", Sql.Budgets, Sql.EraseBudgets),
+    ];
+
+    private static class Sql
+    {
+        internal const string Effects =
+            """
+            SELECT to_jsonb(t)::text FROM messaging.effects AS t
+            WHERE t.queue_id IN (SELECT q.id FROM messaging.message_queue AS q WHERE q.contact_id = ANY ($1))
+            ORDER BY t.id OFFSET $2 LIMIT $3
+            """;
+
+        internal const string Queue =
+            """
+            SELECT to_jsonb(t)::text FROM messaging.message_queue AS t
+            WHERE (t.contact_id = ANY ($1) OR t.conversation_context_id = ANY (conversations.of_contacts($1)))
+            ORDER BY t.id OFFSET $2 LIMIT $3
+            """;
+
+        internal const string EraseQueue =
+            """
+            DELETE FROM messaging.message_queue
+            WHERE id IN (SELECT t.id FROM messaging.message_queue AS t WHERE (t.contact_id = ANY ($1) OR t.conversation_context_id = ANY (conversations.of_contacts($1))) LIMIT $2)
+            RETURNING id
+            """;
+
+        internal const string Budgets =
+            """
+            SELECT to_jsonb(t)::text FROM messaging.user_message_budget AS t
+            WHERE t.contact_id = ANY ($1)
+            ORDER BY t.id OFFSET $2 LIMIT $3
+            """;
+
+        internal const string EraseBudgets =
+            """
+            DELETE FROM messaging.user_message_budget
+            WHERE id IN (SELECT t.id FROM messaging.user_message_budget AS t WHERE t.contact_id = ANY ($1) LIMIT $2)
+            RETURNING id
+            """;
+    }
+}

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Contacts;
 using AgentPlatform.Messaging.Pacing;
 using AgentPlatform.Operations;
+using AgentPlatform.Postgres;
 using AgentPlatform.Schedules;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
@@ -30,6 +31,7 @@ public static class MessagingModule
 
     public static IServiceCollection AddMessaging(this IServiceCollection services)
     {
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddOptions<MessagingOptions>().BindConfiguration("Messaging").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<Outbox>().AddSingleton<Letters>().AddSingleton<Budgets>().AddSingleton<SendFacts>().AddSingleton<SendEffects>().AddSingleton<SettleSend>().AddSingleton<QueueActions>().AddSingleton<ReplyAsHuman>().AddSingleton<ContactBudgets>();
         services.AddSingleton<IContactMergeParticipant, MergedContacts>();

@@ -20,6 +20,7 @@ public static class ModelsModule
 {
     public static IServiceCollection AddModels(this IServiceCollection services)
     {
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddOptions<ModelsOptions>().BindConfiguration("Models");
         services.AddSingleton<ModelCatalog>().AddSingleton<ManageModels>().AddSingleton<ModelClients>().AddSingleton<AskModel>().AddSingleton<CallJournal>().AddSingleton<IActionsLogSource, CallsInLog>().AddSingleton<CallRetention>().AddSingleton<IContactMergeParticipant, MergedContacts>()
             .AddSingleton(p => new ModelCalls(

@@ -3,7 +3,7 @@ using Npgsql;
 namespace AgentPlatform.Postgres;
 
 /// <summary>
-/// Lets a login of its own run the app, where another owns the schema: member of the two roles that row level security knows, and of
+/// Lets a login of its own run the app, where another owns the schema: member of the three roles that row level security knows, and of
 /// nothing else.
 /// </summary>
 public sealed class AppLogin
@@ -45,6 +45,6 @@ public sealed class AppLogin
 
         internal const string CreatePrincipal = "SELECT pgaadauth_create_principal($1, false, false)";
 
-        internal const string Grant = "SELECT format('GRANT agentplatform_app, agentplatform_worker TO %I', $1::text)";
+        internal const string Grant = "SELECT format('GRANT agentplatform_app, agentplatform_worker, agentplatform_eraser TO %I', $1::text)";
     }
 }

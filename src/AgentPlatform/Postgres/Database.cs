@@ -21,6 +21,11 @@ public sealed class Database(NpgsqlDataSource source)
     /// <summary>A transaction that sees and writes one tenant's rows.</summary>
     public Transaction Begin(Actor actor) => new(source, "agentplatform_app", actor, bearer: null);
 
+    /// <summary>
+    /// A transaction that erases in one tenant: it may do what the platform may, and also delete and blank rows of logs and ledgers, which nobody else does.
+    /// </summary>
+    public Transaction BeginErasure(Guid tenantId) => new(source, "agentplatform_eraser", Actor.System(tenantId), bearer: null);
+
     /// <summary>A transaction that sees only the rows whose secret is <paramref name="bearer"/>; see <see cref="Transaction.Enter"/>.</summary>
     public Transaction BeginGateway(string bearer) => new(source, "agentplatform_app", actor: null, bearer);
 

@@ -3,6 +3,7 @@ using AgentPlatform.Api;
 using AgentPlatform.Contacts;
 using AgentPlatform.Kernel;
 using AgentPlatform.Operations;
+using AgentPlatform.Postgres;
 using AgentPlatform.Schedules.Automations;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Builder;
@@ -24,6 +25,7 @@ public static class SchedulesModule
     /// <summary>Tasks of agents and scheduled automations; other modules add an <see cref="IAgentTaskHandler"/> per task type and an <see cref="IAutomation"/> per automation type.</summary>
     public static IServiceCollection AddSchedules(this IServiceCollection services)
     {
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddOptions<SchedulesOptions>().BindConfiguration("Schedules").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<TaskQueue>();
         services.AddSingleton<TaskDesk>();

@@ -67,3 +67,29 @@ internal sealed class MergedStates : IContactMergeParticipant
         internal const string Forget = "DELETE FROM schemas.user_schema_state WHERE tenant_id = kernel.current_tenant_id() AND contact_id = $1";
     }
 }
+
+/// <summary>What the tenant's own systems answered for a contact.</summary>
+internal sealed class KeptOfContacts : IKeepsPersonalData
+{
+    public IReadOnlyList<Kept> Kept { get; } =
+    [
+        new("schemas.user_schema_state", Sql.States, Sql.EraseStates),
+    ];
+
+    private static class Sql
+    {
+        internal const string States =
+            """
+            SELECT to_jsonb(t)::text FROM schemas.user_schema_state AS t
+            WHERE t.contact_id = ANY ($1)
+            ORDER BY t.id OFFSET $2 LIMIT $3
+            """;
+
+        internal const string EraseStates =
+            """
+            DELETE FROM schemas.user_schema_state
+            WHERE id IN (SELECT t.id FROM schemas.user_schema_state AS t WHERE t.contact_id = ANY ($1) LIMIT $2)
+            RETURNING id
+            """;
+    }
+}

@@ -17,6 +17,7 @@ public static class SchemasModule
     /// <summary>What a tenant's own systems know about contacts: asked over HTTP, cached per session, and what eligibility depends on.</summary>
     public static IServiceCollection AddSchemas(this IServiceCollection services)
     {
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddSingleton<SchemaStore>().AddSingleton<CallSchemaApi>().AddSingleton<ISchemaSource, SchemaStates>()
             .AddSingleton<IContactMergeParticipant, MergedStates>()
             .AddSingleton(p => new ManageSchemas(

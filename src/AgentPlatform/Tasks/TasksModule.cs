@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Actions;
 using AgentPlatform.Channels;
 using AgentPlatform.Events;
+using AgentPlatform.Postgres;
 using AgentPlatform.Tasks.Processors;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
@@ -21,6 +22,7 @@ public static class TasksModule
     /// <summary>The task board; a module that can do tasks adds an <see cref="IAgencyTaskProcessor"/>.</summary>
     public static IServiceCollection AddTasks(this IServiceCollection services)
     {
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddOptions<TasksOptions>().BindConfiguration("Tasks").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<TaskGates>().AddSingleton<TaskAttempts>().AddSingleton<SettleTask>().AddSingleton<ManageTasks>()
             .AddSingleton(p => new TaskBoard(

@@ -74,7 +74,7 @@ public static class WorkModule
     {
         services.AddOptions<WorkOptions>().BindConfiguration("Work").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<WorkKinds>();
-        services.AddSingleton<WorkQueue>();
+        services.AddSingleton<WorkQueue>().AddSingleton<IKeepsTraces>(p => p.GetRequiredService<WorkQueue>());
         services.AddSingleton<OperateWork>();
         services.AddSingleton<Redrives>();
         services.AddWorkHandler<RedriveDead>(RedriveDead.Kind);

@@ -5,7 +5,7 @@ using AgentPlatform.Postgres;
 namespace AgentPlatform.Work;
 
 /// <summary>Puts work in, in the caller's transaction: the queue is the outbox.</summary>
-public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
+public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge) : IKeepsTraces
 {
     /// <summary>What one run takes with it: a statement must not grow without bound.</summary>
     private const int MaxAbsorbed = 1000;
@@ -128,6 +128,9 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
         return all.AsSpan().ContainsAnyExcept(default(T)) ? all : null;
     }
 
+    /// <summary>Work under the ids of rows that go has nothing to do any more. What runs finds that out by itself.</summary>
+    public void Forget(Transaction tx, Guid[] rows) => tx.Post(Sql.Forget, tx.TenantId, kinds.Names, rows.Select(row => row.ToString()).ToArray());
+
     private void Announce(Transaction tx, string kind, short priority)
     {
         var tenant = tx.TenantId;
@@ -136,6 +139,8 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge)
 
     private static class Sql
     {
+        internal const string Forget = "DELETE FROM work.items WHERE tenant_id = $1 AND kind = ANY ($2) AND key = ANY ($3) AND state <> 'running'";
+
         internal const string EnqueueMany =
             """
             SELECT work.enqueue_many(

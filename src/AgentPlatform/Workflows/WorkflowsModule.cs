@@ -24,6 +24,7 @@ public static class WorkflowsModule
     /// <summary>Workflows; a host adds the <see cref="IWorkflowRuntime"/> that moves them on.</summary>
     public static IServiceCollection AddWorkflows(this IServiceCollection services)
     {
+        services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddSingleton<WorkflowCatalogue>().AddSingleton<ManageWorkflows>().AddSingleton<RegistrySequence>()
             .AddSingleton<InstanceStore>().AddSingleton<WakeUps>().AddSingleton<SettleStep>().AddSingleton<StartWorkflow>().AddSingleton<CarryOut>().AddSingleton<AdvanceWorkflow>()
             .AddSingleton<ControlInstance>().AddSingleton<StepApproval>().AddSingleton<ForkInstance>().AddSingleton<FleetForks>().AddSingleton<PatternShelf>()

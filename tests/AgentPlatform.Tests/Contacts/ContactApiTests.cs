@@ -28,8 +28,8 @@ public sealed class ContactApiTests : IAsyncLifetime
         Assert.Equal(0, (await _api.GetAsync("/api/v1/contacts?q=%25")).Json.GetProperty("items").GetArrayLength());
         Assert.Equal(1, (await _api.GetAsync("/api/v1/contacts?phone_number=%2B14155550100&verified=true")).Json.GetProperty("items").GetArrayLength());
         var export = (await _api.GetAsync($"{path}/export")).Json;
-        Assert.Equal("sms", export.GetProperty("identities")[0].GetProperty("channel").GetString());
-        Assert.Equal(4, export.GetProperty("fields").GetArrayLength());
+        Assert.Equal("sms", export.GetProperty("kept").GetProperty("contacts.channel_identities")[0].GetProperty("channel").GetString());
+        Assert.Equal(4, export.GetProperty("kept").GetProperty("contacts.profile_fields").GetArrayLength());
     }
 
     [Fact]

@@ -40,13 +40,14 @@ public sealed class MergeContactsTests : IAsyncLifetime
         Assert.Equal(_other.Id, (await GetAsync(Talk.Address)).Id);
         Assert.Equal(_other.Id, (await _talk.ReadAsync()).ContactId);
         Assert.Equal(_talk.Conversation.Id, (await _talk.OpenAsync(_other.Id)).Id);
-        var export = (await _talk.Platform.Get<ReadContacts>().ExportAsync(_talk.Tenant, _other.Id, default)).Value;
-        Assert.Equal([_talk.Contact.Id], export.MergedContactIds);
-        Assert.Equal(["email", "sms"], export.Identities.Select(i => i.Channel).Order());
-        Assert.Equal(["Ann", "Anne"], export.Fields.Where(f => f.FieldName == "first_name").Select(f => f.FieldValue).Order());
-        Assert.Equal("Ann", Assert.Single(export.Fields, f => f is { FieldName: "first_name", ValidTo: null }).FieldValue);
-        Assert.Single(export.Assets);
-        Assert.Single(export.Priorities);
+        var read = _talk.Platform.Get<ReadContacts>();
+        var identities = await read.OfAsync(_talk.Tenant, _other.Id, ReadContacts.IdentitiesAsync, default);
+        Assert.Equal(["email", "sms"], identities.Value.Items.Select(i => i.Channel).Order());
+        var names = await _talk.DoAsync(tx => _talk.Platform.Get<ProfileFields>().HistoryAsync(tx, _other.Id, "first_name", default));
+        Assert.Equal(["Ann", "Anne"], names.Select(f => f.FieldValue).Order());
+        Assert.Equal("Ann", Assert.Single(names, f => f.ValidTo is null).FieldValue);
+        Assert.Single((await read.OfAsync(_talk.Tenant, _other.Id, (tx, id, ct) => ReadContacts.AssetsAsync(tx, id, null, ct), default)).Value.Items);
+        Assert.Single(await _talk.DoAsync(tx => _talk.Platform.Get<Priorities>().ListAsync(tx, _other.Id, default)));
         Assert.True(await _talk.DoAsync(tx => _talk.Contacts.IsOptedOutAsync(tx, _other.Id, "sms", default)));
     }
 

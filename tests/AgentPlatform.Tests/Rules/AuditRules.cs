@@ -13,7 +13,7 @@ public sealed partial class AuditRules
             "audit.audit_logs", "audit.security_audit_log", "events.events", "identity.api_request_logs", "identity.login_attempts", "conversations.audit_events", "conversations.turn_records",
             "credits.credit_events", "actions.approval_decisions", "actions.approval_delegations", "workflows.workflow_signals", "workflows.workflow_versions",
             "workflows.sop_steps", "agents.scenario_archives", "agents.template_set_versions", "schedules.archived_agent_tasks", "costs.api_token_usage",
-            "models.agent_actions_log", "channels.webhook_logs",
+            "models.agent_actions_log", "channels.webhook_logs", "contacts.erasures", "contacts.suppressed_addresses",
         ],
         ["What was said, and how it came and went: its rows name their author"] =
         [

@@ -21,7 +21,7 @@ public sealed partial class ModuleMap
         ["Events"] = ["Api", "Kernel", "Operations", "Postgres", "Work"],
         ["Resilience"] = ["Api", "Events", "Kernel", "Postgres"],
         ["Tenancy"] = ["Api", "Events", "Identity", "Kernel", "Postgres"],
-        ["Contacts"] = ["Api", "Events", "Kernel", "Operations", "Postgres"],
+        ["Contacts"] = ["Api", "Events", "Kernel", "Operations", "Postgres", "Work"],
         ["Schedules"] = ["Api", "Contacts", "Events", "Kernel", "Operations", "Postgres", "Work"],
         ["Conversations"] = ["Api", "Contacts", "Events", "Kernel", "Operations", "Postgres", "Schedules", "Tenancy"],
         ["Credits"] = ["Api", "Contacts", "Events", "Identity", "Kernel", "Postgres"],

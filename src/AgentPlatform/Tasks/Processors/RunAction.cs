@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using AgentPlatform.Actions;
+using AgentPlatform.Actions.Checkpoints;
 using AgentPlatform.Actions.Execution;
 using AgentPlatform.Actions.Registry;
 using AgentPlatform.Contacts;

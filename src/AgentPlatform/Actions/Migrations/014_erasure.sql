@@ -1,0 +1,1 @@
+SELECT kernel.let_erase('actions.action_execution_log', 'refuse_rewriting');

@@ -1,0 +1,1 @@
+SELECT kernel.let_erase('brain.intent_ledger', 'guard_intent');

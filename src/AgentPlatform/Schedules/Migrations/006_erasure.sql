@@ -1,0 +1,1 @@
+GRANT SELECT, DELETE ON schedules.archived_agent_tasks TO agentplatform_eraser;
