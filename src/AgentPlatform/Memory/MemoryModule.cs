@@ -5,6 +5,7 @@ using AgentPlatform.Memory.Chunks;
 using AgentPlatform.Memory.Episodes;
 using AgentPlatform.Memory.Graph;
 using AgentPlatform.Memory.Searching;
+using AgentPlatform.Postgres;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -41,7 +42,7 @@ public static class MemoryModule
         services.AddOptions<MemoryOptions>().BindConfiguration("Memory").ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<EpisodeStore>().AddSingleton<ManageEpisodes>().AddSingleton<TurnMemory>().AddSingleton<ChunkStore>().AddSingleton<ManageChunks>();
         services.AddSingleton<EntityStore>().AddSingleton<RelationshipStore>().AddSingleton<ManageGraph>().AddSingleton<SearchMemory>().AddSingleton<Recall>();
-        services.AddSingleton<MemoryRetention>().AddSingleton<IContactMergeParticipant, MergedContacts>();
+        services.AddSingleton<MemoryRetention>().AddSingleton<IContactMergeParticipant, MergedContacts>().AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddWorkHandler<KeepTurn>(TurnMemory.Kind).AddWorkHandler<EmbedEpisodes>(EmbedEpisodes.Kind);
         return services.AddEventConsumer<LearnFromContacts>(LearnFromContacts.Consumer, LearnFromContacts.Types);
     }

@@ -12,11 +12,13 @@ public sealed class PersonalDataRules : IAsyncLifetime
     private static readonly Dictionary<string, string[]> NotHandedOut = new(StringComparer.Ordinal)
     {
         ["The proof that a person was erased: it says who asked and when, not who it was"] = ["contacts.erasures"],
+        ["An operator's session is no contact's"] = ["identity.refresh_tokens"],
         ["Says only until when somebody looks at a conversation's drafts; gone after a day"] = ["conversations.conversation_followers"],
     };
 
     private static readonly Dictionary<string, string[]> NotErased = new(StringComparer.Ordinal)
     {
+        ["An operator's session is no contact's"] = ["identity.refresh_tokens"],
         ["The proof of the erasure"] = ["contacts.erasures"],
         ["Emptied when the erasure is accepted; the row stays, because ledgers point at it"] = ["contacts.customer_profiles"],
         ["Goes with its conversation, request or message, by a foreign key"] =
