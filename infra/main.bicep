@@ -58,7 +58,7 @@ param publicBaseUrl string = ''
 @description('Server that takes outgoing e-mail, host:port; empty: no e-mail is sent.')
 param emailSmtp string = ''
 
-@description('Further settings of the app as NAME=VALUE, separated by semicolons; secrets as Key Vault references. They go over the template\'s own.')
+@description('Further settings of the app as NAME=VALUE, separated by semicolons; secrets as Key Vault references. They take precedence over those of the template.')
 param appSettings string = ''
 
 @description('Entra group that administers Postgres in place of whoever deploys first, so that its members can all migrate. Its object id; empty: the deployer.')

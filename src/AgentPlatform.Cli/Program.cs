@@ -1,5 +1,6 @@
 using System.CommandLine;
 using AgentPlatform.Cli;
+using AgentPlatform.Cli.Converse;
 using Spectre.Console;
 
 // The terminal wraps lines; what is piped stays whole, and plain.

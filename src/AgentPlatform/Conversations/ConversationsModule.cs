@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations.Drafts;
+using AgentPlatform.Conversations.Retention;
 using AgentPlatform.Conversations.Summaries;
 using AgentPlatform.Events.Live;
 using AgentPlatform.Operations;

@@ -43,7 +43,7 @@ internal sealed class LearnFromContacts(ContactDirectory contacts, EpisodeStore 
         var jobs = new List<(ProfileField, Guid)>();
         foreach (var field in (await contacts.FieldHistoryAsync(tx, contact.Id, "company", ct)).Where(f => !string.IsNullOrWhiteSpace(f.FieldValue)).Reverse())
         {
-            var name = Entity.Canonical(field.FieldValue!);
+            var name = GraphEntity.Canonical(field.FieldValue!);
             if (!companies.TryGetValue(name, out var company))
             {
                 companies[name] = company = (await entities.UpsertAsync(tx, new EntityInput(field.FieldValue, "COMPANY"), ct)).Id;

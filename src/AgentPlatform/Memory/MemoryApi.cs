@@ -76,13 +76,13 @@ internal static class MemoryApi
         memory.MapGet("/entities", (HttpContext http, Database database, CancellationToken ct, string? entity_type = null, string? name = null, Guid? contact_id = null,
             int? limit = null, string? cursor = null) => http.PageAsync(
                 database, limit, cursor, (tx, page) => EntityStore.ListAsync(tx, entity_type, name, contact_id, page, ct),
-                new Validation().OneOf("entity_type", entity_type, required: false, Entity.Types).Problem))
-            .RequireScope(Read).Describe("listEntities", "Who and what is talked about, newest first; a name finds the canonical one.").Produces<Page<Entity>>();
+                new Validation().OneOf("entity_type", entity_type, required: false, GraphEntity.Types).Problem))
+            .RequireScope(Read).Describe("listEntities", "Who and what is talked about, newest first; a name finds the canonical one.").Produces<Page<GraphEntity>>();
         memory.MapPut("/entities", async (HttpContext http, ManageGraph manage, EntityInput body, CancellationToken ct) => (await manage.PutAsync(http.Actor(), body, ct)).ToHttp())
-            .RequireScope(Write).Describe("putEntity", "Tell of an entity: one that is known by its type and canonical name is updated.").Produces<Entity>();
+            .RequireScope(Write).Describe("putEntity", "Tell of an entity: one that is known by its type and canonical name is updated.").Produces<GraphEntity>();
         memory.MapGet("/entities/{id:guid}", (HttpContext http, Database database, Guid id, CancellationToken ct) =>
             http.OneAsync(database, tx => EntityStore.FindAsync(tx, id, ct), "entity"))
-            .RequireScope(Read).Describe("readEntity", "One entity.").Produces<Entity>();
+            .RequireScope(Read).Describe("readEntity", "One entity.").Produces<GraphEntity>();
         memory.MapDelete("/entities/{id:guid}", async (HttpContext http, ManageGraph manage, Guid id, CancellationToken ct) =>
             (await manage.DeleteAsync(http.Actor(), id, ct)).ToNoContent())
             .RequireScope(Write).Describe("deleteEntity", "Forget an entity, with its relationships on both sides.").Produces(204);

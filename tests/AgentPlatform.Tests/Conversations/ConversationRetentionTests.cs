@@ -1,5 +1,6 @@
 using AgentPlatform.Channels;
 using AgentPlatform.Conversations;
+using AgentPlatform.Conversations.Retention;
 using AgentPlatform.Events;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Api;

@@ -1,4 +1,5 @@
 using AgentPlatform.Conversations;
+using AgentPlatform.Conversations.Retention;
 using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Tests.Conversations;

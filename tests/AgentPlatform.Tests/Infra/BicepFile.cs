@@ -26,7 +26,7 @@ internal sealed partial class BicepFile
 
     internal IReadOnlyList<string> Outputs => [.. Declaration().Matches(_code).Where(m => m.Groups["what"].Value == "output").Select(m => m.Groups["name"].Value)];
 
-    /// <summary>Every symbol the file declares: parameters, variables, resources, modules, loop variables.</summary>
+    /// <summary>Every symbol the file declares: parameters, variables, resources, modules, variables of loops and lambdas.</summary>
     internal IReadOnlySet<string> Symbols => Declaration().Matches(_code).Where(m => m.Groups["what"].Value != "output").Select(m => m.Groups["name"].Value)
         .Concat(Loop().Matches(_code).Select(m => m.Groups["name"].Value))
         .ToHashSet(StringComparer.Ordinal);
@@ -113,7 +113,7 @@ internal sealed partial class BicepFile
     [GeneratedRegex(@"^\s*(?<what>param|var|output|resource|module) (?<name>\w+)(?<rest>[^\n]*)", RegexOptions.Multiline, 1000)]
     private static partial Regex Declaration();
 
-    [GeneratedRegex(@"\bfor (?<name>\w+) in\b", RegexOptions.None, 1000)]
+    [GeneratedRegex(@"\bfor (?<name>\w+) in\b|\b(?<name>\w+) =>", RegexOptions.None, 1000)]
     private static partial Regex Loop();
 
     [GeneratedRegex(@"(?<![\w.:@'])[A-Za-z_]\w*(?!\w)(?!\s*\()(?!:)(?!')", RegexOptions.None, 1000)]

@@ -24,7 +24,7 @@ public sealed class PersonalDataRules : IAsyncLifetime
         ["Goes with its conversation, request or message, by a foreign key"] =
         [
             "conversations.conversation_followers", "channels.delivery_receipts", "messaging.effects", "actions.action_approvals", "actions.execution_checkpoints",
-            "actions.execution_controls", "actions.effects", "workflows.workflow_executions", "workflows.workflow_steps", "workflows.workflow_signals", "tasks.task_executions",
+            "actions.execution_controls", "actions.effects", "workflows.workflow_executions", "workflows.workflow_steps", "workflows.workflow_signals", "tasks.task_executions", "memory.relationships",
         ],
         ["What it cost: numbers and ids, which lead nowhere any more"] = ["costs.api_token_usage"],
         ["What became of a campaign's message: it names an emptied profile and is counted"] = ["campaigns.move_recipients"],

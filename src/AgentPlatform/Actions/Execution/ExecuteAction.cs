@@ -110,14 +110,14 @@ internal sealed class ExecuteAction(
         }
 
         tx.Gather();
-        var (entry, troubled) = (registry.FindAsync(tx, item.AgentId, item.ActionId, ct), circuits.TroubledAsync(tx, ct));
+        var (entry, troubled, before) = (registry.FindAsync(tx, item.AgentId, item.ActionId, ct), circuits.TroubledAsync(tx, ct), effects.OfRequestAsync(tx, item.Id, ct));
         await tx.AskAsync(ct);
         if (await entry is not { IsActive: true } action)
         {
             return new(await RefuseAsync(tx, work, item, null, new ActionFailure(ErrorKind.Configuration, "The action is no longer offered."), ct));
         }
 
-        var called = item.ExecutionId is null && item.ReplayOf is null ? [] : await effects.OfRequestAsync(tx, item.Id, ct);
+        var called = await before;
         if (called.Any(effect => effect.IsOpen) && !EffectRules.CanResolve(action))
         {
             return new(await RefuseAsync(tx, work, item, action, new ActionFailure(ErrorKind.OutcomeUnknown, "The call may have been carried out, and nothing tells whether it was.") { MayHaveHappened = true }, ct));

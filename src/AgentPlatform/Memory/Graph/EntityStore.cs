@@ -6,22 +6,22 @@ namespace AgentPlatform.Memory.Graph;
 /// <summary>Who and what is talked about. Every method joins the caller's transaction.</summary>
 public sealed class EntityStore(ITextEmbedder embedder, TimeProvider clock)
 {
-    internal static async Task<Page<Entity>> ListAsync(Transaction tx, string? type, string? name, Guid? contactId, PageRequest page, CancellationToken ct) =>
-        Page<Entity>.Cut(await tx.QueryAsync<Entity>(Sql.List, [type, name is null ? null : Entity.Canonical(name), contactId, page.Before, page.Fetch], ct), page, e => e.Id);
+    internal static async Task<Page<GraphEntity>> ListAsync(Transaction tx, string? type, string? name, Guid? contactId, PageRequest page, CancellationToken ct) =>
+        Page<GraphEntity>.Cut(await tx.QueryAsync<GraphEntity>(Sql.List, [type, name is null ? null : GraphEntity.Canonical(name), contactId, page.Before, page.Fetch], ct), page, e => e.Id);
 
-    internal static Task<Entity?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<Entity>(Sql.Find, [id], ct);
+    internal static Task<GraphEntity?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<GraphEntity>(Sql.Find, [id], ct);
 
-    internal static Task<Entity?> OfContactAsync(Transaction tx, Guid contactId, CancellationToken ct) => tx.FindAsync<Entity>(Sql.OfContact, [contactId], ct);
+    internal static Task<GraphEntity?> OfContactAsync(Transaction tx, Guid contactId, CancellationToken ct) => tx.FindAsync<GraphEntity>(Sql.OfContact, [contactId], ct);
 
     /// <summary>The one that is known by that canonical name and type, or is that contact, with what is new of it; else a new one.</summary>
-    internal Task<Entity> UpsertAsync(Transaction tx, EntityInput input, CancellationToken ct)
+    internal Task<GraphEntity> UpsertAsync(Transaction tx, EntityInput input, CancellationToken ct)
     {
         var name = input.Name!.Trim();
-        var canonical = Entity.Canonical(string.IsNullOrWhiteSpace(input.CanonicalName) ? name : input.CanonicalName);
+        var canonical = GraphEntity.Canonical(string.IsNullOrWhiteSpace(input.CanonicalName) ? name : input.CanonicalName);
         var (attributes, embedding) = (Json.Param(input.Attributes ?? Json.Of(new { })), embedder.Embed(name, Dimensions.Chunks));
         return input.ContactId is { } contact
-            ? tx.SingleAsync<Entity>(Sql.UpsertContact, [clock.NewId(), contact, name, canonical, attributes, embedding, embedder.Model], ct)
-            : tx.SingleAsync<Entity>(Sql.Upsert, [clock.NewId(), input.AgentId, name, input.EntityType, canonical, attributes, embedding, embedder.Model], ct);
+            ? tx.SingleAsync<GraphEntity>(Sql.UpsertContact, [clock.NewId(), contact, name, canonical, attributes, embedding, embedder.Model], ct)
+            : tx.SingleAsync<GraphEntity>(Sql.Upsert, [clock.NewId(), input.AgentId, name, input.EntityType, canonical, attributes, embedding, embedder.Model], ct);
     }
 
     /// <summary>With its relationships on both sides.</summary>

@@ -9,8 +9,8 @@ namespace AgentPlatform.Memory.Graph;
 /// <summary>What members and systems of the tenant's write into the graph.</summary>
 internal sealed class ManageGraph(Database database, EntityStore entities, RelationshipStore relationships)
 {
-    internal Task<Result<Entity>> PutAsync(Actor actor, EntityInput input, CancellationToken ct) =>
-        WriteAsync<Entity>(actor, input.Problem, async tx => await entities.UpsertAsync(tx, input, ct), ct);
+    internal Task<Result<GraphEntity>> PutAsync(Actor actor, EntityInput input, CancellationToken ct) =>
+        WriteAsync<GraphEntity>(actor, input.Problem, async tx => await entities.UpsertAsync(tx, input, ct), ct);
 
     internal Task<Result<Guid>> DeleteAsync(Actor actor, Guid id, CancellationToken ct) =>
         WriteAsync<Guid>(actor, null, async tx => await EntityStore.DeleteAsync(tx, id, ct) ? id : Problem.NotFound("entity"), ct);

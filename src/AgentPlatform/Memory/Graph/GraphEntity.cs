@@ -8,7 +8,7 @@ namespace AgentPlatform.Memory.Graph;
 /// Somebody or something that is talked about. Entity type: <c>COMPANY</c>, <c>PERSON</c>, <c>PRODUCT</c> or <c>CONCEPT</c>. Canonical name: what makes it the
 /// same one, however it is written; with a contact, the entity is that contact. Without an agent it is known to all of the tenant's.
 /// </summary>
-public sealed record Entity
+public sealed record GraphEntity
 {
     internal static readonly string[] Types = ["COMPANY", "PERSON", "PRODUCT", "CONCEPT"];
 
@@ -32,7 +32,7 @@ public sealed record EntityInput(
 {
     internal Problem? Problem => new Validation()
         .Text("name", Name, 500, required: true)
-        .OneOf("entity_type", EntityType, required: true, Entity.Types)
+        .OneOf("entity_type", EntityType, required: true, GraphEntity.Types)
         .Text("canonical_name", CanonicalName, 500)
         .Check("contact_id", ContactId is null || (EntityType == "PERSON" && AgentId is null), "Goes with a PERSON that every agent knows.")
         .MustBeObject("attributes", Attributes)

@@ -1,8 +1,7 @@
 using System.CommandLine;
-using AgentPlatform.Cli.Converse;
 using AgentPlatform.Demo;
 
-namespace AgentPlatform.Cli;
+namespace AgentPlatform.Cli.Converse;
 
 /// <summary>Plays scripted conversations against the running host: regression tests of what an agent understands and answers.</summary>
 internal static class ConverseCommand

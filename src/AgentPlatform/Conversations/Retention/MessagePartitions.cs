@@ -1,7 +1,7 @@
 using AgentPlatform.Postgres;
 using Microsoft.Extensions.Options;
 
-namespace AgentPlatform.Conversations;
+namespace AgentPlatform.Conversations.Retention;
 
 /// <summary>Keeps monthly partitions of the messages ahead of the clock. Call it daily; it costs nothing when nothing is missing.</summary>
 public sealed class MessagePartitions(Database database, TimeProvider clock, IOptions<ConversationsOptions> options)

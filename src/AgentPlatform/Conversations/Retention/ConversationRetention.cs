@@ -1,7 +1,7 @@
 using AgentPlatform.Postgres;
 using Microsoft.Extensions.Options;
 
-namespace AgentPlatform.Conversations;
+namespace AgentPlatform.Conversations.Retention;
 
 /// <summary>
 /// Forgets turns, messages and sessions that are past the time set for them. Months of messages are dropped whole; a session takes along what hangs on it:
