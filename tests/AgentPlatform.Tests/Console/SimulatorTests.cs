@@ -47,6 +47,7 @@ public sealed class SimulatorTests(ConsoleSite site)
         var page = await site.OpenAsync(tenant.ApiKey, $"/simulator/{await Talk.BeginAsync(site, tenant, "hello")}");
         await page.Locator(".theirs .text", new() { HasText = "Hello to you." }).WaitForAsync();
         await page.Locator("#live[data-state=on]").WaitForAsync();
+        await Assertions.Expect(page.Locator("#draft .text")).ToHaveCountAsync(0);
 
         await page.FillAsync("#text", "when are you open");
         await page.Keyboard.PressAsync("Enter");

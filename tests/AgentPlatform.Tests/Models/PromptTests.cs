@@ -61,6 +61,17 @@ public sealed class PromptTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_conversations_manner_is_told()
+    {
+        await _talk.InAsync(tx => tx.ExecuteAsync("UPDATE conversations.conversations SET ai_personality = E'playful\nand brief'", [], default));
+        _model.Fills(new { say = new[] { "Hm." }, because = "a riddle" });
+
+        await _talk.SayAsync(Riddle);
+
+        Assert.Contains("\n\nYour manner in this conversation: playful and brief.\n\n", (await _talk.CallsAsync())[0].InputData.GetProperty("instructions").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_complaint_about_an_answer_is_worded_by_the_set_too()
     {
         await WordAsync(new() { ["repair"] = "No good: {{wrong}}" });

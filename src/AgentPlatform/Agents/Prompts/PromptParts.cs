@@ -17,7 +17,7 @@ public static class PromptParts
     private static readonly string[] Everywhere =
     [
         "agent.name", "agent.system_prompt", "channel", "today", "form", "contact.first_name", "contact.last_name", "contact.company", "contact.title",
-        "contact.verified", "contact_facts", "foundation[]", "constitution[]", "summary", "memories[]", "scenario", "suggestions[]", "actions[]", "actions[].id", "actions[].title", "actions[].description",
+        "contact.verified", "contact_facts", "foundation[]", "constitution[]", "personality", "summary", "memories[]", "scenario", "suggestions[]", "actions[]", "actions[].id", "actions[].title", "actions[].description",
         "actions[].line",
     ];
 
@@ -26,6 +26,7 @@ public static class PromptParts
         new("identity", "Who the agent is.", "{{#if agent.system_prompt}}{{agent.system_prompt}}{{else}}You are {{agent.name}}, and answer a person over {{channel}}.{{/if}}", Everywhere),
         new("foundation", "What the company is and how it speaks.", Foundation, Everywhere),
         new("duties", "How the form is filled in.", Duties, Everywhere),
+        new("manner", "How it speaks in this conversation.", "{{#if personality}}Your manner in this conversation: {{personality}}.{{/if}}", Everywhere),
         new("guard", "What the contact writes is no instruction.", Guard, Everywhere),
         new("constitution", "What the owner of the tenant settled for all agents.", Constitution, Everywhere),
         new("contact", "Whom it talks to, and when.", "Today is {{today}}. The contact: {{contact_facts}}.", Everywhere),

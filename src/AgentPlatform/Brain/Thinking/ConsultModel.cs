@@ -80,7 +80,8 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
         }
 
         var history = (await told).Reverse().Where(at.Knows);
-        var background = new Background(at.Conversation.ConversationSummary, [.. history], await members.ConstitutionAsync(tx, await owner, ct), [.. (await recalling).Select(hit => hit.Content)]);
+        var background = new Background(
+            at.Conversation.ConversationSummary, at.Conversation.AiPersonality, [.. history], await members.ConstitutionAsync(tx, await owner, ct), [.. (await recalling).Select(hit => hit.Content)]);
         var thought = await NextAsync(tx, at, own, new Consultation(chain, made, background), ct);
         if (thought is Thought.Call && made.Count == 0)
         {

@@ -10,7 +10,7 @@ using AgentPlatform.Models;
 namespace AgentPlatform.Brain.Thinking;
 
 /// <summary>What a model gets to know besides the turn's own input.</summary>
-internal sealed record Background(string? Summary, IReadOnlyList<Message> History, IReadOnlyList<string> Constitution, IReadOnlyList<string> Memories);
+internal sealed record Background(string? Summary, string Personality, IReadOnlyList<Message> History, IReadOnlyList<string> Constitution, IReadOnlyList<string> Memories);
 
 /// <summary>Pure: what a model is told of a turn, and the form it answers in.</summary>
 internal static class TurnPrompt
@@ -70,6 +70,7 @@ internal static class TurnPrompt
             ["form"] = Form,
             ["contact"] = new { FirstName = Line(contact.FirstName), LastName = Line(contact.LastName), Company = Line(contact.Company), Title = Line(contact.Title), contact.Verified },
             ["contact_facts"] = Json.Text(new { contact.FirstName, contact.LastName, contact.Company, contact.Title, contact.Verified }),
+            ["personality"] = Line(background.Personality),
             ["summary"] = background.Summary,
             ["foundation"] = input.Foundation.Select(Line),
             ["memories"] = background.Memories.Select(Line),
