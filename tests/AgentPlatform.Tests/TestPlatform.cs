@@ -16,6 +16,9 @@ namespace AgentPlatform.Tests;
 /// </summary>
 public sealed class TestPlatform : IAsyncDisposable
 {
+    /// <summary>Looks for events that wait, ten seconds of them.</summary>
+    private const int Patience = 40;
+
     private readonly TestDatabase _database;
     private readonly ServiceProvider _services;
     private readonly bool _ownsDatabase;
@@ -88,7 +91,7 @@ public sealed class TestPlatform : IAsyncDisposable
     public async Task<int> DrainWithEventsAsync()
     {
         var ran = await DrainAsync();
-        while (await WaitsForOthersAsync())
+        for (var patience = Patience; patience > 0 && await WaitsForOthersAsync(); patience--)
         {
             await Task.Delay(ConsumeEvents.Unsettled, TimeProvider.System);
             ran += await DrainAsync();
@@ -123,13 +126,15 @@ public sealed class TestPlatform : IAsyncDisposable
         return (await Get<TenantProvisioning>().CreateAsync(new NewTenant(name, $"t-{unique}", $"{unique}@example.test"), CancellationToken.None)).Value;
     }
 
-    /// <summary>True while events wait for transactions of other databases only.</summary>
+    /// <summary>True while events wait, and not for a transaction that a test holds open.</summary>
     private async Task<bool> WaitsForOthersAsync()
     {
         const string waits =
             """
-            SELECT EXISTS (SELECT FROM work.items WHERE kind = $1 AND state = 'ready' AND run_at BETWEEN now() AND now() + $2)
-                AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL)
+            SELECT EXISTS (SELECT FROM work.items WHERE kind = $1 AND state = 'ready' AND run_at <= now() + $2)
+                AND NOT EXISTS (
+                    SELECT FROM pg_stat_activity
+                    WHERE datname = current_database() AND backend_xid IS NOT NULL AND state = 'idle in transaction' AND state_change < clock_timestamp() - $2)
             """;
         await using var tx = Database.BeginWorker();
         return await tx.SingleAsync<bool>(waits, [ConsumeEvents.Kind, ConsumeEvents.Unsettled], default);
