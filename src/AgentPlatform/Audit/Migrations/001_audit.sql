@@ -63,7 +63,8 @@ CREATE TABLE audit.security_events (
     created_at    timestamptz NOT NULL,
     last_seen_at  timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id),
-    CONSTRAINT security_event_type_is_known CHECK (event_type IN ('revoked_key', 'expired_key', 'closed_account_key', 'bad_signature', 'retired_token')),
+    CONSTRAINT security_event_type_is_known CHECK (event_type IN (
+        'revoked_key', 'expired_key', 'closed_account_key', 'bad_signature', 'retired_token', 'login_lockout', 'reused_refresh_token')),
     CONSTRAINT security_event_severity_is_known CHECK (severity IN ('low', 'medium', 'high')),
     CONSTRAINT security_event_location_is_an_object CHECK (jsonb_typeof(geo_location) = 'object'),
     CONSTRAINT security_event_resolution_is_whole CHECK (

@@ -38,7 +38,7 @@ BEGIN
     VALUES (kernel.current_tenant_id(), schedules.new_id(), kernel.current_user_id(),
             CASE TG_OP WHEN 'INSERT' THEN 'create' WHEN 'DELETE' THEN 'delete' ELSE 'update' END, TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME, entity,
             audit.masked(before, TG_ARGV[1]::text[]), audit.masked(after, TG_ARGV[1]::text[]),
-            jsonb_strip_nulls(jsonb_build_object('api_key_id', origin -> 'api_key_id', 'trace_id', origin -> 'trace_id')),
+            jsonb_strip_nulls(jsonb_build_object('api_key_id', origin -> 'api_key_id', 'session_id', origin -> 'session_id', 'trace_id', origin -> 'trace_id')),
             (origin ->> 'ip_address')::inet, origin ->> 'user_agent');
     RETURN NULL;
 END
