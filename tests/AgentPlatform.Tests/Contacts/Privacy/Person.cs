@@ -82,11 +82,11 @@ internal sealed class Person
         return traces;
     }
 
-    /// <summary>The tenant's rows, by table, as they are: to see that nobody touched them.</summary>
+    /// <summary>The tenant's rows, by table, as they are: to see that nobody touched them. The agent's training is nobody's data, and comes due seconds after its actions change.</summary>
     internal static async Task<string> PrintAsync(TestApi api, Guid tenantId)
     {
         var lines = new List<string>();
-        foreach (var table in api.Platform.Services.GetServices<IKeepsPersonalData>().SelectMany(m => m.Kept).Select(k => k.Table).Append("work.items"))
+        foreach (var table in api.Platform.Services.GetServices<IKeepsPersonalData>().SelectMany(m => m.Kept).Select(k => k.Table).Append("(SELECT * FROM work.items WHERE kind <> 'brain.train')"))
         {
             lines.Add(table + await api.Platform.Postgres.ScalarAsync<string>($"SELECT coalesce(md5(string_agg(t::text, ',' ORDER BY t::text)), '-') FROM {table} AS t WHERE t.tenant_id = $1", tenantId));
         }
