@@ -19,6 +19,18 @@ public sealed class TestPlatform : IAsyncDisposable
     /// <summary>Looks for events that wait, ten seconds of them.</summary>
     private const int Patience = 40;
 
+    private static readonly KeyValuePair<string, string?>[] Defaults =
+    [
+        // A busy machine makes a look seem dear; a drain that puts it off would return before what is due.
+        new("Work:LookAtLeastEverySeconds", "0.25"),
+
+        // Training that comes due in the middle of a test would be one more item in the queue that it looks at.
+        new("Brain:TrainAfterSeconds", "3600"),
+
+        // A page's or a list's test asks more often than one person would.
+        new("Api:RequestsPerMinute", "100000"),
+    ];
+
     private readonly TestDatabase _database;
     private readonly ServiceProvider _services;
     private readonly bool _ownsDatabase;
@@ -65,9 +77,8 @@ public sealed class TestPlatform : IAsyncDisposable
     private static TestPlatform Start(
         TestDatabase database, string connectionString, Action<IServiceCollection>? configure, (string Key, string Value)[] settings, bool ownsDatabase)
     {
-        // A busy machine makes a look seem dear; a drain that puts it off would return before what is due.
         var configuration = new ConfigurationBuilder()
-            .AddInMemoryCollection([new("Work:LookAtLeastEverySeconds", "0.25")])
+            .AddInMemoryCollection(Defaults)
             .AddInMemoryCollection([new("ConnectionStrings:AgentPlatform", connectionString), .. settings.Select(s => KeyValuePair.Create(s.Key, (string?)s.Value))])
             .Build();
         var services = new ServiceCollection()

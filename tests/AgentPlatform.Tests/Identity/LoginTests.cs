@@ -46,7 +46,7 @@ public sealed class LoginTests : IAsyncLifetime
 
         Assert.Equal(("viewer", _stage.Api.Tenant.TenantId), (session.GetProperty("role").GetString(), session.GetProperty("tenant_id").GetGuid()));
         var read = await _stage.Api.GetAsync("/api/v1/agents", token);
-        Assert.Equal((200, "600"), (read.Status, read.Header("RateLimit-Limit")));
+        Assert.Equal((200, "100000"), (read.Status, read.Header("RateLimit-Limit")));
         Assert.Equal("read_only_role", (await _stage.Api.PostAsync("/api/v1/agents", new { name = "X" }, token)).Code);
         var ada = Access(await _stage.SessionAsync((await _stage.PersonAsync("admin")).Email));
         Assert.Equal(201, (await _stage.Api.PostAsync("/api/v1/agents", new { name = "X" }, ada)).Status);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Contacts;
 using AgentPlatform.Identity.Login;
+using Npgsql;
 
 namespace AgentPlatform.Tests.Identity;
 
@@ -136,6 +137,27 @@ public sealed class PasswordTests : IAsyncLifetime
         Assert.Equal(401, (await _stage.Api.GetAsync("/api/v1/agents", Access(there))).Status);
         Assert.Equal(410, (await _stage.CompleteAsync(link, LoginStage.Password)).Status);
         Assert.Equal(200, (await _stage.LogInAsync(ada.Email, Another)).Status);
+    }
+
+    [Fact]
+    public async Task A_password_that_is_changed_while_somebody_signs_in_with_it_opens_no_session()
+    {
+        var ada = await _stage.PersonAsync();
+        var database = _stage.Api.Platform.Postgres;
+        await using var change = new NpgsqlConnection(database.AdminConnectionString);
+        await change.OpenAsync();
+        await using var transaction = await change.BeginTransactionAsync();
+        await using var set = new NpgsqlCommand(
+            "UPDATE identity.credentials SET password_hash = overlay(password_hash placing 'AAAA' from 20) WHERE user_id = $1", change, transaction);
+        set.Parameters.Add(new NpgsqlParameter { Value = ada.UserId });
+        Assert.Equal(1, await set.ExecuteNonQueryAsync());
+
+        var signingIn = _stage.LogInAsync(ada.Email);
+        Assert.True(await database.SomebodyWaitsAsync());
+        await transaction.CommitAsync();
+
+        Assert.Equal((401, "invalid_credentials"), await signingIn is var refused ? (refused.Status, refused.Code) : default);
+        Assert.Equal(0L, await database.ScalarAsync<long>("SELECT count(*) FROM identity.sessions WHERE user_id = $1", ada.UserId));
     }
 
     [Fact]

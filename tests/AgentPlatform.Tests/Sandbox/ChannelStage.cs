@@ -59,7 +59,7 @@ public sealed class ChannelStage : IAsyncDisposable
             Merge(settings,
                 ("PublicBaseUrl", server.Urls.First()),
                 ("Channels:Twilio:ApiBaseUrl", twilio.Address.AbsoluteUri),
-                ("Channels:Twilio:TimeoutSeconds", "1"),
+                ("Channels:Twilio:TimeoutSeconds", "5"),
                 ("Channels:Custom:AllowPrivateTargets", "true"),
                 ("Messaging:RetrySeconds", "0.01")));
         endpoints = platform.Get<WebhookEndpoints>();
@@ -128,14 +128,15 @@ public sealed class ChannelStage : IAsyncDisposable
     /// <summary>Runs what is due until nothing is waiting for a later attempt any more.</summary>
     public async Task SettleAsync()
     {
-        await Platform.DrainAsync();
-        await Eventually.SeeAsync(
+        var open = await Eventually.SeeAsync(
             async () =>
             {
                 await Platform.DrainAsync();
                 return await CountAsync("SELECT count(*) FROM work.items WHERE state IN ('ready', 'running') AND run_at < now() + interval '1 minute'");
             },
-            open => open == 0);
+            open => open == 0,
+            seconds: 60);
+        Assert.Equal(0, open);
     }
 
     /// <summary>One value, seen past row level security.</summary>

@@ -88,7 +88,7 @@ public sealed class LogIn
 
     private async Task<Result<LoginAnswer>> EnterAsync(BegunLogin login, string? wanted, string? freshHash, Origin origin, CancellationToken ct)
     {
-        IssuedSession session;
+        IssuedSession? session;
         IReadOnlyList<TenantChoice> tenants;
         await using (var tx = _database.BeginGateway(login.Email))
         {
@@ -102,7 +102,12 @@ public sealed class LogIn
             }
 
             tx.Enter(new Actor(tenant.Id, login.UserId!.Value, tenant.Role));
-            session = _sessions.Open(tx, tenant.Role, origin, freshHash);
+            session = await _sessions.OpenAsync(tx, tenant.Role, origin, login.PasswordHash!, freshHash, ct);
+            if (session is null)
+            {
+                return Refused;
+            }
+
             await tx.CommitAsync(ct);
         }
 

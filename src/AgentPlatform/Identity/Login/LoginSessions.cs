@@ -46,15 +46,22 @@ public sealed class LoginSessions(Database database, IOptions<LoginOptions> opti
         return role is null ? Problem.Unauthorized("session_over", "The session is over.") : new KeySession(new Actor(tenantId, userId, role), [Scopes.All]);
     }
 
-    /// <summary>Opens one for the transaction's actor, whose password was right, and notes the sign-in.</summary>
-    internal IssuedSession Open(Transaction tx, string role, Origin origin, string? freshHash)
+    /// <summary>
+    /// Opens one for the transaction's actor, whose password was right, and notes the sign-in; null when the password has been changed since
+    /// <paramref name="verifiedHash"/> was read. A change that comes while this runs waits for it, and ends the session.
+    /// </summary>
+    internal async Task<IssuedSession?> OpenAsync(Transaction tx, string role, Origin origin, string verifiedHash, string? freshHash, CancellationToken ct)
     {
         var (id, now, lasting, user) = (clock.NewId(), clock.GetUtcNow(), SessionTokens.NewLastingPart(), tx.Actor!.UserId);
         var (access, refresh) = (SessionTokens.NewAccess(lasting), SessionTokens.NewRefresh(lasting));
         var (accessUntil, until) = (now.AddMinutes(options.Value.AccessMinutes), now.AddHours(options.Value.SessionHours));
+        if (await tx.ExecuteAsync(Sql.NoteLogin, [user, now, freshHash, verifiedHash], ct) == 0)
+        {
+            return null;
+        }
+
         tx.Post(Sql.Open, tx.TenantId, id, user, KeyFormat.Hash(access), accessUntil, origin.IpAddress, origin.UserAgent, now, until);
         tx.Post(Sql.FirstToken, tx.TenantId, id, user, KeyFormat.Hash(refresh), now);
-        tx.Post(Sql.NoteLogin, user, now, freshHash);
         return new IssuedSession(id, tx.TenantId, user, role, access, accessUntil, refresh, until);
     }
 
@@ -103,7 +110,8 @@ public sealed class LoginSessions(Database database, IOptions<LoginOptions> opti
 
         internal const string FirstToken = "INSERT INTO identity.refresh_tokens (tenant_id, session_id, user_id, token_hash, issued_at) VALUES ($1, $2, $3, $4, $5)";
 
-        internal const string NoteLogin = "UPDATE identity.credentials SET last_login_at = $2, password_hash = coalesce($3, password_hash) WHERE user_id = $1";
+        internal const string NoteLogin =
+            "UPDATE identity.credentials SET last_login_at = $2, password_hash = coalesce($3, password_hash) WHERE user_id = $1 AND password_hash = $4";
 
         internal const string List =
             """
