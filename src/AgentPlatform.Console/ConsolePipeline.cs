@@ -1,5 +1,6 @@
 using AgentPlatform.Console.Agents;
 using AgentPlatform.Console.Alerts;
+using AgentPlatform.Console.Approvals;
 using AgentPlatform.Console.Audit;
 using AgentPlatform.Console.Queues;
 using AgentPlatform.Console.Sessions;
@@ -41,6 +42,7 @@ public static class ConsolePipeline
         endpoints.MapWorkflows();
         endpoints.MapSops();
         endpoints.MapAgents();
+        endpoints.MapApprovals();
         endpoints.MapWork();
         endpoints.MapAudit();
         endpoints.MapAlerts();

@@ -10,6 +10,7 @@ using AgentPlatform.Contacts;
 using AgentPlatform.Events;
 using AgentPlatform.Operations;
 using AgentPlatform.Postgres;
+using AgentPlatform.Tenancy;
 using AgentPlatform.Work;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -82,6 +83,8 @@ public static class ActionsModule
                 p.GetRequiredService<ActionListeners>(), p.GetRequiredService<RequestApproval>(), p.GetRequiredService<ExecutionControls>(),
                 p.GetRequiredService<AbandonedEffects>(), p.GetRequiredService<RequestStates>(), p.GetRequiredService<IOptions<ActionsOptions>>(), p.GetRequiredService<TimeProvider>()))
            .AddSingleton<RequestApproval>().AddSingleton<DecideApproval>().AddSingleton<ApprovalLinks>()
+           .AddSingleton(p => new ApprovalDesk(
+                p.GetRequiredService<Database>(), p.GetRequiredService<DecideApproval>(), p.GetRequiredService<ApprovalLinks>(), p.GetRequiredService<MemberDirectory>(), p.GetRequiredService<TimeProvider>()))
            .AddSingleton(p => new ApprovalCodes(p.GetRequiredService<DecideApproval>(), p.GetRequiredService<TimeProvider>())).AddSingleton<ExecutionControls>().AddSingleton<ControlExecution>()
            .AddSingleton<ExecutionLog>().AddSingleton<ActionAttempts>().AddSingleton<DeadLetters>().AddSingleton<EndpointClient>().AddSingleton<HttpAction>().AddSingleton<ActionEffects>()
            .AddSingleton<CallEndpoint>().AddSingleton<RunSteps>().AddSingleton<SettleAttempt>().AddSingleton<CheckpointStore>().AddSingleton<WriteCheckpoint>().AddSingleton<ResumeExecution>()

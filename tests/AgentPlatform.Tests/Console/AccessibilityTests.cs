@@ -105,6 +105,19 @@ public sealed class AccessibilityTests(ConsoleSite site)
     }
 
     [Theory]
+    [InlineData(ColorScheme.Light, 390, 844)]
+    [InlineData(ColorScheme.Dark, 1360, 860)]
+    public async Task The_pages_of_approvals_violate_none_either(ColorScheme scheme, int width, int height)
+    {
+        var (tenant, approval) = await ApprovalPageTests.AskedAsync(site);
+        var link = await ApprovalPageTests.LinkAsync(site, tenant, approval);
+        var page = await site.OpenAsync(tenant.ApiKey, "/console/approvals", new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height } });
+        await CheckAsync(page, "/console/approvals", $"/console/approvals/{approval}", new Uri(link).AbsolutePath);
+
+        await page.Context.CloseAsync();
+    }
+
+    [Theory]
     [InlineData(ColorScheme.Light, 1360, 860)]
     [InlineData(ColorScheme.Dark, 390, 844)]
     public async Task The_pages_of_alerts_violate_none_either(ColorScheme scheme, int width, int height)

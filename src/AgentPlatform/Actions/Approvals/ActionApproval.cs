@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Actions.Approvals;
@@ -6,6 +7,8 @@ namespace AgentPlatform.Actions.Approvals;
 /// <summary>The question whether an action may run: a row of <c>action_approvals</c> with its answers, as the API shows it.</summary>
 public sealed record ActionApproval
 {
+    public static readonly string[] Statuses = ["pending", "approved", "rejected", "expired", "cancelled"];
+
     public Guid Id { get; init; }
 
     /// <summary>The id of the queued action that waits for the answer.</summary>
@@ -42,9 +45,11 @@ public sealed record ActionApproval
     public DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset UpdatedAt { get; init; }
 
-    internal IReadOnlyList<ApprovalVote> Votes => Json.Read<ApprovalVote[]>(Decisions);
+    [JsonIgnore]
+    public IReadOnlyList<ApprovalVote> Votes => Json.Read<ApprovalVote[]>(Decisions);
 
-    internal IReadOnlyList<ApprovalDelegation> Passed => Json.Read<ApprovalDelegation[]>(Delegations);
+    [JsonIgnore]
+    public IReadOnlyList<ApprovalDelegation> Passed => Json.Read<ApprovalDelegation[]>(Delegations);
 
     /// <summary>Why this member can no longer answer, or null when the question is open to them.</summary>
     internal Problem? Refuses(Guid userId, DateTimeOffset now) =>
@@ -59,9 +64,10 @@ public sealed record ActionApproval
     internal bool NeedsOneMore => Votes.Count(vote => vote.Decision == "approve") + 1 >= Quorum;
 }
 
-internal sealed record ApprovalVote(Guid UserId, string Decision);
+/// <summary>Decision: <c>approve</c> or <c>reject</c>. Via: how it came, see <see cref="Approver"/>.</summary>
+public sealed record ApprovalVote(Guid UserId, string Decision, string Via, string? Reason, DateTimeOffset DecidedAt);
 
-internal sealed record ApprovalDelegation(Guid FromUser, Guid ToUser);
+public sealed record ApprovalDelegation(Guid FromUser, Guid ToUser);
 
-/// <summary>Who answers, and how the answer came: <c>api</c>, <c>link</c> or <c>reply</c>.</summary>
+/// <summary>Who answers, and how the answer came: <c>api</c>, <c>console</c>, <c>link</c> or <c>reply</c>.</summary>
 internal sealed record Approver(Guid UserId, string Via);

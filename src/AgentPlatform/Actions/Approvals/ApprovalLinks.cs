@@ -11,8 +11,8 @@ using Microsoft.AspNetCore.Routing;
 
 namespace AgentPlatform.Actions.Approvals;
 
-/// <summary>A link that was made; its token is shown this once.</summary>
-internal sealed record ApprovalLink(string Url, DateTimeOffset ExpiresAt);
+/// <summary>A link that was made: the page for people, and the same for programs. Its token is shown this once.</summary>
+internal sealed record ApprovalLink(string Url, string ApiUrl, DateTimeOffset ExpiresAt);
 
 /// <summary>A link as it is kept: whose it is and how long it lives, without its token.</summary>
 internal sealed record StoredLink(Guid Id, Guid ApprovalId, Guid UserId, DateTimeOffset ExpiresAt, DateTimeOffset CreatedAt);
@@ -120,6 +120,9 @@ internal sealed class ApprovalLinks(Database database, DecideApproval approvals,
 
 internal static class ApprovalLinksApi
 {
+    // The page is the console's; who follows a link is signed in by it alone.
+    private const string PagePath = "/console/approval-links/";
+
     internal static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/approvals/{id:guid}/links", CreateAsync).WithTags("Approvals").RequireScope("approvals:write")
@@ -144,7 +147,7 @@ internal static class ApprovalLinksApi
         }
 
         var root = address.UrlOf(http.Request).Split(ApiPipeline.Prefix)[0];
-        return made.Map(link => new ApprovalLink($"{root}{ApiPipeline.Prefix}/approval-links/{link.Token}", link.ExpiresAt)).ToCreated(link => link.Url);
+        return made.Map(link => new ApprovalLink($"{root}{PagePath}{link.Token}", $"{root}{ApiPipeline.Prefix}/approval-links/{link.Token}", link.ExpiresAt)).ToCreated(link => link.ApiUrl);
     }
 
     private static async Task<IResult> ListAsync(Guid id, HttpContext http, Database database, ApprovalLinks links, CancellationToken ct, int? limit = null, string? cursor = null)

@@ -16,8 +16,6 @@ internal sealed record Delegate(Guid To);
 
 internal static class ApprovalsApi
 {
-    private static readonly string[] Statuses = ["pending", "approved", "rejected", "expired", "cancelled"];
-
     internal static void Map(IEndpointRouteBuilder routes)
     {
         var approvals = routes.MapGroup("/approvals").WithTags("Approvals");
@@ -32,7 +30,7 @@ internal static class ApprovalsApi
         HttpContext http, Database database, DecideApproval approvals, CancellationToken ct, int? limit = null, string? cursor = null, string? status = null)
     {
         var page = PageRequest.Parse(limit, cursor);
-        if ((new Validation().OneOf("status", status, required: false, Statuses).Problem ?? page.Problem) is { } problem)
+        if ((new Validation().OneOf("status", status, required: false, ActionApproval.Statuses).Problem ?? page.Problem) is { } problem)
         {
             return problem.ToHttp();
         }

@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Text.Json;
 using AgentPlatform.Actions.Approvals;
+using AgentPlatform.Channels;
 using AgentPlatform.Identity;
 using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
@@ -12,9 +14,10 @@ namespace AgentPlatform.Brain.Approvals;
 /// Asks the approvers of an action where they are. Each gets a code of their own to reply with. Whoever cannot be reached, or does not want to be, finds
 /// the question in the console.
 /// </summary>
-internal sealed class TellApprovers(Database database, ApprovalCodes codes, MemberDirectory members, Letters letters) : IWorkHandler
+internal sealed class TellApprovers(Database database, ApprovalCodes codes, MemberDirectory members, Letters letters, PublicAddress address) : IWorkHandler
 {
-    private const int LongestParams = 300;
+    /// <summary>More parameters than this are not for a text message. Nobody agrees to what they were not shown: such a question is answered on its page.</summary>
+    private const int LongestParams = 600;
 
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
@@ -37,23 +40,36 @@ internal sealed class TellApprovers(Database database, ApprovalCodes codes, Memb
     {
         await foreach (var place in letters.PlacesAsync(tx, notice.AgentId, member, Preferences.Approvals, ct))
         {
+            if (Parameters(approval).Length > LongestParams)
+            {
+                await letters.WriteAsync(tx, place, Letter(approval, member, Pointer(approval, address.BaseUrl)), ct);
+                return;
+            }
+
             if (await codes.IssueAsync(tx, approval.Id, member.UserId, place.At.Channel, place.At.Address, ct) is { } code)
             {
-                await letters.WriteAsync(tx, place, new Letter($"Approval needed: {approval.ActionDescription}", Question(approval, code), $"approval:{approval.Id}:{member.UserId}"), ct);
+                await letters.WriteAsync(tx, place, Letter(approval, member, Question(approval, code)), ct);
                 return;
             }
         }
     }
 
-    /// <summary>Pure: what is asked, and how to answer.</summary>
-    internal static string Question(ActionApproval approval, string code)
-    {
-        var values = approval.ActionParams.EnumerateObject().Select(p => $"{p.Name}: {(p.Value.ValueKind == JsonValueKind.String ? p.Value.GetString() : p.Value.GetRawText())}");
-        var shown = string.Join(", ", values);
-        return $"""
-            Approval needed ({approval.RiskLevel} risk): {approval.ActionDescription}
-            {(shown.Length > LongestParams ? $"{shown[..LongestParams]}…" : shown)}
-            Reply APPROVE {code}, or REJECT {code} and why, before {approval.ExpiresAt:yyyy-MM-dd HH:mm} UTC.
-            """.ReplaceLineEndings("\n").Replace("\n\n", "\n", StringComparison.Ordinal);
-    }
+    private static Letter Letter(ActionApproval approval, ReachableMember member, string text) =>
+        new($"Approval needed: {approval.ActionDescription}", text, $"approval:{approval.Id}:{member.UserId}");
+
+    /// <summary>Pure: what is asked, all of it, and how to answer by reply.</summary>
+    internal static string Question(ActionApproval approval, string code) =>
+        Lines(approval, Parameters(approval), $"Reply APPROVE {code}, or REJECT {code} and why, before {Until(approval)}.");
+
+    /// <summary>Pure: where to read what is asked, and to answer.</summary>
+    internal static string Pointer(ActionApproval approval, string? baseUrl) =>
+        Lines(approval, $"It is too long for a message. Read and answer it before {Until(approval)}:", $"{baseUrl}/console/approvals/{approval.Id}");
+
+    private static string Lines(ActionApproval approval, params ReadOnlySpan<string> lines) =>
+        string.Join('\n', [$"Approval needed ({approval.RiskLevel} risk): {approval.ActionDescription}", .. lines.ToArray().Where(line => line.Length > 0)]);
+
+    private static string Parameters(ActionApproval approval) => string.Join(
+        ", ", approval.ActionParams.EnumerateObject().Select(p => $"{p.Name}: {(p.Value.ValueKind == JsonValueKind.String ? p.Value.GetString() : p.Value.GetRawText())}"));
+
+    private static string Until(ActionApproval approval) => string.Create(CultureInfo.InvariantCulture, $"{approval.ExpiresAt:yyyy-MM-dd HH:mm} UTC");
 }

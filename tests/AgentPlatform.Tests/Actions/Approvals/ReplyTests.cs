@@ -190,6 +190,20 @@ public sealed class ReplyTests : IAsyncLifetime
         Assert.Equal(3, await _stage.CountAsync($"SELECT count(DISTINCT m.turn_number) FROM conversations.messages m JOIN conversations.conversations c ON c.id = m.conversation_id AND c.participant_identifier = '{Ann}' WHERE m.direction = 'inbound'"));
     }
 
+    [Fact]
+    public async Task A_question_that_is_too_long_to_be_shown_whole_gets_no_code_but_the_address_of_its_page()
+    {
+        var approval = await AskAsync(quorum: 1, approvers: [_stage.Tenant.OwnerId]);
+        await InAsync(tx => tx.ExecuteAsync("UPDATE actions.action_approvals SET action_params = jsonb_build_object('reason', repeat('broken ', 100))", [], default));
+        Assert.True((await InAsync(tx => _stage.Platform.Get<DecideApproval>().DelegateAsync(tx, approval.Id, _stage.Tenant.OwnerId, _bob, default))).IsOk);
+        await _stage.SettleAsync();
+
+        var asked = _stage.Twilio.Messages.Single(m => m.To == Bob).Body;
+        Assert.EndsWith($"/console/approvals/{approval.Id}", asked, StringComparison.Ordinal);
+        Assert.DoesNotContain("broken", asked, StringComparison.Ordinal);
+        Assert.Equal(0, await _stage.CountAsync($"SELECT count(*) FROM actions.approval_codes WHERE address = '{Bob}'"));
+    }
+
     [Theory]
     [InlineData("approve 482113", true, "482113", null)]
     [InlineData("Yes, 482113!", true, "482113", null)]

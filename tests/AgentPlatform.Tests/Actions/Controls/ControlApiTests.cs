@@ -54,7 +54,7 @@ public sealed class ControlApiTests : IAsyncLifetime
         var path = $"/api/v1/approvals/{asked.GetProperty("id").GetGuid()}";
         var made = await _api.PostAsync($"{path}/links", new { });
         Assert.Equal(201, made.Status);
-        var link = new Uri(made.Json.GetProperty("url").GetString()!).PathAndQuery;
+        var link = new Uri(made.Json.GetProperty("api_url").GetString()!).PathAndQuery;
 
         for (var i = 0; i < 2; i++)
         {
@@ -77,7 +77,7 @@ public sealed class ControlApiTests : IAsyncLifetime
         var asked = Assert.Single((await _api.GetAsync("/api/v1/approvals")).Json.GetProperty("items").EnumerateArray());
         var ann = await _api.MemberAsync("member");
         async Task<string> LinkAsync(string? key = null) =>
-            new Uri((await _api.PostAsync($"/api/v1/approvals/{asked.GetProperty("id").GetGuid()}/links", new { }, key)).Json.GetProperty("url").GetString()!).PathAndQuery;
+            new Uri((await _api.PostAsync($"/api/v1/approvals/{asked.GetProperty("id").GetGuid()}/links", new { }, key)).Json.GetProperty("api_url").GetString()!).PathAndQuery;
         var (hers, mine) = (await LinkAsync(ann.Key), await LinkAsync());
 
         await _api.Platform.AsAsync(_api.Owner, tx => tx.ExecuteAsync("DELETE FROM tenancy.workspace_members WHERE user_id = $1", [ann.UserId], default));
@@ -91,7 +91,7 @@ public sealed class ControlApiTests : IAsyncLifetime
     {
         var asked = Assert.Single((await _api.GetAsync("/api/v1/approvals")).Json.GetProperty("items").EnumerateArray());
         var links = $"/api/v1/approvals/{asked.GetProperty("id").GetGuid()}/links";
-        var made = new Uri((await _api.PostAsync(links, new { })).Json.GetProperty("url").GetString()!).PathAndQuery;
+        var made = new Uri((await _api.PostAsync(links, new { })).Json.GetProperty("api_url").GetString()!).PathAndQuery;
 
         var listed = await _api.GetAsync(links);
         var link = Assert.Single(listed.Json.GetProperty("items").EnumerateArray());
