@@ -27,5 +27,5 @@ internal sealed record ChaosOptions(string PostgresTools)
     internal int Seed { get; init; } = 1;
 
     /// <summary>A killed worker's items must be under way again by then: a lease, and half of one for the way there.</summary>
-    internal TimeSpan RestartLimit => TimeSpan.FromSeconds(LeaseSeconds * 1.5);
+    internal TimeSpan RestartLimit { get => field == default ? TimeSpan.FromSeconds(LeaseSeconds * 1.5) : field; init; }
 }

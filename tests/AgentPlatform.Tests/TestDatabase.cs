@@ -136,7 +136,7 @@ public sealed class TestDatabase : IAsyncDisposable
 
     private static string ConnectionTo(string database, bool admin = false)
     {
-        var connection = new NpgsqlConnectionStringBuilder(Server) { Database = database, MaxPoolSize = 40, ConnectionIdleLifetime = 10 };
+        var connection = new NpgsqlConnectionStringBuilder(Server) { Database = database, MaxPoolSize = 40, ConnectionIdleLifetime = 10, Timeout = 60, CommandTimeout = 120 };
         if (admin)
         {
             connection.Username = "postgres";

@@ -16,8 +16,8 @@ namespace AgentPlatform.Tests;
 /// </summary>
 public sealed class TestPlatform : IAsyncDisposable
 {
-    /// <summary>Looks for events that wait, ten seconds of them.</summary>
-    private const int Patience = 40;
+    /// <summary>Looks for events that wait, a minute of them.</summary>
+    private const int Patience = 240;
 
     private static readonly KeyValuePair<string, string?>[] Defaults =
     [

@@ -156,7 +156,7 @@ public sealed class ActionEffectsTests : IAsyncLifetime
     [InlineData(202, QueueStatus.Failed, "unknown", SettleAttempt.LastQuestions)]
     public async Task After_the_last_try_the_provider_is_asked_what_became_of_it_before_the_request_dies(int answer, QueueStatus end, string effect, int questions)
     {
-        await _talk.OfferAsync(Probed() with { TimeoutSeconds = 2, RetryPolicy = Json.Of(new { max_retries = 1 }) });
+        await _talk.OfferAsync(Probed() with { TimeoutSeconds = 5, RetryPolicy = Json.Of(new { max_retries = 1 }) });
         _talk.Endpoint.Hangs().Answers(answer, "{}");
         await _talk.SayAsync("pay the bill");
         Assert.Equal(QueueStatus.Retrying, Assert.Single(await _talk.QueueAsync()).Status);
@@ -257,7 +257,7 @@ public sealed class ActionEffectsTests : IAsyncLifetime
     /// <summary>The answer is lost, and the request is cancelled while it waits for its next try.</summary>
     private async Task<QueuedAction> LoseAndCancelAsync(ActionDefinition action, Action<FakeEndpoint> afterwards)
     {
-        await _talk.OfferAsync(action with { TimeoutSeconds = 2 });
+        await _talk.OfferAsync(action with { TimeoutSeconds = 5 });
         afterwards(_talk.Endpoint.Hangs());
         await _talk.SayAsync("pay the bill");
         var item = Assert.Single(await _talk.QueueAsync());

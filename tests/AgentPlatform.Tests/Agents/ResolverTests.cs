@@ -21,7 +21,7 @@ public sealed class ResolverTests : IAsyncLifetime
         ExecutionType = "http",
         ApiEndpoint = "{endpoint}/tiers/{{contact.id}}",
         ApiMethod = "GET",
-        TimeoutSeconds = 1,
+        TimeoutSeconds = 3,
     };
 
     private Talk _talk = null!;

@@ -39,7 +39,7 @@ internal sealed class SseReader(HttpResponseMessage response, StreamReader reade
 
     internal async Task<bool> EndsAsync()
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (await reader.ReadLineAsync(patience.Token) is not null)
         {
         }
@@ -49,7 +49,7 @@ internal sealed class SseReader(HttpResponseMessage response, StreamReader reade
 
     internal async Task<List<string>> NextBlockAsync()
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         var lines = new List<string>();
         while (await reader.ReadLineAsync(patience.Token) is { } line)
         {

@@ -250,11 +250,13 @@ public sealed class OutreachTests : IAsyncLifetime
         Assert.Equal(0, await _stage.CountAsync("SELECT count(*) FROM work.items WHERE kind = 'campaigns.metrics'"));
 
         var (campaign, move) = await _stage.OutreachAsync("Hello");
+        await _stage.PostAsync("work/pauses", new { kind = UpdateMetrics.Kind, reason = "until all have asked" }, 200);
         await _stage.RunAsync(move);
         await _stage.Platform.DrainAsync();
-        // Nothing was due yet; then all of it is.
         var asked = await _stage.CountAsync("SELECT count(*) FROM work.items WHERE kind = 'campaigns.metrics'");
         using var looks = new ClaimCounter(_stage.Platform, UpdateMetrics.Kind);
+        var pause = (await _stage.GetAsync("work/pauses")).GetProperty("items")[0].GetProperty("id").GetGuid();
+        Assert.Equal(204, (await _stage.Api.SendAsync(HttpMethod.Delete, $"/api/v1/work/pauses/{pause}")).Status);
         await _stage.DrainDueAsync();
 
         Assert.Equal(4, (await _stage.GetAsync($"campaigns/{campaign}")).GetProperty("metrics").GetProperty("messages").GetProperty("sent").GetInt32());

@@ -297,7 +297,7 @@ public sealed class IntakeTests : IAsyncLifetime
         Assert.Equal((HttpStatusCode.Gone, HttpStatusCode.OK), (await TextAsync(_channel), await TextAsync(renewed)));
         await ChangeAsync(new ChannelInput(null, null) { RateLimitPerMinute = 5 });
         Assert.Equal(HttpStatusCode.TooManyRequests, await TextAsync(renewed));
-        Assert.Equal(5, await _stage.CountAsync("SELECT sum(minute_count) FROM channels.webhook_rates"));
+        Assert.Equal(5, await _stage.CountAsync("SELECT sum(minute_count + minute_before) FROM channels.webhook_rates"));
         await _stage.ValueAsync<int>("SELECT 1; DELETE FROM channels.user_webhooks");
         Assert.Equal(HttpStatusCode.NotFound, await TextAsync(renewed));
     }

@@ -12,7 +12,7 @@ public sealed class ChaosTests(ITestOutputHelper output)
     {
         var tools = Environment.GetEnvironmentVariable("AGENTPLATFORM_PGBIN")
             ?? throw new InvalidOperationException("AGENTPLATFORM_PGBIN is not set: run the tests with ./dev test.");
-        var options = new ChaosOptions(tools) { Jobs = 4_000, Rounds = 1, LeaseSeconds = 6, Fsync = false };
+        var options = new ChaosOptions(tools) { Jobs = 4_000, Rounds = 1, LeaseSeconds = 6, Fsync = false, RestartLimit = TimeSpan.FromMinutes(1) };
         var result = await new ChaosRun(options, TimeProvider.System, output.WriteLine).RunAsync(CancellationToken.None);
         output.WriteLine(result.Markdown);
         // In a run this short the one SIGKILL may strike between two batches; the long run insists on having interrupted something.

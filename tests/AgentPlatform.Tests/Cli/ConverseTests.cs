@@ -33,7 +33,7 @@ public sealed class ConverseTests : IAsyncLifetime
     {
         var scripts = ConverseCommand.Read([Repository.Folder("tests/conversations")]);
 
-        var results = await ConverseCommand.PlayAsync(_demo, scripts, TimeSpan.FromSeconds(20), default);
+        var results = await ConverseCommand.PlayAsync(_demo, scripts, TimeSpan.FromSeconds(90), default);
 
         Assert.True(scripts.Count >= 40);
         // As one text: of a collection the runner shows the beginning only.

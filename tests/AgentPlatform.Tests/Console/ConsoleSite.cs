@@ -10,6 +10,9 @@ namespace AgentPlatform.Tests.Console;
 /// <summary>The real host with its pages, and a real browser: shared by the tests of this folder. A missing browser fails.</summary>
 public sealed class ConsoleSite : IAsyncLifetime
 {
+    /// <summary>Milliseconds that a busy machine may take to show something.</summary>
+    private const int Patience = 60_000;
+
     private HostProcess _host = null!;
     private IPlaywright _playwright = null!;
 
@@ -26,6 +29,7 @@ public sealed class ConsoleSite : IAsyncLifetime
         Platform = await TestPlatform.StartAsync();
         _host = await HostProcess.StartAsync(Platform.Postgres.ConnectionString, ("Models__AllowPrivateTargets", "true"));
         _playwright = await Playwright.CreateAsync();
+        Assertions.SetDefaultExpectTimeout(Patience);
         Browser = await _playwright.Chromium.LaunchAsync(new()
         {
             ExecutablePath = Environment.GetEnvironmentVariable("AGENTPLATFORM_CHROMIUM") ?? "/usr/bin/chromium",
@@ -60,13 +64,13 @@ public sealed class ConsoleSite : IAsyncLifetime
     internal async Task<IPage> OpenAsync(string key, string path, BrowserNewContextOptions? options = null)
     {
         var context = await Browser.NewContextAsync(options ?? new() { ViewportSize = new() { Width = 1360, Height = 860 } });
-        context.SetDefaultTimeout(15_000);
+        context.SetDefaultTimeout(Patience);
         var page = await context.NewPageAsync();
         await page.GotoAsync(new Uri(Address, path).ToString());
         await page.FillAsync("#key", key);
         await page.ClickAsync("#with-key button[type=submit]");
         // Not for any state of loading: it may be reached before the wait begins, and the page's stream never ends.
-        await Assertions.Expect(page).ToHaveURLAsync(new Uri(Address, path).ToString(), new() { Timeout = 15_000 });
+        await Assertions.Expect(page).ToHaveURLAsync(new Uri(Address, path).ToString(), new() { Timeout = Patience });
         return page;
     }
 

@@ -51,7 +51,7 @@ public sealed class SimulatorTests(ConsoleSite site)
 
         await page.FillAsync("#text", "when are you open");
         await page.Keyboard.PressAsync("Enter");
-        await begun.Task.WaitAsync(TimeSpan.FromSeconds(15));
+        await begun.Task.WaitAsync(TimeSpan.FromSeconds(60));
         await page.Locator("#draft .text").WaitForAsync();
         var draft = await page.TextContentAsync("#draft .text");
         goOn.SetResult();
@@ -185,7 +185,7 @@ public sealed class SimulatorTests(ConsoleSite site)
         Assert.Equal("text/event-stream", answer.Content.Headers.ContentType!.MediaType);
         using var lines = new StreamReader(await answer.Content.ReadAsStreamAsync());
         var seen = "";
-        while (!seen.Contains("what was missed", StringComparison.Ordinal) && await lines.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(15)) is { } line)
+        while (!seen.Contains("what was missed", StringComparison.Ordinal) && await lines.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)) is { } line)
         {
             seen += line + "\n";
         }

@@ -84,7 +84,7 @@ public sealed class DeliveryTests : IAsyncLifetime
         await _talk.HearAsync("an inbound message is not announced");
         await _talk.SayAsync("nor is one of another status", status: "queued");
         var id = await _talk.SayAsync(new string('x', 20_000));
-        await connection.WaitAsync(TimeSpan.FromSeconds(10));
+        Assert.True(await connection.WaitAsync(TimeSpan.FromSeconds(60)));
 
         Assert.Equal("queued_for_send", (await _talk.LoadAsync()).Messages[0].Status);
         using var payload = System.Text.Json.JsonDocument.Parse(await heard.Task);

@@ -111,7 +111,7 @@ public sealed class DemoWorkflowTests : IAsyncLifetime
                 SELECT m.content FROM conversations.messages m JOIN conversations.conversations c ON c.id = m.conversation_id
                 WHERE c.participant_identifier = $1 AND m.direction = 'outbound' ORDER BY m.created_at
                 """, [number], default)),
-            messages => messages.Any(m => m.Contains(part, StringComparison.Ordinal)), seconds: 40);
+            messages => messages.Any(m => m.Contains(part, StringComparison.Ordinal)), seconds: 120);
         Assert.True(said.Any(m => m.Contains(part, StringComparison.Ordinal)), $"No '{part}' among:\n{string.Join("\n---\n", said)}\n{_host.Output}");
         return said.Last(m => m.Contains(part, StringComparison.Ordinal));
     }

@@ -8,7 +8,8 @@ namespace AgentPlatform.Tests.EndToEnd;
 /// <summary>The real host in a process of its own, so that it can be killed as hosts are.</summary>
 internal sealed class HostProcess : IAsyncDisposable
 {
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(180);
+    private static int _lastPort = 20_000 + (Environment.ProcessId % 1_000 * 10);
 
     private readonly Process _process;
     private readonly StringBuilder _output = new();
@@ -36,11 +37,22 @@ internal sealed class HostProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Below those that the system gives to outgoing connections: nobody takes it before the host does.</summary>
     internal static int FreePort()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        while (true)
+        {
+            try
+            {
+                using var listener = new TcpListener(IPAddress.Loopback, Interlocked.Increment(ref _lastPort));
+                listener.Start();
+                return ((IPEndPoint)listener.LocalEndpoint).Port;
+            }
+            catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
+            {
+                // The next one, then.
+            }
+        }
     }
 
     internal static Task<HostProcess> StartAsync(string connectionString, params (string Key, string Value)[] settings) =>
@@ -58,6 +70,9 @@ internal sealed class HostProcess : IAsyncDisposable
         };
         start.Environment["ConnectionStrings__AgentPlatform"] = connectionString;
         start.Environment["PublicBaseUrl"] = $"http://127.0.0.1:{port}";
+        // As TestPlatform has them: neither the machine's pace nor the number of requests is what these tests are about.
+        start.Environment["Work__LookAtLeastEverySeconds"] = "0.25";
+        start.Environment["Api__RequestsPerMinute"] = "100000";
         foreach (var (key, value) in settings)
         {
             start.Environment[key] = value;
@@ -97,7 +112,7 @@ internal sealed class HostProcess : IAsyncDisposable
     /// <summary>Its exit code, once it has ended by itself.</summary>
     internal async Task<int> ExitAsync()
     {
-        await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        await _process.WaitForExitAsync().WaitAsync(Limit);
         return _process.ExitCode;
     }
 
@@ -118,7 +133,7 @@ internal sealed class HostProcess : IAsyncDisposable
     private async Task WaitUntilReadyAsync()
     {
         var deadline = Stopwatch.StartNew();
-        while (deadline.Elapsed < StartLimit)
+        while (deadline.Elapsed < Limit)
         {
             if (_process.HasExited)
             {

@@ -16,7 +16,7 @@ namespace AgentPlatform.Tests.EndToEnd;
 /// </summary>
 internal sealed class HostStage : IAsyncDisposable
 {
-    private readonly HttpClient _provider = new() { Timeout = TimeSpan.FromSeconds(10) };
+    private readonly HttpClient _provider = new() { Timeout = TimeSpan.FromSeconds(60) };
     private readonly int _port = HostProcess.FreePort();
     private readonly List<HostProcess> _hosts = [];
 
@@ -56,18 +56,21 @@ internal sealed class HostStage : IAsyncDisposable
         return stage;
     }
 
-    /// <summary>A host, which ends with the stage at the latest; the first one answers at the address that webhooks are signed for, a second one at another.</summary>
-    internal async Task<HostProcess> HostAsync(string? connectionString = null, bool second = false)
+    /// <summary>
+    /// A host, which ends with the stage at the latest; the first one answers at the address that webhooks are signed for, a second one at another.
+    /// <paramref name="patience"/>: seconds that a provider may take to answer; few where a test waits for them to be over.
+    /// </summary>
+    internal async Task<HostProcess> HostAsync(string? connectionString = null, bool second = false, int patience = 10)
     {
         var host = await HostProcess.StartAsync(
             connectionString ?? Platform.Postgres.ConnectionString,
             second ? HostProcess.FreePort() : _port,
             ("PublicBaseUrl", $"http://127.0.0.1:{_port}"),
             ("Channels__Twilio__ApiBaseUrl", Twilio.Address.AbsoluteUri),
-            ("Channels__Twilio__TimeoutSeconds", "1"),
+            ("Channels__Twilio__TimeoutSeconds", $"{patience}"),
             ("Actions__AllowPrivateTargets", "true"),
-            // Short, so that what a killed host held is taken over while the test waits; longer than a send may take, as in production.
-            ("Work__LeaseSeconds", "6"),
+            // What a killed host held is taken over when its lease is over; longer than a send may take, as in production.
+            ("Work__LeaseSeconds", $"{patience + 5}"),
             ("Messaging__RetrySeconds", "0.2"));
         _hosts.Add(host);
         return host;
@@ -105,12 +108,12 @@ internal sealed class HostStage : IAsyncDisposable
         await Eventually.SeeAsync(
             async () => Twilio.Messages.Any(m => m.To == to) && await OpenWorkAsync() == 0,
             over => over,
-            seconds: 45);
+            seconds: 120);
         return [.. Twilio.Messages.Where(m => m.To == to).Select(m => m.Body)];
     }
 
     internal Task<long> OpenWorkAsync() =>
-        Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM work.items WHERE state IN ('ready', 'running') AND kind <> 'events.consume'");
+        Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM work.items WHERE state IN ('ready', 'running') AND kind <> 'events.consume' AND run_at < now() + interval '1 minute'");
 
     public async ValueTask DisposeAsync()
     {

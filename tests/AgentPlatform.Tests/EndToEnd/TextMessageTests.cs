@@ -53,7 +53,7 @@ public sealed class TextMessageTests : IAsyncLifetime
     public async Task A_provider_that_loses_its_answers_never_sends_twice()
     {
         _stage.Twilio.Next(new TwilioAnswer.AcceptThenFail(), new TwilioAnswer.AcceptThenHang(), new TwilioAnswer.Refuse(500));
-        await using var host = await _stage.HostAsync();
+        await using var host = await _stage.HostAsync(patience: 2);
         foreach (var from in new[] { "+14155550101", "+14155550102", "+14155550103" })
         {
             Assert.True(await _stage.TextAsync(from, Ask, $"SM-{from}"));
@@ -94,7 +94,7 @@ public sealed class TextMessageTests : IAsyncLifetime
         int[] steps = Environment.GetEnvironmentVariable("AGENTPLATFORM_CRASH_EVERY_STEP") == "1" ? [.. Enumerable.Range(1, 200)] : [1, 6, 15, 30];
         var kills = 0;
         using var proxy = new DatabaseProxy(_stage.Platform.Postgres.ConnectionString);
-        var host = await _stage.HostAsync(proxy.ConnectionString);
+        var host = await _stage.HostAsync(proxy.ConnectionString, patience: 2);
         foreach (var step in steps)
         {
             var (from, victim) = ($"+1415556{1000 + step}", host);
@@ -106,7 +106,7 @@ public sealed class TextMessageTests : IAsyncLifetime
             {
                 kills++;
                 await victim.DisposeAsync();
-                host = await _stage.HostAsync(proxy.ConnectionString);
+                host = await _stage.HostAsync(proxy.ConnectionString, patience: 2);
                 Assert.True(taken || await _stage.TextAsync(from, Ask, $"SM-{step}"));
             }
 
@@ -125,7 +125,7 @@ public sealed class TextMessageTests : IAsyncLifetime
         await Eventually.SeeAsync(
             async () => host.HasExited || (answered = _stage.Twilio.Messages.Any(m => m.To == from) && await _stage.OpenWorkAsync() == 0),
             over => over,
-            seconds: 30);
+            seconds: 120);
         return answered;
     }
 }

@@ -196,7 +196,7 @@ public sealed class EventStoreTests : IAsyncLifetime
         // Events of the tenant's first moments may be announced as late.
         do
         {
-            Assert.True(await connection.WaitAsync(TimeSpan.FromSeconds(10), CancellationToken.None));
+            Assert.True(await connection.WaitAsync(TimeSpan.FromSeconds(60), CancellationToken.None));
         }
         while (heard.GetProperty("id").GetGuid() != id);
 
@@ -221,7 +221,7 @@ public sealed class EventStoreTests : IAsyncLifetime
         var id = TimeProvider.System.NewId();
         await AppendAsync(_tenant, Event("small", new { text = "hello" }) with { EventId = id });
         await AppendAsync(_tenant, Event("large", new { text = new string('x', 20_000) }));
-        while (heard.Count < 2 && await connection.WaitAsync(TimeSpan.FromSeconds(10), CancellationToken.None))
+        while (heard.Count < 2 && await connection.WaitAsync(TimeSpan.FromSeconds(60), CancellationToken.None))
         {
         }
 

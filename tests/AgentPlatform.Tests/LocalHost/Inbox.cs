@@ -50,12 +50,12 @@ public sealed class Inbox
 
     public async Task<object> NextAsync()
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(90));
         return await _received.Reader.ReadAsync(limit.Token);
     }
 
     /// <summary>Until none runs any more.</summary>
-    public Task EndedAsync() => _ended.Task.WaitAsync(TimeSpan.FromSeconds(30));
+    public Task EndedAsync() => _ended.Task.WaitAsync(TimeSpan.FromSeconds(90));
 
     private static void InterlockedMax(ref int target, int value)
     {

@@ -130,7 +130,7 @@ public sealed class InvocationTests
         await leaving.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => request);
-        await waiting.Cancelled.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await waiting.Cancelled.Task.WaitAsync(TimeSpan.FromSeconds(60));
     }
 
     [Theory]

@@ -161,7 +161,7 @@ public sealed class ModelTurnTests : IAsyncLifetime
     public async Task When_a_model_fails_the_next_one_of_the_chain_is_asked(string how)
     {
         await using var second = await FakeModel.StartAsync();
-        await _talk.AddModelAsync(_model, timeout: 1);
+        await _talk.AddModelAsync(_model, timeout: how == "hangs" ? 3 : 60);
         await _talk.AddModelAsync(second, "spare", "openai");
         await _talk.UseAsync("unsure", "main", "spare");
         _ = how switch

@@ -102,7 +102,7 @@ public sealed class StreamingTests : IAsyncLifetime
     {
         await using var second = await FakeModel.StartAsync();
         second.Fills(new { ask = "Which town?", because = "needs a place" });
-        await _talk.AddModelAsync(_model, provider: provider, timeout: 4);
+        await _talk.AddModelAsync(_model, provider: provider, timeout: then is Midway.Silence ? 10 : 60);
         await _talk.AddModelAsync(second, "spare");
         await _talk.UseAsync("unsure", "main", "spare");
         var budget = await _talk.LimitAsync(10);
@@ -128,7 +128,7 @@ public sealed class StreamingTests : IAsyncLifetime
     [Fact]
     public async Task What_was_shown_of_an_answer_that_broke_off_is_withdrawn_at_once()
     {
-        await _talk.AddModelAsync(_model, timeout: 2);
+        await _talk.AddModelAsync(_model, timeout: 10);
         await _talk.UseAsync("unsure", "main");
         using var follower = await FollowAsync();
         _model.Begins(Answer, Midway.Silence);
@@ -175,7 +175,7 @@ public sealed class StreamingTests : IAsyncLifetime
         /// <summary>The notes since the last time, through the first one that is wanted.</summary>
         internal async Task<IReadOnlyList<LiveNote>> HearAsync(Func<LiveNote, bool> wanted)
         {
-            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(15));
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
             var heard = new List<LiveNote>();
             while (!heard.Exists(note => wanted(note)))
             {

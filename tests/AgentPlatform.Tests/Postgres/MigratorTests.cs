@@ -35,7 +35,7 @@ public sealed partial class MigratorTests
     {
         await using var database = await TestDatabase.CreateAsync();
         // Whoever waits for as long as this looks whether it waits for ever, and gives way: the migration, however slow the machine is.
-        await using var source = NpgsqlDataSource.Create(database.AdminConnectionString + ";Options=-c deadlock_timeout=3s");
+        await using var source = NpgsqlDataSource.Create(database.AdminConnectionString + ";Options=-c deadlock_timeout=10s");
         await using var host = new NpgsqlConnection(database.AdminConnectionString + ";Options=-c deadlock_timeout=60s");
         await host.OpenAsync();
         await using var transaction = await host.BeginTransactionAsync();
@@ -43,7 +43,7 @@ public sealed partial class MigratorTests
 
         // It takes the conversations first and waits for the work items; the host holds those and asks for the conversations.
         var migrating = new Migrator(source, TestDatabase.NewerMigrations).MigrateAsync(default);
-        Assert.True(await Eventually.SeeAsync(() => database.ScalarAsync<bool>("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'work.items'::regclass)"), waits => waits));
+        Assert.True(await Eventually.SeeAsync(() => database.ScalarAsync<bool>("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'work.items'::regclass AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"), waits => waits));
         await ExecuteAsync(host, "SELECT FROM conversations.conversations");
         await transaction.CommitAsync();
 

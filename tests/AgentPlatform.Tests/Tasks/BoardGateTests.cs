@@ -139,7 +139,7 @@ public sealed class BoardGateTests : IAsyncLifetime
                 ? Task.FromResult<StepOutcome>(new StepOutcome.Done(Json.Of(1)))
                 : Task.Run<StepOutcome>(() =>
                 {
-                    meet.SignalAndWait(TimeSpan.FromSeconds(10));
+                    Assert.True(meet.SignalAndWait(TimeSpan.FromSeconds(60)));
                     return new StepOutcome.Done(Json.Of(1));
                 });
             var (a, b) = (await _board.PutAsync("a", new { execution_type = "manual" }), await _board.PutAsync("b", new { execution_type = "manual" }));

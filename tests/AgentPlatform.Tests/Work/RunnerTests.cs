@@ -38,7 +38,7 @@ public sealed class RunnerTests : IAsyncLifetime
         using var time = new CancellationTokenSource();
         _stage.Ends = item =>
         {
-            Assert.True(item.Key != "long" || gate.Wait(TimeSpan.FromSeconds(20)));
+            Assert.True(item.Key != "long" || gate.Wait(TimeSpan.FromSeconds(60)));
             return new WorkOutcome.Done();
         };
         await _stage.EnqueueAsync("long");
@@ -65,7 +65,7 @@ public sealed class RunnerTests : IAsyncLifetime
         using var time = new CancellationTokenSource();
         _stage.Ends = _ =>
         {
-            Assert.True(gate.Wait(TimeSpan.FromSeconds(20)));
+            Assert.True(gate.Wait(TimeSpan.FromSeconds(60)));
             return new WorkOutcome.Done();
         };
         await _stage.EnqueueAsync("long");
@@ -82,11 +82,11 @@ public sealed class RunnerTests : IAsyncLifetime
     [Fact]
     public async Task A_renewal_that_fails_ends_neither_the_renewals_nor_the_drain()
     {
-        await using var platform = _stage.Platform.Twin(services => services.AddSingleton(_stage).AddWorkHandler<Settler>("test.settle").AddWorkHandler<Objector>("test.objects"), ("Work:LeaseSeconds", "1"));
+        await using var platform = _stage.Platform.Twin(services => services.AddSingleton(_stage).AddWorkHandler<Settler>("test.settle").AddWorkHandler<Objector>("test.objects"), ("Work:LeaseSeconds", "6"));
         await _stage.EnqueueAsync(new NewWork("test.objects", "lost", new { }));
         var draining = platform.DrainAsync();
         await Eventually.SeeAsync(() => _stage.StateAsync("lost"), state => state == "running|1|");
-        await _stage.Platform.Postgres.ScalarAsync<long>("WITH l AS (UPDATE work.items SET owner = gen_random_uuid() WHERE key = 'lost' RETURNING 1) SELECT count(*) FROM l");
+        await _stage.Platform.Postgres.ScalarAsync<long>("WITH l AS (UPDATE work.items SET owner = gen_random_uuid(), lease_until = now() + interval '1 hour' WHERE key = 'lost' RETURNING 1) SELECT count(*) FROM l");
         await draining;
 
         await _stage.EnqueueAsync(new NewWork("test.settle", "next", new { }));
@@ -100,7 +100,7 @@ public sealed class RunnerTests : IAsyncLifetime
         using var gate = new ManualResetEventSlim();
         _stage.Ends = item =>
         {
-            Assert.True(item.Interruptions > 0 || gate.Wait(TimeSpan.FromSeconds(20)));
+            Assert.True(item.Interruptions > 0 || gate.Wait(TimeSpan.FromSeconds(60)));
             return new WorkOutcome.Done();
         };
         var leases = _stage.Platform.Get<WorkLeases>();
@@ -125,7 +125,7 @@ public sealed class RunnerTests : IAsyncLifetime
         using var gate = new ManualResetEventSlim();
         _stage.Ends = _ =>
         {
-            Assert.True(gate.Wait(TimeSpan.FromSeconds(20)));
+            Assert.True(gate.Wait(TimeSpan.FromSeconds(60)));
             return new WorkOutcome.Done();
         };
         var leases = _stage.Platform.Get<WorkLeases>();
@@ -242,7 +242,7 @@ public sealed class RunnerTests : IAsyncLifetime
         var other = await _stage.Platform.NewTenantAsync("Other");
         await PutInAsync("a", "now()");
         await _stage.Platform.DrainAsync();
-        await DrainBehindALockAsync(TimeSpan.FromMilliseconds(400));
+        await DrainBehindALockAsync();
 
         await PutInAsync("b", "now()");
         await PutInAsync("passed over", "now() - interval '1 hour'");
@@ -271,7 +271,7 @@ public sealed class RunnerTests : IAsyncLifetime
     public async Task However_dear_looks_seem_work_that_nobody_told_of_waits_no_longer_than_the_setting_says()
     {
         _stage.Platform.Get<IOptions<WorkOptions>>().Value.LookAtLeastEverySeconds = 0.25;
-        await DrainBehindALockAsync(TimeSpan.FromMilliseconds(400));
+        await DrainBehindALockAsync();
 
         await PutInAsync("told by nobody", "now() - interval '1 hour'");
         await _stage.Platform.DrainAsync();
@@ -285,17 +285,20 @@ public sealed class RunnerTests : IAsyncLifetime
         INSERT INTO work.items (tenant_id, kind, key, max_attempts, run_at, payload) VALUES ($1, 'test.play', $2, 3, {{runAt}}, '{"key": "{{key}}"}') RETURNING 1
         """, tenant ?? _stage.Tenant.TenantId, key);
 
-    /// <summary>A drain whose look takes its time.</summary>
-    private async Task DrainBehindALockAsync(TimeSpan time)
+    /// <summary>A drain whose look takes at least a second.</summary>
+    private async Task DrainBehindALockAsync()
     {
-        var locking = _stage.Platform.Postgres.ScalarAsync<int>(
-            $"BEGIN; LOCK TABLE work.items; SELECT count(pg_sleep({time.TotalSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture)}))::integer; COMMIT");
-        await Eventually.SeeAsync(
-            () => _stage.Platform.Postgres.ScalarAsync<bool>(
-                "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'work.items'::regclass AND mode = 'AccessExclusiveLock' AND granted)"),
-            locked => locked);
-        await _stage.Platform.DrainAsync();
-        await locking;
+        await using var locking = new NpgsqlConnection(_stage.Platform.Postgres.AdminConnectionString);
+        await locking.OpenAsync();
+        await using var transaction = await locking.BeginTransactionAsync();
+        await using var locks = new NpgsqlCommand("LOCK TABLE work.items", locking, transaction);
+        await locks.ExecuteNonQueryAsync();
+        var draining = _stage.Platform.DrainAsync();
+        Assert.True(await _stage.Platform.Postgres.SomebodyWaitsAsync());
+        await using var holds = new NpgsqlCommand("SELECT pg_sleep(1)", locking, transaction);
+        await holds.ExecuteNonQueryAsync();
+        await transaction.CommitAsync();
+        await draining;
     }
 
     /// <summary>Runs until its lease is lost, and fails whoever tells it.</summary>
@@ -309,7 +312,7 @@ public sealed class RunnerTests : IAsyncLifetime
                 lost.SetResult();
                 throw new InvalidOperationException("I object.");
             });
-            await lost.Task.WaitAsync(TimeSpan.FromSeconds(20), TimeProvider.System, CancellationToken.None);
+            await lost.Task.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, CancellationToken.None);
             stage.Runs.Enqueue(item.Key);
             return new WorkOutcome.Done();
         }

@@ -108,7 +108,7 @@ public sealed class RunTests : IAsyncLifetime
                 both.SetResult();
             }
 
-            return both.Task.WaitAsync(TimeSpan.FromSeconds(20));
+            return both.Task.WaitAsync(TimeSpan.FromSeconds(60));
         };
         Assert.Equal("completed", (await _flows.RunAsync("fork")).Status);
         Assert.Equal("notify", _flows.Depot.Names.Last());

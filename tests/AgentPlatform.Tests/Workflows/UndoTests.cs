@@ -124,7 +124,7 @@ public sealed class UndoTests : IAsyncLifetime
             refused.TrySetResult();
             return Task.CompletedTask;
         };
-        _flows.Depot.Meanwhile["reserve"] = () => refused.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        _flows.Depot.Meanwhile["reserve"] = () => refused.Task.WaitAsync(TimeSpan.FromSeconds(60));
         var failed = await _flows.RunAsync("beside");
 
         Assert.Equal(["reserve", "release"], _flows.Depot.Names);

@@ -252,7 +252,7 @@ public sealed class CheckpointTests : IAsyncLifetime
         await _talk.OfferAsync(Invite with
         {
             ApiIdempotent = false,
-            TimeoutSeconds = 2,
+            TimeoutSeconds = 5,
             Probe = Json.Of(new { method = "GET", endpoint = $"{_talk.Endpoint.Url}/sent/{{{{step}}}}", happened = new { status_codes = new[] { 200 } }, not_happened = new { status_codes = new[] { 404 } } }),
         });
         _talk.Endpoint.Answers(200, """{"id":1}""").Hangs().Answers(200, """{"id":2}""");

@@ -77,8 +77,8 @@ public abstract class ConformanceTests(bool sessions) : IAsyncLifetime
     public async Task A_timer_fires_after_its_time_and_not_before()
     {
         Assert.True(await _app.RunAsync<double>("Tick", TimeSpan.FromMilliseconds(300)) >= 300);
-        Assert.InRange(await _app.RunAsync<double>("Tick", TimeSpan.Zero), 0, 5000);
-        Assert.InRange(await _app.RunAsync<double>("Tick", TimeSpan.FromSeconds(-5)), 0, 5000);
+        Assert.InRange(await _app.RunAsync<double>("Tick", TimeSpan.Zero), 0, 60_000);
+        Assert.InRange(await _app.RunAsync<double>("Tick", TimeSpan.FromSeconds(-5)), 0, 60_000);
     }
 
     [Fact]

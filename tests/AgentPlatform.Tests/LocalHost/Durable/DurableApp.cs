@@ -47,7 +47,7 @@ internal sealed class DurableApp : IAsyncDisposable
     internal Task<string> StartAsync(string name, object? input = null, string? id = null) =>
         Client.ScheduleNewOrchestrationInstanceAsync(name, input, new StartOrchestrationOptions(id));
 
-    internal async Task<OrchestrationMetadata> EndAsync(string id, int seconds = 12)
+    internal async Task<OrchestrationMetadata> EndAsync(string id, int seconds = 90)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
         try

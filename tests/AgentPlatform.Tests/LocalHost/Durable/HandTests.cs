@@ -168,7 +168,7 @@ public sealed class HandTests : IAsyncLifetime
     }
 
     // Before the clock moves: a host that lives would renew its claims.
-    private async Task SeeKilledAsync() => Assert.True(await _killed.WaitAsync(TimeSpan.FromSeconds(20)));
+    private async Task SeeKilledAsync() => Assert.True(await _killed.WaitAsync(TimeSpan.FromSeconds(60)));
 
     private Task<DurableApp> StartAsync(DurableApp? after) =>
         DurableApp.StartAsync(database: after?.App.Database, clock: _clock, bench: _bench, functions: Functions);

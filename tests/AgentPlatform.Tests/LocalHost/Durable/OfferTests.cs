@@ -18,7 +18,7 @@ public sealed class OfferTests
             .AddSingleton(app.App.Services.GetRequiredService<DurableTaskClient>()).AddDurableWorkflows().BuildServiceProvider();
         var workflow = new WorkflowRef(Guid.CreateVersion7(TimeProvider.System.GetUtcNow()), Guid.CreateVersion7(TimeProvider.System.GetUtcNow()));
 
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         await services.GetRequiredService<IWorkflowRuntime>().WakeAsync(workflow, patience.Token);
 
         Assert.Equal("RunWorkflow", (await app.Client.GetInstanceAsync(workflow.InstanceId.ToString("n")))?.Name);

@@ -22,7 +22,7 @@ public abstract class RaceTests(bool sessions) : IAsyncLifetime
     [InlineData(false, "too late")]
     public async Task Of_an_event_and_a_timer_that_are_taken_in_together_the_earlier_wins(bool eventFirst, string expected)
     {
-        var id = await SuspendedAsync("Approve", TimeSpan.FromMilliseconds(1500));
+        var id = await SuspendedAsync("Approve", TimeSpan.FromSeconds(8));
         await SeeParkedAsync(eventFirst ? 0 : 1);
         await _app.Client.RaiseEventAsync(id, "Approval", "yes");
         await SeeParkedAsync(2);

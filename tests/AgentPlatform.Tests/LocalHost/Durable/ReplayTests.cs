@@ -64,7 +64,7 @@ public sealed class ReplayTests
         var id = await app.StartAsync("BigEcho", text);
         await app.SeeAsync(id, i => i.SerializedCustomStatus is not null);
         await app.Client.RaiseEventAsync(id, "More", text);
-        var ended = await app.EndAsync(id, 60);
+        var ended = await app.EndAsync(id, 180);
 
         Assert.Equal(text + text, ended.ReadOutputAs<string>());
         Assert.Equal(text, ended.ReadCustomStatusAs<string>());
@@ -79,7 +79,7 @@ public sealed class ReplayTests
     public async Task A_long_history_is_no_obstacle(bool sessions, int steps)
     {
         await using var app = await DurableApp.StartAsync(sessions);
-        var ended = await app.EndAsync(await app.StartAsync("Sequence", steps), 60);
+        var ended = await app.EndAsync(await app.StartAsync("Sequence", steps), 180);
 
         Assert.Equal(steps * (steps - 1), ended.ReadOutputAs<int>());
         Assert.True(await app.App.Database.ScalarAsync<long>("SELECT count(*) FROM durable.history") > 3 * steps);
@@ -89,7 +89,7 @@ public sealed class ReplayTests
     public async Task A_wide_fan_out_completes()
     {
         await using var app = await DurableApp.StartAsync();
-        Assert.Equal(2000 * 1999, (await app.EndAsync(await app.StartAsync("FanOut", 2000), 60)).ReadOutputAs<int>());
+        Assert.Equal(2000 * 1999, (await app.EndAsync(await app.StartAsync("FanOut", 2000), 180)).ReadOutputAs<int>());
     }
 
     [Fact]
