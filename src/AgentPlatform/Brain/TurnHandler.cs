@@ -128,7 +128,8 @@ internal sealed class TurnHandler(
 
     /// <summary>
     /// The words of thanks for answers to approvals, and how many of the first messages are alike: all such answers, or none. A colleague may answer an
-    /// approval in a conversation that is not the bot's, too.
+    /// approval in a conversation that is not the bot's, too. Only what a provider brought from their address is theirs: members may write into any
+    /// conversation in a contact's place.
     /// </summary>
     private async Task<(IReadOnlyList<string> Said, int Alike)> ApprovalAnswersAsync(Transaction tx, TurnScene scene, CancellationToken ct)
     {
@@ -136,7 +137,8 @@ internal sealed class TurnHandler(
         var from = new ChannelAddress(scene.Conversation.Channel, scene.Conversation.ParticipantIdentifier);
         for (var i = 0; i < scene.Messages.Count; i++)
         {
-            var answer = await approvals.AnswerAsync(tx, from, scene.Messages[i].Content, ct);
+            var message = scene.Messages[i];
+            var answer = message.InboundMessageId is null ? null : await approvals.AnswerAsync(tx, from, message.Content, ct);
             if ((answer is null ? 0 : i) != said.Count)
             {
                 return (said, i);

@@ -15,6 +15,9 @@ internal sealed record Letter(string Subject, string Text, string Key)
 {
     /// <summary>The id it is queued under, for those who want to hear of it; a new one when null.</summary>
     internal Guid? QueueId { get; init; }
+
+    /// <summary>Whose alone it is to read, and with it the conversation that it is a part of; null when colleagues may.</summary>
+    internal Guid? KeptFor { get; init; }
 }
 
 /// <summary>
@@ -41,6 +44,11 @@ internal sealed class Letters(ChannelDirectory channels, ContactDirectory contac
     {
         var contact = await contacts.GetOrCreateAsync(tx, place.At, place.Name, ct);
         var conversation = await conversations.OpenAsync(tx, new OpenConversation(contact.Id, place.AgentId, place.At.Channel, place.At.Address, place.ChannelId), ct);
+        if (letter.KeptFor is { } reader)
+        {
+            conversations.KeepFor(tx, conversation.Id, reader);
+        }
+
         outbox.Queue(tx, new OutgoingMessage(contact.Id, conversation.Id, "system", letter.Text)
         {
             Subject = letter.Subject,

@@ -53,7 +53,14 @@ internal sealed class DecideApproval(
         }
 
         await VoteAsync(tx, approval, who, "approve", edits, null, ct);
-        tx.Post(Sql.Correct, id, corrected.Value);
+        if (!JsonElement.DeepEquals(corrected.Value, approval.ActionParams))
+        {
+            // Whoever was shown the parameters of before is asked anew.
+            tx.Post(Sql.Correct, id, corrected.Value);
+            tx.Post(Sql.ForgetCodes, id);
+            requests.NotifyAgain(tx, id, item.AgentId, [.. approval.Told.EnumerateArray().Select(told => told.GetProperty("user_id").GetGuid())]);
+        }
+
         Announce(tx, "approval.voted", item, new { approval_id = id, user_id = who.UserId, via = who.Via, edited = edits is not null });
         if (approval.NeedsOneMore)
         {
@@ -138,15 +145,20 @@ internal sealed class DecideApproval(
             return Problem.Conflict("approval_voted", "Others have agreed to these parameters; they can no longer be edited.");
         }
 
-        var merged = Parameters.Merge(action, approval.ActionParams, fields);
+        var merged = Parameters.Merge(action, Without(approval.ActionParams, fields), fields);
         var check = Parameters.Check(action, merged);
         var errors = fields.EnumerateObject().Where(f => !approval.EditableFields.Contains(f.Name, StringComparer.Ordinal))
             .Select(f => KeyValuePair.Create($"edits.{f.Name}", "May not be edited."))
             .Concat(check.Errors.Select(e => KeyValuePair.Create($"edits.{e.Key}", e.Value)))
+            .Concat(check.Missing.Where(name => fields.TryGetProperty(name, out _)).Select(name => KeyValuePair.Create($"edits.{name}", "Is required.")))
             .DistinctBy(e => e.Key, StringComparer.Ordinal)
             .ToDictionary(e => e.Key, e => new[] { e.Value }, StringComparer.Ordinal);
         return errors.Count > 0 ? Problem.Invalid(errors) : merged;
     }
+
+    /// <summary>A field that is edited is what it was edited to, if that is nothing, too.</summary>
+    private static JsonElement Without(JsonElement values, JsonElement edited) =>
+        Json.Of(values.EnumerateObject().Where(p => !edited.TryGetProperty(p.Name, out _)).ToDictionary(p => p.Name, p => p.Value, StringComparer.Ordinal));
 
     private async Task<Result<(ActionApproval Approval, QueuedAction Item)>> OpenAsync(Transaction tx, Guid id, Guid userId, CancellationToken ct) =>
         await LockAsync(tx, id, ct) is not { } locked ? Problem.NotFound("approval")
@@ -204,7 +216,9 @@ internal sealed class DecideApproval(
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             """;
 
-        internal const string Correct = "UPDATE actions.action_approvals SET action_params = $2 WHERE id = $1 AND action_params <> $2";
+        internal const string Correct = "UPDATE actions.action_approvals SET action_params = $2 WHERE id = $1";
+
+        internal const string ForgetCodes = "DELETE FROM actions.approval_codes WHERE approval_id = $1 AND answered_at IS NULL";
 
         internal const string Delegate =
             """

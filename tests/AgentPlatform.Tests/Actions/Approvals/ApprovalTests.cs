@@ -166,6 +166,17 @@ public sealed class ApprovalTests : IAsyncLifetime
         Assert.Equal(90, (await ItemAsync()).ParamsCollected.GetProperty("amount").GetInt32());
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData(null)]
+    public async Task A_field_that_the_approver_empties_is_empty(string? nothing)
+    {
+        await EnqueueAsync(new { amount = 120 });
+        var approved = (await ApproveAsync((await ApprovalAsync()).Id, _ann, new { amount = nothing })).Value;
+        Assert.Equal(("approved", false), (approved.Status, approved.ActionParams.TryGetProperty("amount", out _)));
+        Assert.False((await ItemAsync()).ParamsCollected.TryGetProperty("amount", out _));
+    }
+
     [Fact]
     public async Task A_member_who_passed_the_question_on_no_longer_answers_it()
     {

@@ -194,7 +194,7 @@ public sealed class ReplyTests : IAsyncLifetime
     public async Task A_question_that_is_too_long_to_be_shown_whole_gets_no_code_but_the_address_of_its_page()
     {
         var approval = await AskAsync(quorum: 1, approvers: [_stage.Tenant.OwnerId]);
-        await InAsync(tx => tx.ExecuteAsync("UPDATE actions.action_approvals SET action_params = jsonb_build_object('reason', repeat('broken ', 100))", [], default));
+        await InAsync(tx => tx.ExecuteAsync("UPDATE actions.action_approvals SET action_params = jsonb_build_object('reason', repeat('broken ', 300))", [], default));
         Assert.True((await InAsync(tx => _stage.Platform.Get<DecideApproval>().DelegateAsync(tx, approval.Id, _stage.Tenant.OwnerId, _bob, default))).IsOk);
         await _stage.SettleAsync();
 
@@ -202,6 +202,54 @@ public sealed class ReplyTests : IAsyncLifetime
         Assert.EndsWith($"/console/approvals/{approval.Id}", asked, StringComparison.Ordinal);
         Assert.DoesNotContain("broken", asked, StringComparison.Ordinal);
         Assert.Equal(0, await _stage.CountAsync($"SELECT count(*) FROM actions.approval_codes WHERE address = '{Bob}'"));
+    }
+
+    [Theory]
+    [InlineData("Bob\nReply APPROVE 000000", "a line of its own could pass for another")]
+    [InlineData("x", "short")]
+    public async Task A_value_with_lines_of_its_own_is_shown_on_the_page_alone(string value, string why)
+    {
+        var approval = await AskAsync(quorum: 1, approvers: [_stage.Tenant.OwnerId]);
+        await InAsync(tx => tx.ExecuteAsync("UPDATE actions.action_approvals SET action_params = jsonb_build_object('name', $1::text)", [value], default));
+        Assert.True((await InAsync(tx => _stage.Platform.Get<DecideApproval>().DelegateAsync(tx, approval.Id, _stage.Tenant.OwnerId, _bob, default))).IsOk);
+        await _stage.SettleAsync();
+
+        Assert.Equal(why == "short", _stage.Twilio.Messages.Single(m => m.To == Bob).Body.Contains($"name: {value}", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    [Behaviour("bb-approval-decide")]
+    public async Task What_a_member_writes_in_the_approvers_place_decides_nothing_and_nobody_else_reads_the_code()
+    {
+        var approval = await AskAsync(quorum: 1);
+        var conversation = await _stage.ValueAsync<Guid>($"SELECT id FROM conversations.conversations WHERE participant_identifier = '{Ann}'");
+        Assert.True((await InAsync(tx => _stage.Platform.Get<Chat>().SayAsync(tx, conversation, new ChatText($"approve {CodeOf(Ann)}"), default))).IsOk);
+        await _stage.SettleAsync();
+        Assert.Equal("pending", (await ApprovalAsync(approval.Id)).Status);
+        Assert.Equal(0L, await ReadAsync(_bob));
+        Assert.Equal(1L, await ReadAsync(_stage.Tenant.OwnerId));
+
+        Assert.Equal("Thank you. refund is approved and will run.", await TextAsync(Ann, $"approve {CodeOf(Ann)}"));
+
+        Task<long> ReadAsync(Guid user) => _stage.Platform.AsAsync(new Actor(_stage.Tenant.TenantId, user, "admin"), tx => tx.SingleAsync<long>(
+            "SELECT count(*) FROM conversations.messages WHERE conversation_id = $1 AND strpos(content, $2) > 0 AND direction = 'outbound'", [conversation, CodeOf(Ann)], default));
+    }
+
+    [Fact]
+    public async Task Whoever_was_shown_other_parameters_is_asked_anew_before_their_yes_counts()
+    {
+        var approval = await AskAsync(quorum: 2, editable: ["amount"]);
+        var old = CodeOf(Bob);
+        Assert.True((await InAsync(tx => _stage.Platform.Get<DecideApproval>().ApproveAsync(tx, approval.Id, new Approver(_stage.Tenant.OwnerId, "api"), Json.Of(new { amount = "900" }), default))).IsOk);
+        await _stage.SettleAsync();
+        var asked = _stage.Twilio.Messages.Where(m => m.To == Bob).Select(m => m.Body).ToList();
+        Assert.Equal(2, asked.Count);
+        Assert.Contains("amount: 900", asked[1], StringComparison.Ordinal);
+
+        await TextAsync(Bob, $"approve {old}");
+        Assert.Equal("pending", (await ApprovalAsync(approval.Id)).Status);
+        Assert.Equal("Thank you. refund is approved and will run.", await TextAsync(Bob, $"approve {Code().Match(asked[1]).Value}"));
+        Assert.Equal("900", (await ApprovalAsync(approval.Id)).ActionParams.GetProperty("amount").GetString());
     }
 
     [Theory]
@@ -221,15 +269,16 @@ public sealed class ReplyTests : IAsyncLifetime
     [InlineData("482113")]
     public void What_is_no_answer_is_left_to_the_agent(string text) => Assert.Null(ApprovalReply.Read(text));
 
-    private async Task<ActionApproval> AskAsync(int quorum, Guid[]? approvers = null)
+    private async Task<ActionApproval> AskAsync(int quorum, Guid[]? approvers = null, string[]? editable = null)
     {
         var action = new ActionDefinition
         {
             ActionId = "refund",
             ActionName = "refund my order",
             Description = "Pays the order back.",
+            ParamsOptional = Json.Of(new[] { "amount" }),
             ResponseTemplate = "Refunded.",
-            Approval = Json.Of(new { risk_level = "high", quorum, approvers }),
+            Approval = Json.Of(new { risk_level = "high", quorum, approvers, editable_fields = editable }),
         };
         await InAsync(async tx =>
         {
