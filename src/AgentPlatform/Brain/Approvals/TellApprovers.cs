@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AgentPlatform.Actions.Approvals;
 using AgentPlatform.Identity;
+using AgentPlatform.Kernel;
 using AgentPlatform.Messaging;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tenancy;
@@ -52,7 +53,7 @@ internal sealed class TellApprovers(Database database, ApprovalCodes codes, Memb
         var shown = string.Join(", ", values);
         return $"""
             Approval needed ({approval.RiskLevel} risk): {approval.ActionDescription}
-            {(shown.Length > LongestParams ? $"{shown[..LongestParams]}…" : shown)}
+            {shown.Clip(LongestParams, "…")}
             Reply APPROVE {code}, or REJECT {code} and why, before {approval.ExpiresAt:yyyy-MM-dd HH:mm} UTC.
             """.ReplaceLineEndings("\n").Replace("\n\n", "\n", StringComparison.Ordinal);
     }
