@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using AgentPlatform.Demo;
+using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Cli;
 
@@ -48,7 +49,7 @@ internal static class ProviderRequests
     private static HttpRequestMessage Email(DemoFile demo, DemoChannel channel, string from, string text)
     {
         var messageId = $"<{RandomNumberGenerator.GetHexString(24, lowercase: true)}@cli.agentplatform.example>";
-        var request = Post(demo, channel, Json(new { from, to = channel.From, subject = text.Length > 60 ? text[..60] : text, text, message_id = messageId }));
+        var request = Post(demo, channel, Json(new { from, to = channel.From, subject = text.Clip(60), text, message_id = messageId }));
         request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"agentplatform:{channel.Secret}")));
         return request;
     }

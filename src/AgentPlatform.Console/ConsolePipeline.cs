@@ -50,8 +50,15 @@ public static class ConsolePipeline
     }
 }
 
-/// <summary>Marks an endpoint that anybody may call.</summary>
-internal sealed record OpenToAll;
+/// <summary>
+/// Marks an endpoint that anybody may call. Who is signed in is not looked at: a page that a mailed link opens comes without the cookie of the session, and its
+/// form with it, and both must be the same visitor's.
+/// </summary>
+internal sealed record OpenToAll
+{
+    /// <summary>It is about the session itself.</summary>
+    internal bool TakesSession { get; init; }
+}
 
 /// <summary>What the operator's key must allow.</summary>
 internal sealed record NeedsScope(string Scope);

@@ -19,8 +19,13 @@ internal sealed class SessionGate(RequestDelegate next, SessionCookie cookie, Ke
             return;
         }
 
-        await EnterAsync(http);
-        if (endpoint is null || endpoint.Metadata.GetMetadata<OpenToAll>() is not null)
+        var open = endpoint?.Metadata.GetMetadata<OpenToAll>();
+        if (open is null or { TakesSession: true })
+        {
+            await EnterAsync(http);
+        }
+
+        if (endpoint is null || open is not null)
         {
             await next(http);
         }

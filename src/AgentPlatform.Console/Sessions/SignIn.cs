@@ -17,9 +17,9 @@ internal static class SignIn
 
     internal static void MapSessions(this IEndpointRouteBuilder endpoints)
     {
-        endpoints.MapGet("/console/sign-in", Show).WithMetadata(new OpenToAll());
+        endpoints.MapGet("/console/sign-in", Show).WithMetadata(new OpenToAll { TakesSession = true });
         endpoints.MapPost("/console/sign-in", EnterAsync).WithMetadata(new OpenToAll());
-        endpoints.MapPost("/console/sign-out", LeaveAsync).WithMetadata(new OpenToAll());
+        endpoints.MapPost("/console/sign-out", LeaveAsync).WithMetadata(new OpenToAll { TakesSession = true });
     }
 
     /// <summary>Only a path of ours: anything else would let a link send a fresh session to somewhere else.</summary>

@@ -1,5 +1,6 @@
 using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
 
 namespace AgentPlatform.Console.Shell;
@@ -19,13 +20,13 @@ internal sealed class FailurePage(RequestDelegate next, ILogger<FailurePage> log
         }
         catch (Exception e) when (!http.Response.HasStarted && DatabaseProblem.Of(e) is { } problem)
         {
-            log.PageFailed(http.Request.Path, e);
+            log.PageFailed(RouteOf(http), e);
             http.Response.Clear();
             await Pages.Problem(problem.Status, problem.Title, problem.Status == StatusCodes.Status503ServiceUnavailable ? "Nothing was changed. Go back and try again." : "Nothing was changed.").ExecuteAsync(http);
         }
         catch (Exception e) when (e is not OperationCanceledException && !http.Response.HasStarted)
         {
-            log.PageFailed(http.Request.Path, e);
+            log.PageFailed(RouteOf(http), e);
             http.Response.Clear();
             await Pages.Problem(500, "Something went wrong", "It was logged. Nothing was sent or changed that you cannot see here.").ExecuteAsync(http);
         }
@@ -35,4 +36,7 @@ internal sealed class FailurePage(RequestDelegate next, ILogger<FailurePage> log
             await (http.Response.StatusCode == 404 ? Pages.NotFound : Pages.Problem(405, "Not like this", "This address does not take that kind of request.")).ExecuteAsync(http);
         }
     }
+
+    /// <summary>The template: what it stands for may be a token.</summary>
+    private static string RouteOf(HttpContext http) => (http.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "(none)";
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Alerts;
 
@@ -23,7 +24,7 @@ internal static class AlertWords
     }
 
     /// <summary>Never in the middle of a character that takes two.</summary>
-    internal static string Clip(string text, int most) => text.Length <= most ? text : $"{text[..(char.IsHighSurrogate(text[most - 1]) ? most - 1 : most)]}…";
+    internal static string Clip(string text, int most) => text.Clip(most, "…");
 
     private static string Sentence(AlertedRun run)
     {

@@ -27,10 +27,22 @@ public static partial class Scopes
     /// <summary>A scope that takes away.</summary>
     public static bool Denies(string scope) => scope.StartsWith('-');
 
+    /// <summary>
+    /// What a key does not do that was made for another member, nor what is made with it: act for its member beyond the tenant's daily work. Who made it has
+    /// its secret, and would answer for two, or have the account and all its tenants (decision 0802).
+    /// </summary>
+    internal static IReadOnlyList<string> NotForOthers { get; } = ["-approvals", "-account", "-tenants"];
+
+    /// <summary>Whether they are those of a member's own: what the account itself does, such as leaving, is for these.</summary>
+    public static bool AreOwn(IReadOnlyCollection<string> granted) => !NotForOthers.Any(denied => granted.Contains(denied, StringComparer.Ordinal));
+
+    /// <summary>Everything, with nothing taken away.</summary>
+    public static bool AreAll(IReadOnlyCollection<string> granted) => granted.Contains(All, StringComparer.Ordinal) && !granted.Any(Denies);
+
     public static bool Allow(IReadOnlyCollection<string> granted, string needed) =>
         !granted.Contains($"-{needed.Split(':')[0]}", StringComparer.Ordinal)
         && granted.Any(scope => scope == All || scope == needed || (needed.EndsWith(":read", StringComparison.Ordinal) && scope == $"{needed[..^5]}:write"));
 
-    [GeneratedRegex(@"^(\*|[a-z][a-z_]{0,40}:(read|write)|-[a-z][a-z_]{0,40})$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^(\*|[a-z][a-z_]{0,40}:(read|write)|-[a-z][a-z_]{0,40})\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Shape();
 }

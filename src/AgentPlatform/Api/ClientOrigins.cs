@@ -1,4 +1,5 @@
 using System.Net;
+using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Options;
@@ -21,7 +22,7 @@ public sealed class ClientOrigins(IOptions<ApiOptions> options)
     public Origin Of(IPAddress? peer, IHeaderDictionary headers)
     {
         var userAgent = headers.UserAgent.ToString();
-        return new Origin(Client(peer, headers)?.ToString(), userAgent.Length == 0 ? null : Clip(userAgent, MaxUserAgent))
+        return new Origin(Client(peer, headers)?.ToString(), userAgent.Length == 0 ? null : userAgent.Clip(MaxUserAgent))
         {
             Location = IsTrusted(peer) ? Location(headers) : null,
         };
@@ -47,14 +48,12 @@ public sealed class ClientOrigins(IOptions<ApiOptions> options)
         var told = options.Value.LocationHeaders
             .Select(known => (known.Key, Value: headers[known.Value].ToString()))
             .Where(known => known.Value.Length > 0)
-            .ToDictionary(known => known.Key, known => Clip(known.Value, MaxLocation), StringComparer.Ordinal);
+            .ToDictionary(known => known.Key, known => known.Value.Clip(MaxLocation), StringComparer.Ordinal);
         return told.Count == 0 ? null : told;
     }
 
     // An address of IPv6 may carry the name of our own interface, which says nothing to others.
     private static IPAddress Plain(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : new IPAddress(address.GetAddressBytes());
-
-    private static string Clip(string text, int length) => text.Length > length ? text[..length] : text;
 
     private static IPNetwork Network(string text) =>
         text.Contains('/', StringComparison.Ordinal) ? IPNetwork.Parse(text) : new IPNetwork(IPAddress.Parse(text), IPAddress.Parse(text).GetAddressBytes().Length * 8);

@@ -37,7 +37,7 @@ public sealed class ThreatLog(Database database, TimeProvider clock, ILogger<Thr
         {
             if (_seen.TryRemove(key, out var seen))
             {
-                await WriteAsync(seen, ct);
+                await WriteAsync(token => WriteAsync(seen, token), ct);
             }
         }
     }

@@ -111,7 +111,7 @@ public static class BrainModule
             p.GetRequiredService<Database>(), p.GetRequiredService<AgentDirectory>(), p.GetRequiredService<InstanceDirectory>(), p.GetRequiredService<TemplateSetStore>(),
             p.GetRequiredService<ModelCatalog>(), p.GetRequiredService<CompareInstances>(), p.GetRequiredService<ManageTemplateSets>(), p.GetRequiredService<ManageInstances>()));
         services.AddWorkHandler<TellApprovers>(RequestApproval.NoticeKind).AddWorkHandler<TellBudgetAlert>(BudgetAlerts.NoticeKind);
-        services.AddWorkHandler<TellPasswordLink>(PasswordLinks.NoticeKind, kind => kind.MaxAttempts = 3);
+        services.AddWorkHandler<TellPasswordLink>(PasswordLinks.NoticeKind, kind => kind.MaxAttempts = 6);
         services.AddSingleton<IActionListener, ActionFeedback>().AddSingleton<ISchemaListener, SchemaFeedback>().AddSingleton<IntentModels>().AddSingleton<TrainRequests>()
             .AddSingleton<IRegistryListener>(p => p.GetRequiredService<TrainRequests>()).AddSingleton<ISentenceListener>(p => p.GetRequiredService<TrainRequests>());
         services.AddWorkHandler<TrainModel>(TrainModel.Kind, kind =>

@@ -52,7 +52,7 @@ internal static partial class WebhookLog
     /// <summary>Hides the channel token, which is all that some senders have to prove who they are, and every password in the address.</summary>
     internal static string MaskUrl(string url) => UserInfo().Replace(ChannelToken().Replace(url, m => $"{m.Groups["path"].Value}…{m.Groups["token"].Value[^4..]}"), "//***@");
 
-    internal static string? Clip(string? body) => body is { Length: > MaxBody } ? body[..MaxBody] : body;
+    internal static string? Clip(string? body) => body?.Clip(MaxBody);
 
     [GeneratedRegex("(?<path>/webhooks/[a-z]+/)(?<token>[0-9a-fA-F-]{36})", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex ChannelToken();

@@ -1,4 +1,5 @@
 using AgentPlatform.Events;
+using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Contacts;
@@ -8,7 +9,7 @@ internal sealed class Consents(EventStore events)
 {
     internal async Task<bool> SetAsync(Transaction tx, Guid contactId, string channel, bool optedOut, string source, CancellationToken ct)
     {
-        if (await tx.ExecuteAsync(Sql.Record, [contactId, channel, optedOut, source.Length > 100 ? source[..100] : source], ct) == 0)
+        if (await tx.ExecuteAsync(Sql.Record, [contactId, channel, optedOut, source.Clip(100)], ct) == 0)
         {
             return false;
         }

@@ -118,7 +118,7 @@ public sealed class ContactDirectory
         }
     }
 
-    private static string? Shorten(string? name) => string.IsNullOrWhiteSpace(name) ? null : name.Trim() is { Length: > 255 } big ? big[..255] : name.Trim();
+    private static string? Shorten(string? name) => string.IsNullOrWhiteSpace(name) ? null : name.Trim().Clip(255);
 
     private static class Sql
     {

@@ -36,7 +36,7 @@ internal static partial class KeyFormat
     /// <summary>SHA-256 without salt suffices: the secret is random, there is no dictionary to try.</summary>
     internal static string Hash(string secret) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(secret)));
 
-    [GeneratedRegex("^ap_[A-Za-z0-9]{8}_[A-Za-z0-9]{40}$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^ap_[A-Za-z0-9]{8}_[A-Za-z0-9]{40}\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Shape();
 }
 

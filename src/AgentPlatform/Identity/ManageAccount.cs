@@ -52,12 +52,12 @@ internal sealed partial class ManageAccount(Database database, UserDirectory use
         var phone = change.Phone is null || !PhoneNumber.TryNormalize(change.Phone, out var e164) ? null : e164;
         return await WriteAsync(actor, ifMatch, tx => tx.Post(
             Sql.Change, actor.UserId, change.FullName?.Trim(), change.AvatarUrl, phone, change.GstNumber, change.PanNumber, change.State,
-            change.PreferredLanguage, Json.Param(change.Constitution), Json.Param(change.NotificationSettings)), ct);
+            change.PreferredLanguage, Json.Param(change.Constitution), Json.Param(change.NotificationSettings)), refuse: null, ct);
     }
 
-    /// <summary>From the commit on every key of the user is refused, in every tenant.</summary>
+    /// <summary>From the commit on every key of the user is refused, in every tenant. No tenant is left without an owner who can act.</summary>
     internal Task<Result<User>> CloseAsync(Actor actor, IfMatch ifMatch, CancellationToken ct) =>
-        WriteAsync(actor, ifMatch, tx => tx.Post(Sql.Close, actor.UserId), ct);
+        WriteAsync(actor, ifMatch, tx => tx.Post(Sql.Close, actor.UserId), RefuseLastOwnerAsync, ct);
 
     internal async Task<Result<BusinessProfile>> FindProfileAsync(Actor actor, CancellationToken ct)
     {
@@ -82,7 +82,13 @@ internal sealed partial class ManageAccount(Database database, UserDirectory use
         return saved;
     }
 
-    private async Task<Result<User>> WriteAsync(Actor actor, IfMatch ifMatch, Action<Transaction> write, CancellationToken ct)
+    private static async Task<Problem?> RefuseLastOwnerAsync(Transaction tx, CancellationToken ct) =>
+        await tx.SingleAsync<bool>(Sql.IsLastOwner, [], ct)
+            ? Problem.Conflict("last_owner", "The account is the last owner of a tenant: make another member its owner first, or delete it.")
+            : null;
+
+    private async Task<Result<User>> WriteAsync(
+        Actor actor, IfMatch ifMatch, Action<Transaction> write, Func<Transaction, CancellationToken, Task<Problem?>>? refuse, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
         await tx.FindAsync<Guid>(Sql.Lock, [actor.UserId], ct);
@@ -91,9 +97,9 @@ internal sealed partial class ManageAccount(Database database, UserDirectory use
             return Problem.NotFound("user");
         }
 
-        if (ifMatch.Check(before.UpdatedAt) is { } stale)
+        if ((ifMatch.Check(before.UpdatedAt) ?? (refuse is null ? null : await refuse(tx, ct))) is { } problem)
         {
-            return stale;
+            return problem;
         }
 
         write(tx);
@@ -129,13 +135,13 @@ internal sealed partial class ManageAccount(Database database, UserDirectory use
             .Text("notes", profile.Notes, 10_000)
             .Problem;
 
-    [GeneratedRegex("^[0-9]{2}[A-Z]{5}[0-9]{4}[A-Z][1-9A-Z]Z[0-9A-Z]$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^[0-9]{2}[A-Z]{5}[0-9]{4}[A-Z][1-9A-Z]Z[0-9A-Z]\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Gstin();
 
-    [GeneratedRegex("^[A-Z]{5}[0-9]{4}[A-Z]$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^[A-Z]{5}[0-9]{4}[A-Z]\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Pan();
 
-    [GeneratedRegex("^[a-z]{2,3}(-[A-Za-z0-9]{2,6})?$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^[a-z]{2,3}(-[A-Za-z0-9]{2,6})?\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Language();
 
     private static class Sql
@@ -153,6 +159,8 @@ internal sealed partial class ManageAccount(Database database, UserDirectory use
             """;
 
         internal const string Close = "UPDATE identity.users SET is_active = false WHERE id = $1";
+
+        internal const string IsLastOwner = "SELECT identity.is_last_owner()";
 
         internal const string CompleteOnboarding = "UPDATE identity.users SET onboarding_completed = true WHERE id = $1 AND NOT onboarding_completed";
 

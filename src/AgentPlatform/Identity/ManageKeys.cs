@@ -13,13 +13,11 @@ public sealed record CreatedKey(
     Guid Id, Guid UserId, string Name, string Prefix, string Role, string[] Scopes, DateTimeOffset? ExpiresAt, DateTimeOffset CreatedAt, string Secret);
 
 /// <summary>
-/// API keys: nobody can make one that does more than the key it is made with. Who makes a key for another holds its secret: such a key, and what is
-/// made with it, approves nothing, or one person could answer for two.
+/// API keys: nobody can make one that does more than the key it is made with. Who makes a key for another holds its secret: what only that member should do
+/// is denied to such a key, and to what is made with it.
 /// </summary>
 internal sealed class ManageKeys(Database database, KeyRing keys, TimeProvider clock)
 {
-    private const string NoApprovals = "-approvals";
-
     internal async Task<Result<CreatedKey>> CreateAsync(Caller caller, CreateKey request, CancellationToken ct)
     {
         var (actor, userId, role, scopes) = (caller.Actor, request.UserId ?? caller.Actor.UserId, request.Role ?? caller.Actor.Role, request.Scopes ?? [.. caller.Scopes]);
@@ -83,13 +81,15 @@ internal sealed class ManageKeys(Database database, KeyRing keys, TimeProvider c
 
     /// <summary>What is denied to a key is denied to those that are made with it.</summary>
     private static string[] Narrow(Caller caller, Guid userId, IEnumerable<string> scopes) =>
-        [.. scopes.Concat(caller.Scopes.Where(Scopes.Denies)).Concat(userId == caller.Actor.UserId ? [] : [NoApprovals]).Distinct(StringComparer.Ordinal)];
+        [.. scopes.Concat(caller.Scopes.Where(Scopes.Denies)).Concat(userId == caller.Actor.UserId ? [] : Scopes.NotForOthers).Distinct(StringComparer.Ordinal)];
 
     private static Problem? Refuse(Caller caller, Guid userId, string role, string[] scopes) =>
         userId != caller.Actor.UserId && !Roles.AtLeast(caller.Actor.Role, "admin") ? Problem.Forbidden("managers_only", "Only owners and admins make keys for others.")
         : !Roles.AtLeast(caller.Actor.Role, role) ? Problem.Forbidden("role_too_high", "A key cannot have a higher role than the one it is made with.")
-        : userId != caller.Actor.UserId && scopes.Any(scope => scope.StartsWith("approvals:", StringComparison.Ordinal))
-            ? Problem.Forbidden("approvals_not_for_others", "A key that is made for another member approves nothing: only its member should answer for them.")
+        : userId != caller.Actor.UserId && scopes.Any(IsNotForOthers)
+            ? Problem.Forbidden("scope_not_for_others", "A key that is made for another member neither approves, nor acts on their account or their tenants: only they should.")
         : !scopes.All(scope => Scopes.Denies(scope) || Scopes.Allow(caller.Scopes, scope)) ? Problem.Forbidden("scope_too_wide", "A key cannot have scopes that the one it is made with lacks.")
         : null;
+
+    private static bool IsNotForOthers(string scope) => !Scopes.Denies(scope) && Scopes.NotForOthers.Contains($"-{scope.Split(':')[0]}", StringComparer.Ordinal);
 }

@@ -45,7 +45,7 @@ public sealed class RequestLog(Database database, TimeProvider clock, ILogger<Re
             {
                 foreach (var tenant in batch.GroupBy(entry => entry.TenantId, entry => entry.Request))
                 {
-                    await WriteAsync(tenant.Key, [.. tenant], ct);
+                    await WriteAsync(token => WriteAsync(tenant.Key, [.. tenant], token), ct);
                 }
             }
         }

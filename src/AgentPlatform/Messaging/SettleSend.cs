@@ -2,6 +2,7 @@ using AgentPlatform.Channels;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
+using AgentPlatform.Kernel;
 using AgentPlatform.Messaging.Pacing;
 using AgentPlatform.Postgres;
 using AgentPlatform.Resilience;
@@ -199,7 +200,7 @@ internal sealed class SettleSend(
     {
         effects.Settle(tx, effect, status, new { code }, error);
         tx.Post(QueueActions.Sql.Fail, tx.TenantId, message.Id, code);
-        await conversations.UpdateDeliveryAsync(tx, effect.MessageId, new DeliveryUpdate("failed", clock.GetUtcNow()) { ErrorCode = Clip(code), ErrorMessage = error }, ct);
+        await conversations.UpdateDeliveryAsync(tx, effect.MessageId, new DeliveryUpdate("failed", clock.GetUtcNow()) { ErrorCode = code.Clip(50), ErrorMessage = error }, ct);
         events.Append(tx, new NewEvent("message.failed", "conversation", message.ConversationContextId, new
         {
             message_id = effect.MessageId,
@@ -223,6 +224,4 @@ internal sealed class SettleSend(
         var seconds = options.Value.RetrySeconds * Math.Pow(2, Math.Clamp(attempt, 1, 20) - 1);
         return TimeSpan.FromSeconds(Math.Min(seconds, MaxDelay.TotalSeconds));
     }
-
-    private static string Clip(string code) => code.Length > 50 ? code[..50] : code;
 }

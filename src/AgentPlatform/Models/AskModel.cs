@@ -1,6 +1,7 @@
 using System.ClientModel;
 using System.Text.Json;
 using AgentPlatform.Channels.Custom;
+using AgentPlatform.Kernel;
 using AgentPlatform.Resilience;
 using Anthropic.Exceptions;
 using Microsoft.Extensions.AI;
@@ -68,6 +69,6 @@ internal sealed class AskModel(ModelClients clients, TimeProvider clock)
     private static ModelReply Refused(int status, string? message)
     {
         var text = Redaction.Clean($"The provider answered {status}: {message}");
-        return ModelReply.Failed(status is 408 or >= 500 ? ServiceVerdict.Broken : ServiceVerdict.Healthy, text.Length > 500 ? text[..500] : text);
+        return ModelReply.Failed(status is 408 or >= 500 ? ServiceVerdict.Broken : ServiceVerdict.Healthy, text.Clip(500));
     }
 }

@@ -310,8 +310,8 @@ public sealed class Transaction : IAsyncDisposable
                 NpgsqlParameter parameter => parameter,
                 JsonElement json => Json.Param(json),
                 JsonNode json => Json.Param(json),
-                string text => new NpgsqlParameter { Value = Storable(text) },
-                IEnumerable<string?> texts => new NpgsqlParameter { Value = texts.Select(text => text is null ? null : Storable(text)).ToArray() },
+                string text => new NpgsqlParameter { Value = text.Storable() },
+                IEnumerable<string?> texts => new NpgsqlParameter { Value = texts.Select(text => text?.Storable()).ToArray() },
                 // The driver takes instants in UTC only; clients give them with the offset of where they are.
                 DateTimeOffset at => new NpgsqlParameter { Value = at.ToUniversalTime() },
                 _ => new NpgsqlParameter { Value = arg ?? DBNull.Value },
@@ -320,9 +320,6 @@ public sealed class Transaction : IAsyncDisposable
 
         return command;
     }
-
-    /// <summary>Postgres text cannot hold U+0000; it never carries meaning in a message.</summary>
-    private static string Storable(string text) => text.Replace("\0", "", StringComparison.Ordinal);
 
     private static class Sql
     {

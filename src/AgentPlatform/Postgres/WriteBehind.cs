@@ -13,8 +13,24 @@ public abstract class WriteBehind(TimeProvider clock) : BackgroundService
     /// <summary>Writes everything collected so far.</summary>
     public abstract Task FlushAsync(CancellationToken ct);
 
-    /// <summary>A write has failed for want of the database; the next one comes in a second.</summary>
+    /// <summary>A write has failed, and what it held is lost.</summary>
     protected abstract void Failed(Exception e);
+
+    /// <summary>
+    /// Writes one part of what was collected. What the database will never take is told and dropped: it costs the other parts nothing. While the database is
+    /// away the flush ends here, and goes on with the rest in a second.
+    /// </summary>
+    protected async Task WriteAsync(Func<CancellationToken, Task> write, CancellationToken ct)
+    {
+        try
+        {
+            await write(ct);
+        }
+        catch (Exception e) when (e is not (OperationCanceledException or TimeoutException or NpgsqlException { IsTransient: true }))
+        {
+            Failed(e);
+        }
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -30,8 +46,9 @@ public abstract class WriteBehind(TimeProvider clock) : BackgroundService
             {
                 break;
             }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException)
+            catch (Exception e)
             {
+                // Whatever it is: a background service that throws takes its host along.
                 Failed(e);
             }
         }

@@ -94,18 +94,18 @@ internal static partial class SchemaRules
         }
     }
 
-    [GeneratedRegex("^[a-z][a-z0-9_]{0,99}$", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"^[a-z][a-z0-9_]{0,99}\z", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Name();
 
-    [GeneratedRegex(@"^[0-9]{1,9}\.[0-9]{1,9}$", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"^[0-9]{1,9}\.[0-9]{1,9}\z", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Version();
 
-    [GeneratedRegex("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\z", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex HeaderName();
 
-    [GeneratedRegex("^[!-~]{8,4000}$", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"^[!-~]{8,4000}\z", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Token();
 
-    [GeneratedRegex("^[3-5]([0-9]{2}|xx)$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^[3-5]([0-9]{2}|xx)\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Status();
 }

@@ -26,7 +26,7 @@ internal sealed class SettleTask(
     /// <summary>The task is done, by whomever.</summary>
     internal async Task CompletedAsync(Transaction tx, AgencyTask task, JsonElement value, string? summary, CancellationToken ct)
     {
-        var text = summary is { Length: > MaxSummary } ? summary[..MaxSummary] : summary;
+        var text = summary?.Clip(MaxSummary);
         var told = await TellAsync(tx, task, "completed", task.NotifyOnComplete, $"Done: {task.Title}{(string.IsNullOrWhiteSpace(text) ? "." : $"\n{text}")}", ct);
         tx.Post(Sql.Complete, task.Id, clock.GetUtcNow(), Json.Param(value), text, Json.Param(told));
         events.Append(tx, new NewEvent("agency_task.completed", "agency_task", task.Id, new { title = task.Title, task_type = task.TaskType, conversation_id = task.ConversationId, summary = text }));

@@ -88,7 +88,7 @@ public sealed class TaskBoard
     public async Task<AgencyTask> RequestAsync(Transaction tx, Conversation conversation, TaskRequest request, CancellationToken ct)
     {
         var title = request.Text.ReplaceLineEndings(" ").Trim();
-        var created = await CreateAsync(tx, new NewAgencyTask(title.Length > MaxTitle ? $"{title[..MaxTitle]}…" : title, Request)
+        var created = await CreateAsync(tx, new NewAgencyTask(title.Clip(MaxTitle, "…"), Request)
         {
             SourceType = "conversation",
             SourceWebhookId = conversation.WebhookId,

@@ -21,8 +21,8 @@ public sealed record ChangeMember(string? Role);
 public sealed record SuspendMember(string? Reason);
 
 /// <summary>
-/// Who works in the tenant. Owners and admins manage members; only owners make, change or remove owners; everybody may leave, but
-/// the last owner stays (the database sees to that, also when two owners act at once).
+/// Who works in the tenant. Owners and admins manage members; only owners make, change or remove owners; everybody may leave, by a key or session of their
+/// own, but the last owner stays (the database sees to that, also when two owners act at once).
 /// </summary>
 internal sealed class ManageMembers(Database database, UserDirectory users, PasswordLinks links, EventStore events, TimeProvider clock)
 {
@@ -100,18 +100,24 @@ internal sealed class ManageMembers(Database database, UserDirectory users, Pass
                 events.Append(tx, new NewEvent("member.reinstated", "tenant", actor.TenantId, new { member_id = id, user_id = member.UserId }));
             }, ct);
 
-    internal Task<Result<Member>> RemoveAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct) =>
-        WriteAsync(actor, id, ifMatch, before => before.UserId == actor.UserId ? null : Refuse(actor, before.Role), async (tx, member) =>
+    internal Task<Result<Member>> RemoveAsync(Caller caller, Guid id, IfMatch ifMatch, CancellationToken ct)
+    {
+        var actor = caller.Actor;
+        bool Leaves(Row member) => member.UserId == actor.UserId && Scopes.AreOwn(caller.Scopes);
+        return WriteAsync(actor, id, ifMatch, before => Leaves(before) ? null : Refuse(actor, before.Role), async (tx, member) =>
         {
             events.Append(tx, new NewEvent("member.removed", "tenant", actor.TenantId, new { member_id = id, user_id = member.UserId, role = member.Role }));
             await tx.ExecuteAsync(Sql.Remove, [actor.TenantId, id], ct);
         }, ct);
+    }
 
     private async Task<Result<Member>> WriteAsync(
         Actor actor, Guid id, IfMatch ifMatch, Func<Row, Problem?> refuse, Func<Transaction, Row, Task> write, CancellationToken ct)
     {
-        await using var tx = database.Begin(actor);
-        if (await tx.FindAsync<Row>(Sql.Find, [actor.TenantId, id], ct) is not { } before)
+        // What the actor may do is decided here, for the row as it is once nobody else changes it. Its role could neither lock the row, nor, when a viewer leaves,
+        // tell of it, nor hand the tenant over.
+        await using var tx = database.Begin(actor with { Role = "system" });
+        if (await tx.FindAsync<Row>(Sql.Lock, [actor.TenantId, id], ct) is not { } before)
         {
             return Problem.NotFound("member");
         }
@@ -172,6 +178,12 @@ internal sealed class ManageMembers(Database database, UserDirectory users, Pass
 
         internal const string Find = "SELECT id, user_id, role, suspended_at, suspension_reason, joined_at, updated_at FROM tenancy.workspace_members WHERE tenant_id = $1 AND id = $2";
 
+        internal const string Lock =
+            """
+            SELECT id, user_id, role, suspended_at, suspension_reason, joined_at, updated_at FROM tenancy.workspace_members WHERE tenant_id = $1 AND id = $2
+            FOR UPDATE
+            """;
+
         internal const string Add =
             """
             INSERT INTO tenancy.workspace_members (tenant_id, id, user_id, role) VALUES ($1, $2, $3, $4)
@@ -191,9 +203,12 @@ internal sealed class ManageMembers(Database database, UserDirectory users, Pass
         internal const string HandOver =
             """
             UPDATE tenancy.tenants t
-            SET owner_id = (SELECT m.user_id FROM tenancy.workspace_members m WHERE m.tenant_id = t.id AND m.role = 'owner' ORDER BY m.joined_at, m.id LIMIT 1)
+            SET owner_id = (
+                SELECT m.user_id FROM tenancy.workspace_members m WHERE m.tenant_id = t.id AND m.role = 'owner' AND m.suspended_at IS NULL AND identity.is_open(m.user_id)
+                ORDER BY m.joined_at, m.id LIMIT 1)
             WHERE t.id = $1
-              AND NOT EXISTS (SELECT FROM tenancy.workspace_members m WHERE m.tenant_id = t.id AND m.user_id = t.owner_id AND m.role = 'owner')
+              AND NOT EXISTS (
+                  SELECT FROM tenancy.workspace_members m WHERE m.tenant_id = t.id AND m.user_id = t.owner_id AND m.role = 'owner' AND m.suspended_at IS NULL AND identity.is_open(m.user_id))
             """;
     }
 }

@@ -14,15 +14,20 @@ public sealed record CreateTenant(string? Name, string? Slug, string? AgentName)
 public sealed record ChangeTenant(string? Name, string? Slug, Guid? OwnerId, JsonElement? Settings);
 
 /// <summary>
-/// The tenants a user works in. All are listed, but only the one the key belongs to can be changed. Creating one makes its creator
-/// the owner and answers an API key for it.
+/// The tenants a user works in and is not suspended in. All are listed, but only the one the key belongs to can be changed. Creating one makes its creator
+/// the owner and answers an API key for it, which may do everything: so must the key it is asked with.
 /// </summary>
 public sealed class ManageTenants(Database database, TenantProvisioning provisioning, UserDirectory users, EventStore events)
 {
-    internal async Task<Result<ProvisionedTenant>> CreateAsync(Actor actor, CreateTenant request, CancellationToken ct)
+    internal async Task<Result<ProvisionedTenant>> CreateAsync(Caller caller, CreateTenant request, CancellationToken ct)
     {
-        await using var tx = database.Begin(actor);
-        var owner = await users.FindAsync(tx, actor.UserId, ct);
+        if (!Scopes.AreAll(caller.Scopes))
+        {
+            return Problem.Forbidden("scope_too_wide", "The first key of a tenant has all scopes: a key that lacks one cannot ask for it.");
+        }
+
+        await using var tx = database.Begin(caller.Actor);
+        var owner = await users.FindAsync(tx, caller.Actor.UserId, ct);
         return owner is null
             ? Problem.Forbidden()
             : await provisioning.CreateAsync(
@@ -38,7 +43,7 @@ public sealed class ManageTenants(Database database, TenantProvisioning provisio
     public async Task<Result<Tenant>> FindAsync(Actor actor, Guid id, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
-        return (await tx.FindAsync<Tenant>(Sql.Find, [id, actor.UserId], ct)).OrNotFound("tenant");
+        return (await tx.FindAsync<Tenant>(Sql.Find, [id, actor.UserId, actor.TenantId], ct)).OrNotFound("tenant");
     }
 
     internal async Task<Result<Tenant>> ChangeAsync(Actor actor, Guid id, ChangeTenant change, IfMatch ifMatch, CancellationToken ct)
@@ -102,7 +107,7 @@ public sealed class ManageTenants(Database database, TenantProvisioning provisio
         }
 
         events.Append(tx, new NewEvent("tenant.updated", "tenant", id, change));
-        var after = await tx.SingleAsync<Tenant>(Sql.Find, [id, tx.Actor!.UserId], ct);
+        var after = await tx.SingleAsync<Tenant>(Sql.Find, [id, tx.Actor!.UserId, tx.TenantId], ct);
         await tx.CommitAsync(ct);
         return after;
     }
@@ -122,15 +127,15 @@ public sealed class ManageTenants(Database database, TenantProvisioning provisio
             """
             SELECT t.id, t.name, t.slug, t.owner_id, t.settings, m.role, t.created_at, t.updated_at
             FROM tenancy.workspace_members m JOIN tenancy.tenants t ON t.id = m.tenant_id
-            WHERE m.user_id = $1 AND ($2::uuid IS NULL OR t.id < $2)
+            WHERE m.user_id = $1 AND m.suspended_at IS NULL AND ($2::uuid IS NULL OR t.id < $2)
             ORDER BY t.id DESC LIMIT $3
             """;
 
         internal const string Find =
             """
             SELECT t.id, t.name, t.slug, t.owner_id, t.settings, m.role, t.created_at, t.updated_at
-            FROM tenancy.tenants t LEFT JOIN tenancy.workspace_members m ON m.tenant_id = t.id AND m.user_id = $2
-            WHERE t.id = $1
+            FROM tenancy.tenants t LEFT JOIN tenancy.workspace_members m ON m.tenant_id = t.id AND m.user_id = $2 AND m.suspended_at IS NULL
+            WHERE t.id = $1 AND (t.id = $3 OR m.id IS NOT NULL)
             """;
 
         internal const string Lock =
@@ -142,7 +147,7 @@ public sealed class ManageTenants(Database database, TenantProvisioning provisio
             """;
 
         internal const string IsOwner =
-            "SELECT EXISTS (SELECT FROM tenancy.workspace_members WHERE tenant_id = $1 AND user_id = $2 AND role = 'owner')";
+            "SELECT EXISTS (SELECT FROM tenancy.workspace_members WHERE tenant_id = $1 AND user_id = $2 AND role = 'owner' AND suspended_at IS NULL)";
 
         internal const string Change =
             """

@@ -15,7 +15,7 @@ internal static class TenancyApi
                 await PageRequest.Parse(limit, cursor).ThenAsync(page => tenants.ListAsync(http.Actor(), page, ct)).ToHttpAsync())
             .RequireScope("tenants:read").Describe("listTenants", "List the tenants you work in.").Produces<Page<Tenant>>();
         group.MapPost("", async (HttpContext http, ManageTenants tenants, CreateTenant body, CancellationToken ct) =>
-                (await tenants.CreateAsync(http.Actor(), body, ct)).ToCreated(created => $"/api/v1/tenants/{created.TenantId}"))
+                (await tenants.CreateAsync(http.Caller(), body, ct)).ToCreated(created => $"/api/v1/tenants/{created.TenantId}"))
             .RequireScope("tenants:write").LimitRate(10).Sensitive("tenant.create", "tenant").Describe("createTenant", "Create a tenant, with an agent and an API key for it.")
             .Produces<ProvisionedTenant>(StatusCodes.Status201Created);
         group.MapGet("/{id:guid}", async (HttpContext http, ManageTenants tenants, Guid id, CancellationToken ct) =>
@@ -52,8 +52,8 @@ internal static class TenancyApi
                 (await members.ReinstateAsync(http.Actor(), id, ifMatch, ct)).ToHttp(member => member.UpdatedAt))
             .RequireScope("members:write").Sensitive("member.reinstate", "member").Describe("reinstateMember", "Lift a member's suspension.").Produces<Member>();
         group.MapDelete("/{id:guid}", async (HttpContext http, IfMatch ifMatch, ManageMembers members, Guid id, CancellationToken ct) =>
-                (await members.RemoveAsync(http.Actor(), id, ifMatch, ct)).ToNoContent())
-            .RequireScope("members:write").Sensitive("member.remove", "member").Describe("removeMember", "Remove a member, or leave.").Produces(StatusCodes.Status204NoContent);
+                (await members.RemoveAsync(http.Caller(), id, ifMatch, ct)).ToNoContent())
+            .RequireScope("members:write").AllowViewers().Sensitive("member.remove", "member").Describe("removeMember", "Remove a member, or leave.").Produces(StatusCodes.Status204NoContent);
     }
 
     internal static void MapAgents(IEndpointRouteBuilder v1)

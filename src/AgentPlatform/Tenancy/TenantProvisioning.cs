@@ -67,7 +67,7 @@ public sealed partial class TenantProvisioning(Database database, UserDirectory 
             .Text("agent_name", tenant.AgentName, 255, required: true)
             .Problem;
 
-    [GeneratedRegex("^[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Slug();
 
     private static class Sql

@@ -1,4 +1,4 @@
-using System.Text;
+using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Work;
@@ -31,11 +31,7 @@ internal sealed record Settlement(Guid TenantId, long Id, long Fence, string Sta
     };
 
     /// <summary>One text that Postgres refuses (U+0000, half a surrogate pair) would fail the whole batch, again and again.</summary>
-    private static string Storable(string error)
-    {
-        var text = error.Length > MaxError ? error[..MaxError] : error;
-        return Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)).Replace("\0", "", StringComparison.Ordinal);
-    }
+    private static string Storable(string error) => error.Clip(MaxError).Storable();
 
     /// <summary>Of many items: what is not held any more is left alone.</summary>
     internal static void Post(Transaction tx, IReadOnlyCollection<Settlement> settlements)

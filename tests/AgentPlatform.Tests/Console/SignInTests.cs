@@ -164,6 +164,48 @@ public sealed class SignInTests(ConsoleSite site)
     }
 
     [Fact]
+    public async Task A_form_that_a_mailed_link_opened_is_taken_from_who_is_signed_in()
+    {
+        var tenant = await site.TenantAsync();
+        var link = (await site.Platform.AsAsync(
+            Actor.System(tenant.TenantId), tx => site.Platform.Get<PasswordLinks>().IssueAsync(tx, new PasswordNotice(tenant.OwnerId, PasswordLinks.Reset), CancellationToken.None)))!;
+        using var client = await site.SignedInAsync(tenant.ApiKey);
+        foreach (var (path, field) in new[]
+        {
+            ($"/console/password/{link.Token}", ("password", Password)), ("/console/password", ("email", "nobody@example.test")), ("/console/sign-in", ("key", tenant.ApiKey)),
+        })
+        {
+            // The page comes across sites: without the cookie. Its form is sent on ours: with it.
+            var session = client.Cookies.GetCookies(site.Address).Single(c => c.Name == "agentplatform_session");
+            session.Expired = true;
+            var token = await client.TokenAsync(path);
+            client.Cookies.Add(site.Address, new Cookie(session.Name, session.Value));
+
+            using var answer = await client.PostAsync(path, ("form_token", token), field);
+
+            Assert.True(answer.StatusCode is HttpStatusCode.OK or HttpStatusCode.SeeOther, $"{path}: {answer.StatusCode}");
+        }
+
+        using var left = await client.SubmitAsync("/console", "/console/sign-out");
+        Assert.Equal(HttpStatusCode.SeeOther, left.StatusCode);
+    }
+
+    [Fact]
+    public async Task The_log_of_a_page_that_failed_has_no_token()
+    {
+        var token = new string('5', 64);
+        using var client = site.Client();
+        await site.Platform.Postgres.ScalarAsync<object>("ALTER TABLE identity.password_reset_tokens RENAME COLUMN used_at TO gone; SELECT ''");
+        using var failed = await client.GetAsync($"/console/password/{token}");
+        await site.Platform.Postgres.ScalarAsync<object>("ALTER TABLE identity.password_reset_tokens RENAME COLUMN gone TO used_at; SELECT ''");
+
+        Assert.Equal(HttpStatusCode.InternalServerError, failed.StatusCode);
+        await Eventually.SeeAsync(() => Task.FromResult(site.HostOutput), output => output.Contains("The page /console/password/{token} failed", StringComparison.Ordinal));
+        Assert.Contains("The page /console/password/{token} failed", site.HostOutput, StringComparison.Ordinal);
+        Assert.DoesNotContain(token, site.HostOutput, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_link_sets_a_password_in_the_browser_once()
     {
         var tenant = await site.TenantAsync();

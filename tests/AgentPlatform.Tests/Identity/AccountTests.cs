@@ -48,6 +48,8 @@ public sealed class AccountTests : IAsyncLifetime
     [InlineData("gst_number", "22AAAAA0000A1Z5", 200)]
     [InlineData("gst_number", "22AAAAA0000A1X5", 400)]
     [InlineData("gst_number", "22AAAAA0000A1Z", 400)]
+    [InlineData("gst_number", "22AAAAA0000A1Z5\n", 400)]
+    [InlineData("pan_number", "ABCDE1234F\n", 400)]
     [InlineData("pan_number", "ABCDE1234F", 200)]
     [InlineData("pan_number", "ABCDE12345", 400)]
     [Behaviour("mk-user-gst-pan")]
@@ -107,6 +109,31 @@ public sealed class AccountTests : IAsyncLifetime
         Assert.True(after.Json.GetProperty("updated_at").GetDateTimeOffset() > before.Json.GetProperty("updated_at").GetDateTimeOffset());
         Assert.Equal(before.Json.GetProperty("created_at").GetRawText(), after.Json.GetProperty("created_at").GetRawText());
         Assert.NotEqual(before.Header("ETag"), after.Header("ETag"));
+    }
+
+    [Fact]
+    public async Task An_account_is_not_closed_while_a_tenant_has_no_other_owner_whoever_else_owns_another()
+    {
+        var (_, second) = await _api.MemberAsync("owner");
+        await _api.MemberAsync("admin");
+        var own = (await _api.PostAsync("/api/v1/tenants", new { name = "Own", slug = "own" })).Json;
+
+        var refused = await _api.SendAsync(HttpMethod.Delete, "/api/v1/users/me");
+
+        Assert.Equal((409, "last_owner"), (refused.Status, refused.Code));
+        Assert.Equal(204, (await _api.SendAsync(HttpMethod.Delete, $"/api/v1/tenants/{own.GetProperty("tenant_id").GetGuid()}", key: own.GetProperty("api_key").GetString())).Status);
+        Assert.Equal(204, (await _api.SendAsync(HttpMethod.Delete, "/api/v1/users/me")).Status);
+        Assert.Equal("last_owner", (await _api.SendAsync(HttpMethod.Delete, "/api/v1/users/me", key: second)).Code);
+    }
+
+    [Fact]
+    public async Task Of_two_owners_who_close_their_accounts_at_once_one_stays()
+    {
+        var (_, second) = await _api.MemberAsync("owner");
+
+        var answers = await Task.WhenAll(_api.SendAsync(HttpMethod.Delete, "/api/v1/users/me"), _api.SendAsync(HttpMethod.Delete, "/api/v1/users/me", key: second));
+
+        Assert.Equal([204, 409], answers.Select(a => a.Status).Order());
     }
 
     [Fact]

@@ -82,26 +82,51 @@ public sealed class ApiKeyTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_key_made_for_another_approves_nothing_nor_does_what_is_made_with_it()
+    public async Task A_key_made_for_another_neither_approves_nor_acts_on_the_account_nor_does_what_is_made_with_it()
     {
         var (bob, own) = await _api.MemberAsync("member");
         var path = $"/api/v1/approvals/{Guid.Empty}/approve";
         Assert.Equal("approval_not_found", (await _api.PostAsync(path, new { }, own)).Code);
 
-        Assert.Equal("approvals_not_for_others", (await _api.PostAsync("/api/v1/keys", new { name = "His", user_id = bob, role = "member", scopes = new[] { "approvals:write" } })).Code);
+        foreach (var scope in new[] { "approvals:write", "account:read", "tenants:write" })
+        {
+            var asked = await _api.PostAsync("/api/v1/keys", new { name = "His", user_id = bob, role = "member", scopes = new[] { scope } });
+            Assert.Equal((403, "scope_not_for_others"), (asked.Status, asked.Code));
+        }
+
         var made = await _api.PostAsync("/api/v1/keys", new { name = "His", user_id = bob, role = "member" });
         var his = made.Json.GetProperty("secret").GetString()!;
         var further = (await _api.PostAsync("/api/v1/keys", new { name = "More", scopes = new[] { "*" } }, his)).Json.GetProperty("secret").GetString()!;
 
-        Assert.Equal(["*", "-approvals"], made.Json.GetProperty("scopes").EnumerateArray().Select(s => s.GetString()));
+        Assert.Equal(["*", "-approvals", "-account", "-tenants"], made.Json.GetProperty("scopes").EnumerateArray().Select(s => s.GetString()));
         foreach (var key in new[] { his, further })
         {
             Assert.Equal((403, "missing_scope"), ((await _api.PostAsync(path, new { }, key)).Status, (await _api.PostAsync(path, new { }, key)).Code));
             Assert.Equal((403, "missing_scope"), ((await _api.PostAsync($"/api/v1/sop-executions/{Guid.Empty}/approve", new { }, key)).Status, (await _api.GetAsync("/api/v1/approvals", key)).Code));
+            foreach (var account in new[] { "/api/v1/users/me", "/api/v1/auth/sessions", "/api/v1/tenants" })
+            {
+                Assert.Equal((account, "missing_scope"), (account, (await _api.GetAsync(account, key)).Code));
+            }
+
+            Assert.Equal((403, "missing_scope"), await _api.SendAsync(HttpMethod.Delete, "/api/v1/users/me", key: key) is var close ? (close.Status, close.Code) : default);
             Assert.Equal(200, (await _api.GetAsync("/api/v1/agents", key)).Status);
         }
 
         Assert.Equal("scope_too_wide", (await _api.PostAsync("/api/v1/keys", new { name = "Vote", scopes = new[] { "approvals:write" } }, his)).Code);
+    }
+
+    [Fact]
+    public async Task A_key_that_was_made_for_another_before_lost_the_account_and_the_tenants_by_the_migration()
+    {
+        var (old, own) = (await _api.KeyAsync("member", "*", "-approvals", "-tenants"), await _api.KeyAsync("member"));
+        Assert.Equal(200, (await _api.GetAsync("/api/v1/users/me", old)).Status);
+
+        var migration = await File.ReadAllTextAsync(Rules.Repository.Folder("src/AgentPlatform/Identity/Migrations/006_keys_for_others.sql"));
+        await _api.Platform.Postgres.ScalarAsync<int>($"{migration} SELECT 1");
+
+        Assert.Equal("missing_scope", (await _api.GetAsync("/api/v1/users/me", old)).Code);
+        Assert.Equal(["*", "-approvals", "-tenants", "-account"], (await _api.GetAsync("/api/v1/keys", old)).Json.GetProperty("items")[0].GetProperty("scopes").EnumerateArray().Select(s => s.GetString()));
+        Assert.Equal(200, (await _api.GetAsync("/api/v1/users/me", own)).Status);
     }
 
     [Fact]

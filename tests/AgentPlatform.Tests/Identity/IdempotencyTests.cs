@@ -1,4 +1,7 @@
+using System.Security.Cryptography;
+using System.Text;
 using AgentPlatform.Identity;
+using AgentPlatform.Kernel;
 using AgentPlatform.Tests.Api;
 
 namespace AgentPlatform.Tests.Identity;
@@ -34,6 +37,15 @@ public sealed class IdempotencyTests : IAsyncLifetime
 
         Assert.Equal((422, "idempotency_key_reused"), (otherBody.Status, otherBody.Code));
         Assert.Equal(422, otherPath.Status);
+    }
+
+    [Fact]
+    public async Task What_a_request_said_cannot_be_guessed_from_what_is_remembered_of_it()
+    {
+        await _api.PostAsync("/api/v1/agents", new { name = "Ada" }, idempotencyKey: "k");
+
+        var plain = SHA256.HashData(Encoding.UTF8.GetBytes($"POST /api/v1/agents\n{Json.Text(new { name = "Ada" })}"));
+        Assert.Equal((1L, 0L), (await RememberedAsync("\\x"), await RememberedAsync(Convert.ToHexStringLower(plain))));
     }
 
     [Fact]
@@ -99,4 +111,7 @@ public sealed class IdempotencyTests : IAsyncLifetime
 
         Assert.Equal("new", await _api.Platform.Postgres.ScalarAsync<string>("SELECT key FROM identity.idempotency_keys"));
     }
+
+    private Task<long> RememberedAsync(string hash) =>
+        _api.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM identity.idempotency_keys WHERE strpos(request_hash::text, $1) > 0", hash);
 }

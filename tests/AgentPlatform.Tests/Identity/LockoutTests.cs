@@ -90,5 +90,73 @@ public sealed class LockoutTests : IAsyncLifetime
         }
     }
 
+    [Fact]
+    [Behaviour("bb-login-lockout")]
+    public async Task Who_sets_the_password_by_a_link_is_let_in_at_once()
+    {
+        var ada = await _stage.PersonAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            await _stage.LogInAsync(ada.Email, "wrong password 123", from: $"198.51.100.{i}");
+        }
+
+        Assert.Equal(429, (await _stage.LogInAsync(ada.Email)).Status);
+        Assert.Equal(204, (await _stage.CompleteAsync(await _stage.ResetTokenAsync(ada.Email), LoginStage.Password)).Status);
+
+        Assert.Equal(200, (await _stage.LogInAsync(ada.Email)).Status);
+    }
+
+    [Fact]
+    [Behaviour("bb-login-lockout")]
+    public async Task Addresses_of_one_network_of_IPv6_are_one_sender()
+    {
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Equal(401, (await _stage.LogInAsync($"guess{i}@example.test", from: $"2001:db8:0:7:{i}::1")).Status);
+        }
+
+        Assert.Equal(429, (await _stage.LogInAsync("guess@example.test", from: "2001:db8:0:7:ffff::9")).Status);
+        Assert.Equal(401, (await _stage.LogInAsync("guess@example.test", from: "2001:db8:0:8::9")).Status);
+    }
+
+    [Fact]
+    public async Task Managers_see_no_attempts_that_meant_another_tenant_nor_those_before_the_member_joined()
+    {
+        var ada = await _stage.PersonAsync();
+        await _stage.LogInAsync(ada.Email, "wrong password 123");
+        var other = await _stage.Api.Platform.ProvisionAsync("Other");
+        var joined = (await _stage.Api.PostAsync("/api/v1/members", new { email = ada.Email }, other.ApiKey)).Json.GetProperty("id").GetGuid();
+        Assert.Equal("choose_tenant", (await _stage.LogInAsync(ada.Email)).Json.GetProperty("status").GetString());
+        Assert.Equal(401, (await _stage.LogInAsync(ada.Email, tenant: "somewhere-else")).Status);
+        await _stage.Api.PostAsync($"/api/v1/members/{joined}/suspend", new { reason = "left" }, other.ApiKey);
+        Assert.Equal(401, (await _stage.LogInAsync(ada.Email, tenant: other.TenantId.ToString())).Status);
+
+        Assert.Equal(["wrong_password"], (await _stage.AttemptsAsync()).Select(a => a.GetProperty("failure_reason").GetString()));
+        var others = (await _stage.Api.GetAsync("/api/v1/auth/login-attempts", other.ApiKey)).Json.GetProperty("items").EnumerateArray();
+        Assert.Equal(["no_tenant"], others.Select(a => a.GetProperty("failure_reason").GetString()));
+    }
+
+    [Fact]
+    public async Task A_page_of_attempts_follows_the_one_before_whoever_they_are_of()
+    {
+        var (ada, bob) = (await _stage.PersonAsync(), await _stage.PersonAsync());
+        for (var i = 0; i < 2; i++)
+        {
+            await _stage.LogInAsync(ada.Email);
+            await _stage.LogInAsync(bob.Email, "wrong password 123");
+        }
+
+        var seen = new List<string?>();
+        for (var (cursor, more) = ("", true); more;)
+        {
+            var page = (await _stage.Api.GetAsync($"/api/v1/auth/login-attempts?limit=1{cursor}")).Json;
+            seen.AddRange(page.GetProperty("items").EnumerateArray().Select(a => a.GetProperty("email").GetString()));
+            more = page.GetProperty("next_cursor").ValueKind == JsonValueKind.String;
+            cursor = $"&cursor={page.GetProperty("next_cursor").GetString()}";
+        }
+
+        Assert.Equal([bob.Email, ada.Email, bob.Email, ada.Email], seen);
+    }
+
     private static string Access(JsonElement session) => session.GetProperty("access_token").GetString()!;
 }

@@ -89,6 +89,21 @@ public sealed class LoginSessionTests : IAsyncLifetime
     }
 
     [Fact]
+    [Behaviour("bb-user-suspension")]
+    public async Task A_refresh_while_suspended_uses_up_no_token()
+    {
+        var ada = await _stage.PersonAsync();
+        var session = await _stage.SessionAsync(ada.Email);
+        await _stage.Api.PostAsync($"/api/v1/members/{ada.MemberId}/suspend", new { reason = "leave" });
+        Assert.Equal(401, (await _stage.RefreshAsync(Refresh(session))).Status);
+
+        await _stage.Api.PostAsync($"/api/v1/members/{ada.MemberId}/reinstate", null);
+
+        Assert.Equal(200, (await _stage.RefreshAsync(Refresh(session))).Status);
+        Assert.Empty(await _stage.ThreatsAsync());
+    }
+
+    [Fact]
     [Behaviour("mk-refresh-token-rotation")]
     public async Task Of_two_that_refresh_at_once_one_does()
     {

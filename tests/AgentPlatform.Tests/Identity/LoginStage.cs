@@ -35,6 +35,9 @@ public sealed partial class LoginStage : IAsyncDisposable
 
     public IEnumerable<FakeMail> Mails => _smtp.Mails;
 
+    /// <summary>The mail server takes the next mail for nobody.</summary>
+    public void RefuseMail() => _smtp.Refusal = ("RCPT", "451 try again later");
+
     public static async Task<LoginStage> StartAsync(params (string Key, string Value)[] settings)
     {
         var (smtp, clock) = (new FakeSmtp(), new ShiftedClock());

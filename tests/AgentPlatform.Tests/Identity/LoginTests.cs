@@ -181,6 +181,19 @@ public sealed class LoginTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_id_names_its_tenant_also_where_the_slug_of_another_looks_like_it()
+    {
+        var ada = await _stage.PersonAsync();
+        var other = await _stage.Api.Platform.ProvisionAsync("Other");
+        await _stage.Api.PostAsync("/api/v1/members", new { email = ada.Email }, other.ApiKey);
+        await _stage.Api.SendAsync(HttpMethod.Patch, $"/api/v1/tenants/{other.TenantId}", new { slug = _stage.Api.Tenant.TenantId.ToString() }, other.ApiKey);
+
+        var chosen = await _stage.LogInAsync(ada.Email, tenant: _stage.Api.Tenant.TenantId.ToString());
+
+        Assert.Equal(_stage.Api.Tenant.TenantId, chosen.Json.GetProperty("session").GetProperty("tenant_id").GetGuid());
+    }
+
+    [Fact]
     public async Task A_request_that_is_repeated_after_a_refresh_gets_its_answer_again()
     {
         var ada = await _stage.PersonAsync("admin");

@@ -140,6 +140,87 @@ public sealed class PasswordTests : IAsyncLifetime
     }
 
     [Fact]
+    [Behaviour("bb-login-lockout")]
+    public async Task Guessing_the_password_where_it_is_changed_is_guessing_at_the_sign_in()
+    {
+        var ada = await _stage.PersonAsync();
+        var session = Access(await _stage.SessionAsync(ada.Email));
+        Task<Api.ApiAnswer> ChangeAsync(string current) => _stage.Api.PostAsync("/api/v1/auth/password", new { current_password = current, new_password = Another }, session);
+        for (var i = 0; i < 5; i++)
+        {
+            // Not more often than the endpoint may be asked.
+            _stage.Clock.By += TimeSpan.FromMinutes(1);
+            Assert.Equal(400, (await ChangeAsync($"wrong password {i}")).Status);
+        }
+
+        _stage.Clock.By += TimeSpan.FromMinutes(1);
+        Assert.Equal((429, "login_blocked"), await ChangeAsync(LoginStage.Password) is var blocked ? (blocked.Status, blocked.Code) : default);
+        Assert.Equal((429, "login_blocked"), await _stage.LogInAsync(ada.Email) is var out_ ? (out_.Status, out_.Code) : default);
+        Assert.Equal(5, (await _stage.AttemptsAsync($"?email={ada.Email}&success=false")).Count(a => a.GetProperty("failure_reason").GetString() == "wrong_password"));
+    }
+
+    [Fact]
+    public async Task A_mail_that_did_not_leave_uses_up_no_link_and_is_tried_again_minutes_later()
+    {
+        var ada = await _stage.PersonAsync(password: null);
+        var before = _stage.Mails.Count();
+        _stage.Clock.By += TimeSpan.FromMinutes(1);
+        await _stage.AskAsync(ada.Email);
+        for (var i = 0; i < 4; i++)
+        {
+            _stage.RefuseMail();
+            await _stage.Api.Platform.DrainAsync();
+            Assert.Equal(1L, await _stage.Api.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM identity.password_reset_tokens WHERE user_id = $1", ada.UserId));
+            Assert.True(await _stage.Api.Platform.Postgres.ScalarAsync<bool>(
+                $"""
+                WITH due AS (UPDATE work.items SET run_at = now() WHERE kind = '{PasswordLinks.NoticeKind}' AND state = 'ready' RETURNING id)
+                SELECT bool_and(run_at > now() + interval '{i + 0.5} minutes') FROM work.items WHERE id IN (SELECT id FROM due)
+                """));
+        }
+
+        Assert.Equal(before, _stage.Mails.Count());
+        await _stage.Api.Platform.DrainAsync();
+
+        Assert.Equal(before + 1, _stage.Mails.Count());
+        Assert.Equal(204, (await _stage.CompleteAsync(_stage.TokenFor(ada.Email), Another)).Status);
+    }
+
+    [Fact]
+    public async Task A_password_that_is_right_is_right_also_when_another_sign_in_has_just_hashed_it_anew()
+    {
+        var ada = await _stage.PersonAsync();
+        var database = _stage.Api.Platform.Postgres;
+        await using var rehash = new NpgsqlConnection(database.AdminConnectionString);
+        await rehash.OpenAsync();
+        await using var transaction = await rehash.BeginTransactionAsync();
+        await using var set = new NpgsqlCommand("UPDATE identity.credentials SET password_hash = $2 WHERE user_id = $1", rehash, transaction);
+        set.Parameters.Add(new NpgsqlParameter { Value = ada.UserId });
+        set.Parameters.Add(new NpgsqlParameter { Value = BCrypt.Net.BCrypt.HashPassword(LoginStage.Password, 11) });
+        Assert.Equal(1, await set.ExecuteNonQueryAsync());
+
+        var signingIn = _stage.LogInAsync(ada.Email);
+        Assert.True(await database.SomebodyWaitsAsync());
+        await transaction.CommitAsync();
+
+        Assert.Equal((200, "signed_in"), await signingIn is var answer ? (answer.Status, answer.Json.GetProperty("status").GetString()) : default);
+        Assert.True(Assert.Single(await _stage.AttemptsAsync($"?email={ada.Email}")).GetProperty("success").GetBoolean());
+    }
+
+    [Fact]
+    public void A_cheaper_hash_that_does_not_match_costs_as_much_as_todays()
+    {
+        static double Work(int cost) => Math.Pow(2, cost);
+
+        foreach (var paid in new[] { 4, 10, 11, 12 })
+        {
+            var hash = $"$2a${paid:00}${new string('a', 53)}";
+            Assert.Equal(Work(12), Work(paid) + Passwords.CostsLeft(hash, 12).Sum(Work));
+        }
+
+        Assert.Empty(Passwords.CostsLeft(null, 12));
+    }
+
+    [Fact]
     public async Task A_password_that_is_changed_while_somebody_signs_in_with_it_opens_no_session()
     {
         var ada = await _stage.PersonAsync();

@@ -1,3 +1,4 @@
+using AgentPlatform.Identity;
 using AgentPlatform.Postgres;
 using AgentPlatform.Tests.Api;
 using Npgsql;
@@ -110,6 +111,90 @@ public sealed class MemberTests : IAsyncLifetime
         Assert.Equal(204, (await _api.SendAsync(HttpMethod.Delete, $"/api/v1/members/{id}", key: key)).Status);
         Assert.Equal(401, (await _api.GetAsync("/api/v1/agents", key)).Status);
     }
+
+    [Fact]
+    [Behaviour("mk-workspace-roles")]
+    public async Task Nobody_leaves_by_a_key_that_another_made_for_them()
+    {
+        var (boss, bossKey) = await _api.MemberAsync("owner");
+        var admin = await _api.KeyAsync("admin");
+        var made = (await _api.PostAsync("/api/v1/keys", new { name = "Hers", user_id = boss }, admin)).Json.GetProperty("secret").GetString();
+        var path = $"/api/v1/members/{await MemberIdAsync(boss)}";
+
+        Assert.Equal((403, "owner_only"), await _api.SendAsync(HttpMethod.Delete, path, key: made) is var refused ? (refused.Status, refused.Code) : default);
+        Assert.Equal(204, (await _api.SendAsync(HttpMethod.Delete, path, key: bossKey)).Status);
+    }
+
+    [Theory]
+    [InlineData("member")]
+    [InlineData("viewer")]
+    [Behaviour("mk-workspace-last-owner")]
+    public async Task The_last_owner_stays_whatever_role_the_key_has_and_another_hands_the_tenant_over(string role)
+    {
+        var weak = await OwnKeyAsync(_api.Tenant.OwnerId, role);
+        var path = $"/api/v1/members/{await MemberIdAsync(_api.Tenant.OwnerId)}";
+        Assert.Equal((409, "last_owner"), await _api.SendAsync(HttpMethod.Delete, path, key: weak) is var refused ? (refused.Status, refused.Code) : default);
+
+        var (second, _) = await _api.MemberAsync("owner");
+        Assert.Equal(204, (await _api.SendAsync(HttpMethod.Delete, path, key: weak)).Status);
+
+        Assert.Equal(second, await _api.Platform.Postgres.ScalarAsync<Guid>("SELECT owner_id FROM tenancy.tenants WHERE id = $1", _api.Tenant.TenantId));
+    }
+
+    [Fact]
+    [Behaviour("mk-workspace-last-owner")]
+    public async Task An_owner_whose_account_is_closed_or_who_is_suspended_is_no_owner_that_is_left()
+    {
+        var (_, closedKey) = await _api.MemberAsync("owner");
+        var mine = $"/api/v1/members/{await MemberIdAsync(_api.Tenant.OwnerId)}";
+        Assert.Equal(204, (await _api.SendAsync(HttpMethod.Delete, "/api/v1/users/me", key: closedKey)).Status);
+        Assert.Equal("last_owner", (await _api.SendAsync(HttpMethod.Delete, mine)).Code);
+
+        var (second, secondKey) = await _api.MemberAsync("owner");
+        Assert.Equal(200, (await _api.PostAsync($"{mine}/suspend", new { reason = "left" }, secondKey)).Status);
+
+        Assert.Equal(second, await _api.Platform.Postgres.ScalarAsync<Guid>("SELECT owner_id FROM tenancy.tenants WHERE id = $1", _api.Tenant.TenantId));
+        Assert.Equal(400, (await _api.SendAsync(HttpMethod.Patch, $"/api/v1/tenants/{_api.Tenant.TenantId}", new { owner_id = _api.Tenant.OwnerId }, secondKey)).Status);
+    }
+
+    [Fact]
+    public async Task A_viewer_leaves_and_it_is_told()
+    {
+        var (vera, key) = await _api.MemberAsync("viewer");
+        var (id, other) = (await MemberIdAsync(vera), await MemberIdAsync(_api.Tenant.OwnerId));
+
+        Assert.Equal("managers_only", (await _api.SendAsync(HttpMethod.Delete, $"/api/v1/members/{other}", key: key)).Code);
+        Assert.Equal(204, (await _api.SendAsync(HttpMethod.Delete, $"/api/v1/members/{id}", key: key)).Status);
+
+        Assert.Equal(1L, await _api.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM events.events WHERE event_type = 'member.removed'"));
+    }
+
+    [Fact]
+    public async Task Who_is_suspended_twice_at_once_is_suspended_once()
+    {
+        var id = await MemberIdAsync((await _api.MemberAsync("member")).UserId);
+        await using var holder = new NpgsqlConnection(_api.Platform.Postgres.AdminConnectionString);
+        await holder.OpenAsync();
+        await using var hold = await holder.BeginTransactionAsync();
+        await using (var row = new NpgsqlCommand("SELECT 1 FROM tenancy.workspace_members WHERE id = $1 FOR UPDATE", holder, hold) { Parameters = { new() { Value = id } } })
+        {
+            await row.ExecuteScalarAsync();
+        }
+
+        var both = Enumerable.Range(0, 2).Select(n => _api.PostAsync($"/api/v1/members/{id}/suspend", new { reason = $"reason {n}" })).ToArray();
+        await Eventually.SeeAsync(
+            () => _api.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"), waiting => waiting == 2);
+        await hold.CommitAsync();
+
+        Assert.Equal([200, 409], (await Task.WhenAll(both)).Select(a => a.Status).Order());
+        Assert.Equal(1L, await _api.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM events.events WHERE event_type = 'member.suspended'"));
+    }
+
+    private async Task<Guid> MemberIdAsync(Guid user) =>
+        (await _api.GetAsync("/api/v1/members")).Json.GetProperty("items").EnumerateArray().Single(m => m.GetProperty("user_id").GetGuid() == user).GetProperty("id").GetGuid();
+
+    private async Task<string> OwnKeyAsync(Guid user, string role) => (await _api.Platform.AsAsync(
+        _api.Owner, tx => _api.Platform.Get<KeyRing>().IssueAsync(tx, user, new NewApiKey("Own", role), CancellationToken.None))).Secret;
 
     private static Task RemoveAsync(Transaction tx, Guid userId) =>
         tx.ExecuteAsync("DELETE FROM tenancy.workspace_members WHERE tenant_id = $1 AND user_id = $2", [tx.TenantId, userId], CancellationToken.None);

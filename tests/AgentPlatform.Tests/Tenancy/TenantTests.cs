@@ -25,6 +25,38 @@ public sealed class TenantTests : IAsyncLifetime
         Assert.Equal((409, "slug_taken"), (taken.Status, taken.Code));
     }
 
+    [Theory]
+    [InlineData("tenants:write")]
+    [InlineData("*", "-costs")]
+    public async Task A_key_that_may_not_do_everything_makes_no_tenant_whose_key_may(params string[] scopes)
+    {
+        var key = await _api.KeyAsync("owner", scopes);
+
+        Assert.Equal((403, "scope_too_wide"), await _api.PostAsync("/api/v1/tenants", new { name = "Wide", slug = "wide" }, key) is var refused ? (refused.Status, refused.Code) : default);
+        Assert.Equal(1L, await _api.Platform.Postgres.ScalarAsync<long>("SELECT count(*) FROM tenancy.tenants"));
+    }
+
+    [Fact]
+    public async Task A_slug_ends_where_it_ends()
+    {
+        Assert.Equal((400, "validation_failed"), await CreateAsync("Lines", "lines\n"));
+        Assert.Equal(400, (await _api.SendAsync(HttpMethod.Patch, $"/api/v1/tenants/{_api.Tenant.TenantId}", new { slug = "lines\n" })).Status);
+    }
+
+    [Fact]
+    public async Task A_tenant_where_one_is_suspended_is_none_of_ones_tenants()
+    {
+        var other = await _api.Platform.ProvisionAsync("Other");
+        var email = (await _api.GetAsync("/api/v1/users/me")).Json.GetProperty("email").GetString();
+        var member = (await _api.PostAsync("/api/v1/members", new { email }, other.ApiKey)).Json.GetProperty("id").GetGuid();
+        Assert.Equal((2, 200), ((await MineAsync()).Count, (await _api.GetAsync($"/api/v1/tenants/{other.TenantId}")).Status));
+
+        await _api.PostAsync($"/api/v1/members/{member}/suspend", new { reason = "left" }, other.ApiKey);
+
+        Assert.Equal([_api.Tenant.TenantId], await MineAsync());
+        Assert.Equal(404, (await _api.GetAsync($"/api/v1/tenants/{other.TenantId}")).Status);
+    }
+
     [Fact]
     public async Task A_tenant_is_changed_and_handed_over_by_its_owner()
     {
@@ -133,6 +165,9 @@ public sealed class TenantTests : IAsyncLifetime
 
         Assert.Equal(("Assistant", true), (agent.Name, agent.Enabled));
     }
+
+    private async Task<IReadOnlyList<Guid>> MineAsync() =>
+        [.. (await _api.GetAsync("/api/v1/tenants")).Json.GetProperty("items").EnumerateArray().Select(t => t.GetProperty("id").GetGuid())];
 
     private async Task<(int, string)> CreateAsync(string name, string slug)
     {

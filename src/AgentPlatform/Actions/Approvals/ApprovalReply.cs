@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Actions.Approvals;
 
@@ -17,7 +18,7 @@ internal sealed partial record ApprovalReply(bool Approves, string Code, string?
         }
 
         var reason = match.Groups["reason"].Value.Trim();
-        return new(match.Groups["yes"].Success, match.Groups["code"].Value, reason.Length == 0 ? null : reason.Length > LongestReason ? reason[..LongestReason] : reason);
+        return new(match.Groups["yes"].Success, match.Groups["code"].Value, reason.Length == 0 ? null : reason.Clip(LongestReason));
     }
 
     [GeneratedRegex(@"^\W*(?:(?<yes>approved?|yes|ok(?:ay)?)|reject(?:ed)?|no|deny|denied)\W+(?<code>\d{6})(?!\d)[\s.,:;!-]*(?<reason>.*)$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.Singleline | RegexOptions.ExplicitCapture, 1000)]

@@ -273,7 +273,7 @@ internal static partial class RegistryRules
         }
     }
 
-    [GeneratedRegex("^[a-z][a-z0-9_]{0,99}$", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"^[a-z][a-z0-9_]{0,99}\z", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex ActionId();
 
     [GeneratedRegex(@"^https?://[^/?#{}@\s]+([/?#]|$)", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]

@@ -89,9 +89,9 @@ internal static partial class ScenarioRules
         return waitless.Keys.FirstOrDefault(name => !Ends(name, new HashSet<string>(StringComparer.Ordinal)));
     }
 
-    [GeneratedRegex("^[a-z][a-z0-9_]{0,99}$", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"^[a-z][a-z0-9_]{0,99}\z", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Name();
 
-    [GeneratedRegex(@"^\$(\.[A-Za-z0-9_-]+)+$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^\$(\.[A-Za-z0-9_-]+)+\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Path();
 }

@@ -131,7 +131,7 @@ internal sealed partial class ManageVariables(Database database, VariableStore v
         .OneOf("update_policy", input.UpdatePolicy, required: false, Variable.Policies)
         .Problem;
 
-    [GeneratedRegex("^[a-z][a-z0-9_]{0,99}$", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"^[a-z][a-z0-9_]{0,99}\z", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Name();
 
     private static class Sql

@@ -10,7 +10,7 @@ namespace AgentPlatform.Brain.Notices;
 
 /// <summary>
 /// Mails a link that sets a password. The link is made here, so that its token is in this mail and nowhere else. A mail that surely did not leave is tried
-/// again with a link of its own; one that may have left is not.
+/// again minutes later with a link of its own, and the one in it is taken back; one that may have left is not.
 /// </summary>
 internal sealed class TellPasswordLink(Database database, UserDirectory users, PasswordLinks links, PlatformMail mail, PublicAddress address, TimeProvider clock) : IWorkHandler
 {
@@ -37,10 +37,18 @@ internal sealed class TellPasswordLink(Database database, UserDirectory users, P
         var sent = await mail.SendAsync(clock.NewId(), person.Email, person.FullName, Subject(notice), Text(notice, link, baseUrl), ct);
         return sent switch
         {
-            SendOutcome.NotSent refused => new WorkOutcome.Retry(refused.Error),
+            SendOutcome.NotSent refused => await TryLaterAsync(item, notice, link, refused.Error, ct),
             SendOutcome.Rejected rejected => new WorkOutcome.Dead(rejected.Message),
             _ => new WorkOutcome.Done(),
         };
+    }
+
+    private async Task<WorkOutcome> TryLaterAsync(WorkItem item, PasswordNotice notice, PasswordLink link, string error, CancellationToken ct)
+    {
+        await using var tx = database.Begin(Actor.System(item.TenantId));
+        await links.TakeBackAsync(tx, notice, link, ct);
+        await tx.CommitAsync(ct);
+        return new WorkOutcome.Retry(error, TimeSpan.FromMinutes(item.Attempt));
     }
 
     /// <summary>Pure: what the mail is about.</summary>

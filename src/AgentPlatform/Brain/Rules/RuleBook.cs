@@ -73,10 +73,10 @@ internal sealed class RuleText(string text, Func<JsonElement> scope, Func<Taught
     private readonly Lazy<Taught?> _taught = new(taught);
     private readonly Lazy<float[][]> _sentences = new(() => [.. Phrases.Sentences(text).Select(sentence => Embedding.Spread(Embedding.Of(sentence)))]);
 
-    internal string Raw { get; } = text.Length <= Longest ? text : text[..Longest];
+    internal string Raw { get; } = text.Clip(Longest);
 
     /// <summary>Normalised, with a blank at either end, so that a phrase with blanks around it is found as whole words.</summary>
-    internal string Words { get; } = $" {Phrases.Normalize(text.Length <= Longest ? text : text[..Longest])} ";
+    internal string Words { get; } = $" {Phrases.Normalize(text.Clip(Longest))} ";
 
     internal JsonElement Scope => _scope.Value;
 

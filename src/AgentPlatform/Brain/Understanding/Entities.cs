@@ -39,7 +39,7 @@ internal static partial class Entities
     internal static IReadOnlyList<Entity> Find(string text, DateOnly today)
     {
         var found = new List<(int At, Entity Entity)>();
-        var rest = text.Length > MaxLength ? text[..MaxLength] : text;
+        var rest = text.Clip(MaxLength);
         void Take(Regex pattern, string type, Func<Match, string?> value)
         {
             rest = pattern.Replace(rest, match =>

@@ -57,7 +57,7 @@ internal static partial class ParameterReader
 
     private static string? ByPhrase(ParameterRule rule, string text)
     {
-        var said = text.Length > MaxLength ? text[..MaxLength] : text;
+        var said = text.Clip(MaxLength);
         foreach (var phrase in rule.Extract)
         {
             var parts = phrase.Split("{value}");
@@ -98,7 +98,7 @@ internal static partial class ParameterReader
     /// <summary>A code, told from the words around it by its digits: the first that a pattern for the whole value fits.</summary>
     private static string? ByPattern(ParameterRule rule, string text) =>
         rule is { Type: "string", Pattern: ['^', .., '$'] pattern }
-            ? (text.Length > MaxLength ? text[..MaxLength] : text).Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Clean).FirstOrDefault(word => word.Any(char.IsDigit) && Parameters.Matches(pattern, word))
+            ? text.Clip(MaxLength).Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Clean).FirstOrDefault(word => word.Any(char.IsDigit) && Parameters.Matches(pattern, word))
             : null;
 
     /// <summary>A typed question takes whatever was said too, so that its rule can say what is wrong with it.</summary>
@@ -107,8 +107,7 @@ internal static partial class ParameterReader
         var answer = Clean(LeadIn().Replace(text.Trim(), ""));
         return answer.Length == 0 ? null
             : rule.Type == "date" && answer.Length > 60 ? null
-            : answer.Length > 2000 ? answer[..2000]
-            : answer;
+            : answer.Clip(2000);
     }
 
     private static JsonElement Typed(ParameterRule rule, string value) => rule.Type switch

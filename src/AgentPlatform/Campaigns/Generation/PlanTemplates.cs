@@ -1,4 +1,5 @@
 using AgentPlatform.Campaigns.Moves;
+using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Campaigns.Generation;
 
@@ -126,5 +127,5 @@ internal static class PlanTemplates
     /// <summary>What people wrote is text in a template, and no part of it.</summary>
     private static BriefWords Plain(BriefWords words) => new(Text(words.Company), Text(words.Offer), Text(words.Campaign), Text(words.Pain), Text(words.Goal), words.Focus);
 
-    private static string Text(string words) => (words.Length > LongestWords ? $"{words[..LongestWords]}…" : words).Replace('{', '(').Replace('}', ')');
+    private static string Text(string words) => words.Clip(LongestWords, "…").Replace('{', '(').Replace('}', ')');
 }

@@ -132,6 +132,6 @@ internal static class MailParsing
     {
         var last = given.Split('/', '\\')[^1];
         var clean = new string([.. last.Where(c => !char.IsControl(c))]).Trim();
-        return clean.Length == 0 ? "file" : clean[..Math.Min(clean.Length, 200)];
+        return clean.Length == 0 ? "file" : clean.Clip(200);
     }
 }

@@ -105,6 +105,6 @@ public static partial class ContactRule
         _ => false,
     };
 
-    [GeneratedRegex(@"^\$\.fields\.[^\0]{1,255}$", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"^\$\.fields\.[^\0]{1,255}\z", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Field();
 }

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Conversations.Summaries;
 
@@ -60,7 +61,7 @@ public static partial class ExtractiveSummary
         {
             foreach (var part in Boundary().Split(line.Text).Select(p => p.Trim()).Where(p => p.Any(char.IsLetterOrDigit)))
             {
-                var text = part.Length > LongestSentence ? $"{part[..LongestSentence].TrimEnd()} …" : part;
+                var text = part.Length > LongestSentence ? $"{part.Clip(LongestSentence).TrimEnd()} …" : part;
                 if (all.TrueForAll(s => s.Text != text || s.Speaker != line.Speaker))
                 {
                     all.Add(new Sentence(all.Count, line.Speaker, text, Words(text)));

@@ -102,8 +102,11 @@ public sealed class IdempotencyStore(Database database, TimeProvider clock)
         return System.Text.Json.JsonSerializer.Deserialize<StoredAnswer>(text, Json.Options)!;
     }
 
-    private static byte[] SealingKey(string secret) =>
-        HKDF.DeriveKey(HashAlgorithmName.SHA256, Encoding.UTF8.GetBytes(secret), 32, info: "idempotency"u8.ToArray());
+    /// <summary>A key for one use that only the caller's secret yields.</summary>
+    internal static byte[] KeyOf(string secret, ReadOnlySpan<byte> use) =>
+        HKDF.DeriveKey(HashAlgorithmName.SHA256, Encoding.UTF8.GetBytes(secret), 32, info: use.ToArray());
+
+    private static byte[] SealingKey(string secret) => KeyOf(secret, "idempotency"u8);
 
     private sealed record Earlier(byte[] RequestHash, byte[]? Response);
 

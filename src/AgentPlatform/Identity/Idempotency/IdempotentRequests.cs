@@ -37,7 +37,7 @@ internal sealed class IdempotentRequests(RequestDelegate next, IdempotencyStore 
         }
 
         var secret = SessionTokens.LastingPartOf(KeyAuthentication.SecretOf(http));
-        switch (await BeginAsync(caller, secret, key, HashOf(http), http.RequestAborted))
+        switch (await BeginAsync(caller, secret, key, HashOf(http, secret), http.RequestAborted))
         {
             case IdempotentStart.Begun begun:
                 await CarryOutAsync(http, caller, secret, key, begun.Attempt);
@@ -117,9 +117,10 @@ internal sealed class IdempotentRequests(RequestDelegate next, IdempotencyStore 
             KeptHeaders.Where(http.Response.Headers.ContainsKey).ToDictionary(name => name, name => http.Response.Headers[name].ToString(), StringComparer.Ordinal),
             body.ToArray());
 
-    private static byte[] HashOf(HttpContext http)
+    /// <summary>Keyed like the answer is sealed: a body may hold a password, which could be guessed by a plain hash of it.</summary>
+    private static byte[] HashOf(HttpContext http, string secret)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var hash = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, IdempotencyStore.KeyOf(secret, "idempotent request"u8));
         hash.AppendData(Encoding.UTF8.GetBytes($"{http.Request.Method} {http.Request.Path}{http.Request.QueryString}\n"));
         hash.AppendData(http.Features.Get<RequestBody>()?.Bytes ?? []);
         return hash.GetHashAndReset();

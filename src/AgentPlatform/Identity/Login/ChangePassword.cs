@@ -8,9 +8,9 @@ public sealed record PasswordChange(string? CurrentPassword, string? NewPassword
 
 /// <summary>
 /// Changes the caller's own password, by the one before it: an API key or a stolen session is not enough, and the first one comes by a link to the mailbox.
-/// Other sessions end, and open links.
+/// Guessing it here is an attempt to sign in like any other. Other sessions end, and open links.
 /// </summary>
-internal sealed class ChangePassword(Database database, Passwords passwords, TimeProvider clock)
+internal sealed class ChangePassword(Database database, UserDirectory users, LoginAttempts attempts, Passwords passwords, TimeProvider clock)
 {
     internal async Task<Result<Guid>> ChangeAsync(Caller caller, PasswordChange change, CancellationToken ct)
     {
@@ -19,25 +19,35 @@ internal sealed class ChangePassword(Database database, Passwords passwords, Tim
             return invalid;
         }
 
-        string? before;
-        await using (var look = database.Begin(caller.Actor))
-        {
-            before = await look.FindAsync<string>(Sql.Find, [caller.Actor.UserId], ct);
-        }
-
-        if (before is null)
+        if (await AddressAsync(caller.Actor, ct) is not { } address)
         {
             return Problem.Conflict("password_not_set", "The account has no password yet.", "Ask for a link with POST /api/v1/auth/password-resets.");
         }
 
-        if (!await passwords.MatchesAsync(change.CurrentPassword!, before, ct))
+        var begun = await attempts.BeginAsync(address, caller.Actor.Origin ?? new Origin(null, null), ct);
+        return begun.IsOk ? await ChangeAsync(caller, begun.Value, change, ct) : begun.Problem;
+    }
+
+    /// <summary>The address of an account that has a password.</summary>
+    private async Task<string?> AddressAsync(Actor actor, CancellationToken ct)
+    {
+        await using var tx = database.Begin(actor);
+        return await tx.SingleAsync<bool>(Sql.HasPassword, [actor.UserId], ct) ? (await users.FindAsync(tx, actor.UserId, ct))?.Email : null;
+    }
+
+    private async Task<Result<Guid>> ChangeAsync(Caller caller, BegunLogin login, PasswordChange change, CancellationToken ct)
+    {
+        if (!await passwords.MatchesAsync(change.CurrentPassword!, login.PasswordHash, ct))
         {
+            await attempts.FailAsync(login, "wrong_password", ct);
             return Problem.Invalid("current_password", "Is wrong.");
         }
 
         var (hash, now, user) = (await passwords.HashAsync(change.NewPassword!, ct), clock.GetUtcNow(), caller.Actor.UserId);
-        await using var tx = database.Begin(caller.Actor);
-        if (await tx.ExecuteAsync(Sql.Change, [user, before, hash, now], ct) == 0)
+        await using var tx = database.BeginGateway(login.Email);
+        LoginAttempts.Settle(tx, login, failure: null, caller.Actor.TenantId);
+        tx.Enter(caller.Actor);
+        if (await tx.ExecuteAsync(Sql.Change, [user, login.PasswordHash, hash, now], ct) == 0)
         {
             return Problem.Conflict("password_changed", "The password was changed in the meantime.");
         }
@@ -50,7 +60,7 @@ internal sealed class ChangePassword(Database database, Passwords passwords, Tim
 
     private static class Sql
     {
-        internal const string Find = "SELECT password_hash FROM identity.credentials WHERE user_id = $1";
+        internal const string HasPassword = "SELECT EXISTS (SELECT FROM identity.credentials WHERE user_id = $1)";
 
         internal const string Change = "UPDATE identity.credentials SET password_hash = $3, password_changed_at = $4 WHERE user_id = $1 AND password_hash = $2";
 

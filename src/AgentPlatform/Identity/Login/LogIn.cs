@@ -73,8 +73,34 @@ public sealed class LogIn
         }
 
         var fresh = _passwords.IsDated(login.PasswordHash!) ? await _passwords.HashAsync(request.Password!, ct) : null;
-        return await EnterAsync(login, request.Tenant?.Trim(), fresh, origin, ct);
+        return await EnterAsync(login, request.Tenant?.Trim(), fresh, origin, ct) ?? await EnterAnewAsync(login, request, origin, ct);
     }
+
+    /// <summary>The hash was replaced meanwhile: by another sign-in with the same password, then this one goes on with what that has written; or by another password.</summary>
+    private async Task<Result<LoginAnswer>> EnterAnewAsync(BegunLogin login, LoginRequest request, Origin origin, CancellationToken ct)
+    {
+        var now = login with { PasswordHash = await HashNowAsync(login, ct) };
+        if (!await _passwords.MatchesAsync(request.Password!, now.PasswordHash, ct))
+        {
+            await _attempts.FailAsync(now, "wrong_password", ct);
+            return Refused;
+        }
+
+        return await EnterAsync(now, request.Tenant?.Trim(), freshHash: null, origin, ct) ?? Refused;
+    }
+
+    private async Task<string?> HashNowAsync(BegunLogin login, CancellationToken ct)
+    {
+        await using var tx = _database.BeginGateway(login.Email);
+        tx.Enter(new Actor(Guid.Empty, login.UserId!.Value, "viewer"));
+        return await tx.FindAsync<string>(Sql.HashNow, [login.UserId], ct);
+    }
+
+    /// <summary>Pure: the tenants that are meant. An id names one, also where another's slug looks like it.</summary>
+    private static TenantChoice[] Meant(IReadOnlyList<TenantChoice> tenants, string? wanted) =>
+        string.IsNullOrEmpty(wanted) ? [.. tenants]
+        : tenants.FirstOrDefault(t => t.Id.ToString() == wanted) is { } named ? [named]
+        : [.. tenants.Where(t => t.Slug == wanted)];
 
     /// <summary>Pure: why an attempt fails; null when it does not.</summary>
     private static string? Fault(BegunLogin login, bool matches) => login switch
@@ -86,26 +112,28 @@ public sealed class LogIn
         _ => null,
     };
 
-    private async Task<Result<LoginAnswer>> EnterAsync(BegunLogin login, string? wanted, string? freshHash, Origin origin, CancellationToken ct)
+    /// <summary>Null when the hash that the password was compared with is no longer the account's.</summary>
+    private async Task<Result<LoginAnswer>?> EnterAsync(BegunLogin login, string? wanted, string? freshHash, Origin origin, CancellationToken ct)
     {
         IssuedSession? session;
         IReadOnlyList<TenantChoice> tenants;
         await using (var tx = _database.BeginGateway(login.Email))
         {
             tenants = await LoginAttempts.TenantsAsync(tx, login.UserId, ct);
-            TenantChoice[] meant = [.. tenants.Where(t => string.IsNullOrEmpty(wanted) || t.Slug == wanted || t.Id.ToString() == wanted)];
-            LoginAttempts.Settle(tx, login, meant.Length switch { 0 => "no_tenant", 1 => null, _ => "choose_tenant" }, meant is [var only] ? only.Id : null);
+            var meant = Meant(tenants, wanted);
+            var concerned = meant.Length == 0 ? Meant(await LoginAttempts.SuspensionsAsync(tx, login.UserId, ct), wanted) : meant;
+            LoginAttempts.Settle(tx, login, meant.Length switch { 0 => "no_tenant", 1 => null, _ => "choose_tenant" }, concerned is [var only] ? only.Id : null);
             if (meant is not [var tenant])
             {
                 await tx.CommitAsync(ct);
-                return meant.Length == 0 ? Refused : new LoginAnswer("choose_tenant", null, meant);
+                return meant.Length == 0 ? (Result<LoginAnswer>)Refused : new LoginAnswer("choose_tenant", null, meant);
             }
 
             tx.Enter(new Actor(tenant.Id, login.UserId!.Value, tenant.Role));
             session = await _sessions.OpenAsync(tx, tenant.Role, origin, login.PasswordHash!, freshHash, ct);
             if (session is null)
             {
-                return Refused;
+                return null;
             }
 
             await tx.CommitAsync(ct);
@@ -121,4 +149,9 @@ public sealed class LogIn
             .Check("password", request.Password is { Length: > 0 and <= LongestPassword }, "Is required.")
             .Text("tenant", request.Tenant, 100)
             .Problem;
+
+    private static class Sql
+    {
+        internal const string HashNow = "SELECT password_hash FROM identity.credentials WHERE user_id = $1";
+    }
 }

@@ -61,6 +61,10 @@ internal sealed class LoginAttempts(Database database, ThreatLog threats, IOptio
         await tx.CommitAsync(ct);
     }
 
+    /// <summary>Where an account is suspended, the oldest membership first.</summary>
+    internal static Task<IReadOnlyList<TenantChoice>> SuspensionsAsync(Transaction tx, Guid? userId, CancellationToken ct) =>
+        tx.QueryAsync<TenantChoice>(Sql.Suspensions, [userId], ct);
+
     /// <summary>Where an account may sign in, the oldest membership first.</summary>
     internal static Task<IReadOnlyList<TenantChoice>> TenantsAsync(Transaction tx, Guid? userId, CancellationToken ct) =>
         tx.QueryAsync<TenantChoice>(Sql.Choices, [userId], ct);
@@ -99,12 +103,29 @@ internal sealed class LoginAttempts(Database database, ThreatLog threats, IOptio
 
         internal const string Choices = "SELECT tenant_id AS id, name, slug, role FROM identity.login_choices($1)";
 
+        internal const string Suspensions = "SELECT tenant_id AS id, name, slug, role FROM identity.login_suspensions($1)";
+
+        // Each half ends at an index after a page: the tenant's own, and those of each member that meant no tenant. The policy decides which of these are told.
         internal const string List =
             """
             SELECT id, tenant_id, user_id, email, ip_address, user_agent, success, failure_reason, attempted_at
-            FROM identity.login_attempts
-            WHERE (tenant_id = $1 OR tenant_id IS NULL) AND ($2::text IS NULL OR email = $2) AND ($3::boolean IS NULL OR success = $3)
-              AND ($4::uuid IS NULL OR id < $4)
+            FROM (
+                (SELECT id, tenant_id, user_id, email, ip_address, user_agent, success, failure_reason, attempted_at
+                 FROM identity.login_attempts
+                 WHERE tenant_id = $1 AND ($2::text IS NULL OR email = $2) AND ($3::boolean IS NULL OR success = $3) AND ($4::uuid IS NULL OR id < $4)
+                 ORDER BY id DESC LIMIT $5)
+                UNION ALL
+                (SELECT a.id, a.tenant_id, a.user_id, a.email, a.ip_address, a.user_agent, a.success, a.failure_reason, a.attempted_at
+                 FROM identity.login_members() AS m
+                 CROSS JOIN LATERAL (
+                     SELECT id, tenant_id, user_id, email, ip_address, user_agent, success, failure_reason, attempted_at
+                     FROM identity.login_attempts
+                     WHERE user_id = m.user_id AND tenant_id IS NULL AND attempted_at >= m.joined_at
+                       AND ($2::text IS NULL OR email = $2) AND ($3::boolean IS NULL OR success = $3) AND ($4::uuid IS NULL OR id < $4)
+                     ORDER BY id DESC LIMIT $5
+                 ) AS a
+                 ORDER BY a.id DESC LIMIT $5)
+            ) AS attempts
             ORDER BY id DESC LIMIT $5
             """;
     }

@@ -35,8 +35,14 @@ public sealed class PasswordLinks(WorkQueue work, IOptions<LoginOptions> options
         return await tx.SingleAsync<bool>(Sql.Issue, [clock.NewId(), notice.UserId, KeyFormat.Hash(token), now, until, MostAnHour, first], ct) ? new PasswordLink(token, until) : null;
     }
 
+    /// <summary>Its mail did not leave: nobody has the link, and it is none of those that the account may have.</summary>
+    public async Task TakeBackAsync(Transaction tx, PasswordNotice notice, PasswordLink link, CancellationToken ct) =>
+        await tx.ExecuteAsync(Sql.TakeBack, [notice.UserId, KeyFormat.Hash(link.Token)], ct);
+
     private static class Sql
     {
+        internal const string TakeBack = "SELECT identity.take_back_reset_token($1, $2)";
+
         internal const string Issue = "SELECT identity.issue_reset_token($1, $2, $3, $4, $5, $6, $7)";
     }
 }

@@ -1,4 +1,5 @@
 using AgentPlatform.Conversations;
+using AgentPlatform.Kernel;
 using AgentPlatform.Memory.Chunks;
 using AgentPlatform.Postgres;
 using AgentPlatform.Work;
@@ -31,9 +32,7 @@ internal sealed class KeepTurn(Database database, TurnLog turns, EpisodeStore ep
 
     private static string Words(StoredTurn turn)
     {
-        var said = $"Contact: {Clip(turn.UserMessage)}";
-        return turn.AssistantResponse is { Length: > 0 } answer ? $"{said}\nAgent: {Clip(answer)}" : said;
+        var said = $"Contact: {turn.UserMessage.Clip(Longest)}";
+        return turn.AssistantResponse is { Length: > 0 } answer ? $"{said}\nAgent: {answer.Clip(Longest)}" : said;
     }
-
-    private static string Clip(string text) => text.Length <= Longest ? text : text[..(char.IsHighSurrogate(text[Longest - 1]) ? Longest - 1 : Longest)];
 }

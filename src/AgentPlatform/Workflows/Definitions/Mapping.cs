@@ -64,7 +64,7 @@ internal static partial class Mapping
         }
     }
 
-    [GeneratedRegex(@"^\$(\.[A-Za-z0-9_-]+)+$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^\$(\.[A-Za-z0-9_-]+)+\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     internal static partial Regex PathShape();
 }
 

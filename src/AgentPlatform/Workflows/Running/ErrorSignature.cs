@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using AgentPlatform.Kernel;
 
 namespace AgentPlatform.Workflows.Running;
 
@@ -10,7 +11,7 @@ internal static partial class ErrorSignature
     internal static string Of(RunError error)
     {
         var message = Differing().Replace(error.Message, "…");
-        return $"{error.StepId ?? "-"}:{error.Code}:{(message.Length > MaxMessage ? message[..MaxMessage] : message)}";
+        return $"{error.StepId ?? "-"}:{error.Code}:{message.Clip(MaxMessage)}";
     }
 
     // Quoted text, ids and numbers.
