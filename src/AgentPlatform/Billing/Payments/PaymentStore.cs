@@ -1,4 +1,5 @@
 using AgentPlatform.Billing.Payments.Providers;
+using AgentPlatform.Billing.Subscriptions;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
 
@@ -12,7 +13,9 @@ internal sealed class PaymentStore(TimeProvider clock)
     internal Task<Payment?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<Payment>(Sql.Find, [tx.TenantId, id], ct);
 
     /// <summary>Whether the workspace's first or next period waits to be paid.</summary>
-    internal Task<bool> IsPendingAsync(Transaction tx, CancellationToken ct) => tx.SingleAsync<bool>(Sql.IsPending, [tx.TenantId], ct);
+    internal async Task<bool> IsPendingAsync(Transaction tx, CancellationToken ct) => (await PeriodAskedAsync(tx, ct)).IsPending;
+
+    internal Task<PeriodAsked> PeriodAskedAsync(Transaction tx, CancellationToken ct) => tx.SingleAsync<PeriodAsked>(Sql.PeriodAsked, [tx.TenantId], ct);
 
     internal async Task<Page<Payment>> ListAsync(Transaction tx, string? status, PageRequest page, CancellationToken ct) =>
         Page<Payment>.Cut(await tx.QueryAsync<Payment>(Sql.List, [tx.TenantId, status, page.Before, page.Fetch], ct), page, p => p.Id);
@@ -57,8 +60,11 @@ internal sealed class PaymentStore(TimeProvider clock)
 
         internal const string Find = "SELECT * FROM billing.payments WHERE tenant_id = $1 AND id = $2";
 
-        internal const string IsPending =
-            "SELECT EXISTS (SELECT FROM billing.payments WHERE tenant_id = $1 AND status = 'pending' AND purpose IN ('subscription', 'renewal'))";
+        internal const string PeriodAsked =
+            """
+            SELECT coalesce(bool_or(status = 'pending'), false) AS is_pending, max(created_at) AS last_at
+            FROM billing.payments WHERE tenant_id = $1 AND purpose IN ('subscription', 'renewal')
+            """;
 
         internal const string List =
             """

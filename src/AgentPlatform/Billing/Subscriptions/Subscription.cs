@@ -60,6 +60,9 @@ internal sealed record SubscriptionTerms(
         tier.MaxConcurrentAgents, tier.MaxExecutionDurationMinutes, tier.OverageCents, tier.OverageCapCents);
 }
 
+/// <summary>Whether a payment for a period is under way, and when the last one was placed.</summary>
+internal sealed record PeriodAsked(bool IsPending, DateTimeOffset? LastAt);
+
 /// <summary>What falls due for a subscription: a closed set.</summary>
 internal abstract record Due
 {
@@ -75,14 +78,15 @@ internal abstract record Due
     internal sealed record End(string Reason) : Due;
 
     /// <summary>Pure. A paused subscription waits for whoever resumes it.</summary>
-    internal static Due Of(Subscription s, bool paymentPending, DateTimeOffset now, TimeSpan grace) => s switch
+    internal static Due Of(Subscription s, PeriodAsked asked, DateTimeOffset now, TimeSpan grace) => s switch
     {
         { Status: "cancelled" } => new Nothing(now.AddDays(1)),
         _ when now < s.CurrentPeriodEnd => new Nothing(s.CurrentPeriodEnd),
         { CancelAtPeriodEnd: true } => new End(s.CancellationReason ?? "cancelled"),
         { Status: "paused" } => new Nothing(now.AddDays(1)),
         { Status: "past_due" } when now >= s.CurrentPeriodEnd + grace => new End("unpaid"),
-        _ when paymentPending => new Nothing(now + Again),
+        _ when asked.IsPending => new Nothing(now + Again),
+        { Status: "past_due" } when asked.LastAt + Again > now => new Nothing(asked.LastAt!.Value + Again),
         _ => new Pay(),
     };
 

@@ -32,7 +32,7 @@ internal sealed class SubscriptionClock(
     private async Task<WorkOutcome> RunAsync(Transaction tx, Subscription subscription, CancellationToken ct)
     {
         var now = clock.GetUtcNow();
-        switch (Due.Of(subscription, await payments.IsPendingAsync(tx, ct), now, TimeSpan.FromDays(options.Value.GraceDays)))
+        switch (Due.Of(subscription, await payments.PeriodAskedAsync(tx, ct), now, TimeSpan.FromDays(options.Value.GraceDays)))
         {
             case Due.End over:
                 await end.RunAsync(tx, subscription, over.Reason, ct);
