@@ -79,6 +79,22 @@ public sealed class ExecutionsAreCountedTests : IAsyncLifetime
         Assert.Equal(QueueStatus.Completed, (await _talk.QueueAsync())[1].Status);
     }
 
+    [Fact]
+    [Behaviour("bb-limit-duration")]
+    public async Task An_action_that_has_been_running_for_an_hour_is_not_tried_again()
+    {
+        await SubscribeAsync(limit: 10);
+        _talk.Endpoint.Answers(503, "{}");
+        await _talk.SayAsync("ping the server");
+        await _talk.Platform.Postgres.ScalarAsync<int>("UPDATE billing.executions SET started_at = started_at - interval '61 minutes' RETURNING 1");
+        await _talk.HastenAsync();
+        await _talk.Platform.DrainAsync();
+
+        var item = Assert.Single(await _talk.QueueAsync());
+        Assert.Equal((QueueStatus.Failed, 1), (item.Status, _talk.Endpoint.Requests.Count));
+        Assert.Contains("longer than 60 minutes", item.RetryErrors.EnumerateArray().Last().GetProperty("error").GetString()!, StringComparison.Ordinal);
+    }
+
     private Task SubscribeAsync(int limit) => _talk.InAsync(async tx =>
     {
         var tier = (await _talk.Platform.Get<Offers>().TierAsync(tx, "starter", default))!;

@@ -138,6 +138,12 @@ public sealed class PaymentTests : IAsyncLifetime
         await _stage.PassAsync(TimeSpan.FromHours(26));
         Assert.Equal(("failed", "expired"), await EndAsync(indian.Id));
 
+        _stage.PhonePe.LoseAnswers = 1;
+        var pageless = (await _stage.OrderAsync("indian", provider: "phonepe")).Value.Payment!;
+        await _stage.WorkAsync();
+        await _stage.PassAsync(TimeSpan.FromHours(26));
+        Assert.Equal(("failed", "expired"), await EndAsync(pageless.Id));
+
         var unpaid = (await _stage.OrderAsync("small")).Value.Payment!;
         var session = await _stage.PageAsync(unpaid.Id);
         _stage.Stripe.Pay(session, status: "processing");

@@ -215,6 +215,21 @@ public sealed class SubscriptionTests : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task A_subscription_that_is_cancelled_while_its_lock_is_waited_for_is_not_found()
+    {
+        var subscription = await _stage.SubscribedAsync();
+        await using var first = _stage.Platform.Database.Begin(_stage.Owner);
+        Assert.NotNull(await _stage.Get<SubscriptionStore>().LockCurrentAsync(first, default));
+        var second = _stage.ReadAsync(tx => _stage.Get<SubscriptionStore>().LockCurrentAsync(tx, default));
+        await _stage.Platform.Postgres.SomebodyWaitsAsync();
+
+        _stage.Get<SubscriptionStore>().Move(first, subscription.Id, "cancelled", "gone");
+        await first.CommitAsync(default);
+
+        Assert.Null(await second);
+    }
+
     [Theory]
     [InlineData("weekly", "2026-02-07", "2026-02-14", "2026-02-21")]
     [InlineData("monthly", "2026-02-28", "2026-03-31", "2026-04-30")]

@@ -75,7 +75,7 @@ internal sealed class MakeRefund(Database database, PaymentStore payments, Refun
             case RefundAnswer.NotThere when refund.Attempts >= MaxAttempts:
                 refunds.Fail(tx, refund, "The provider did not take it.");
                 return new WorkOutcome.Done();
-            case var _ when clock.GetUtcNow() > refund.UpdatedAt + Patience && clock.GetUtcNow() > refund.CreatedAt + Patience:
+            case var _ when clock.GetUtcNow() > refund.CreatedAt + Patience:
                 refunds.Fail(tx, refund, refund.Error ?? "It came to no end.");
                 return new WorkOutcome.Done();
             case RefundAnswer.NotThere:

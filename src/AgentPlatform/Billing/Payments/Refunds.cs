@@ -124,7 +124,7 @@ public sealed class Refunds
         internal const string Request =
             """
             INSERT INTO billing.refunds (tenant_id, id, payment_id, reason, created_at) VALUES ($1, $2, $3, $4, $5)
-            ON CONFLICT ON CONSTRAINT one_refund_of_a_payment DO UPDATE SET status = 'pending', call_status = 'idle', reason = excluded.reason, error = NULL, completed_at = NULL
+            ON CONFLICT ON CONSTRAINT one_refund_of_a_payment DO UPDATE SET status = 'pending', call_status = 'idle', reason = excluded.reason, created_at = excluded.created_at, error = NULL, completed_at = NULL
             """;
 
         internal const string Noticed =

@@ -22,6 +22,9 @@ internal sealed class SettlePayment(
     /// <summary>Bank debits may be on their way for two weeks; and no outage of a provider lasts longer.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromDays(15);
 
+    /// <summary>Of a page whose address, and so whose end, was lost.</summary>
+    private static readonly TimeSpan LongestPage = TimeSpan.FromDays(1);
+
     private static readonly TimeSpan AfterExpiry = TimeSpan.FromHours(1);
 
     /// <param name="began">The answer is to a call, and not to a question.</param>
@@ -71,7 +74,7 @@ internal sealed class SettlePayment(
     {
         PaymentAnswer.Refused refused => (refused.Code, refused.Reason),
         PaymentAnswer.NotThere when payment.Attempts >= MaxAttempts => ("not_taken", "The provider did not take it."),
-        PaymentAnswer.Open { Processing: false } open when now > (payment.ExpiresAt ?? open.ExpiresAt) + AfterExpiry => ("expired", "Nobody paid in time."),
+        PaymentAnswer.Open { Processing: false } open when now > (payment.ExpiresAt ?? open.ExpiresAt ?? payment.CreatedAt + LongestPage) + AfterExpiry => ("expired", "Nobody paid in time."),
         _ when now > payment.CreatedAt + Patience => ("unanswered", payment.LastError ?? "It came to no end."),
         _ => null,
     };

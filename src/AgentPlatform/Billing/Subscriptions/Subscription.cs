@@ -45,9 +45,6 @@ public sealed record Subscription
 
     /// <summary>A trial has a month's executions, whatever period follows it.</summary>
     internal int ExecutionLimit => IsTrial ? MonthlyExecutionLimit : Frequencies.ExecutionLimit(MonthlyExecutionLimit, PaymentFrequency);
-
-    /// <summary>What remains owed can only be billed where money can be asked for; and a trial owes nothing.</summary>
-    internal bool MayRunOver(DateTimeOffset now) => Status == "active" && !IsTrial && PaysByItself && OverageCents is not null && now < CurrentPeriodEnd;
 }
 
 /// <summary>What a workspace is sold: kept in the payment until it is paid, and in the subscription then.</summary>

@@ -54,6 +54,8 @@ public sealed class ExecutionAllowance
 {
     private static readonly TimeSpan ConcurrencyPause = TimeSpan.FromSeconds(5);
 
+    private const int MaxLooks = 5;
+
     private readonly IOptions<BillingOptions> _options;
     private readonly TimeProvider _clock;
 
@@ -62,19 +64,20 @@ public sealed class ExecutionAllowance
     /// <summary>Null without a subscription. <paramref name="executionId"/> is the same for every try of an execution.</summary>
     public async Task<LockedAllowance?> LockAsync(Transaction tx, Guid executionId, CancellationToken ct)
     {
-        while (true)
+        for (var look = 0; look < MaxLooks; look++)
         {
-            if (await tx.FindAsync<LockedAllowance>(Sql.Lock, [tx.TenantId, executionId], ct) is { } locked)
+            tx.Gather();
+            var (locking, asking) = (tx.FindAsync<LockedAllowance>(Sql.Lock, [tx.TenantId, executionId], ct), tx.SingleAsync<bool>(Sql.HasOne, [tx.TenantId], ct));
+            await tx.AskAsync(ct);
+            var (locked, isSubscribed) = (await locking, await asking);
+            // A period that ended while its lock was waited for has a successor.
+            if (locked is not null || !isSubscribed)
             {
                 return locked;
             }
-
-            // A period that ended while its lock was waited for has a successor.
-            if (!await tx.SingleAsync<bool>(Sql.HasOne, [tx.TenantId], ct))
-            {
-                return null;
-            }
         }
+
+        throw new InvalidOperationException("The workspace's subscription has no open period.");
     }
 
     /// <summary>Counts the execution, once, or says why it may not start. <paramref name="busyAgents"/>: how many other agents are executing something.</summary>
