@@ -18,7 +18,9 @@ internal static class BillingApi
     {
         var billing = v1.MapGroup("/billing").WithTags("Billing");
         MapCatalogue(billing);
+        MapStanding(billing);
         MapSubscription(billing);
+        MapChanges(billing);
         MapOrders(billing);
         MapMoney(billing);
     }
@@ -36,7 +38,7 @@ internal static class BillingApi
             .RequireScope("billing:read").Describe("listAddOns", "The add-ons that are offered.").Produces<Page<AgentAddOn>>();
     }
 
-    private static void MapSubscription(RouteGroupBuilder billing)
+    private static void MapStanding(RouteGroupBuilder billing)
     {
         billing.MapGet("/standing", async (HttpContext http, Database database, ReadStanding standing, CancellationToken ct) =>
             await http.OneAsync<Standing>(database, async tx => await standing.RunAsync(tx, ct), "standing"))
@@ -47,6 +49,19 @@ internal static class BillingApi
         billing.MapPut("/buyer", async (HttpContext http, IfMatch ifMatch, Buyers buyers, BuyerInput body, CancellationToken ct) =>
             (await buyers.SetAsync(http.Actor(), body, ifMatch, ct)).ToHttp(b => b.UpdatedAt))
             .RequireScope("billing:write").Describe("setBuyer", "Set whom further invoices are made out to.").Produces<Buyer>();
+        billing.MapGet("/subscriptions", async (HttpContext http, Database database, SubscriptionStore subscriptions, CancellationToken ct, int? limit = null, string? cursor = null) =>
+            await http.PageAsync(database, limit, cursor, (tx, page) => subscriptions.ListAsync(tx, page, ct)))
+            .RequireScope("billing:read").Describe("listSubscriptions", "The workspace's subscriptions, earlier ones too, newest first.").Produces<Page<Subscription>>();
+        billing.MapGet("/usage", async (HttpContext http, Database database, UsageRecords usage, CancellationToken ct, int? limit = null, string? cursor = null) =>
+            await http.PageAsync(database, limit, cursor, (tx, page) => usage.ListAsync(tx, page, ct)))
+            .RequireScope("billing:read").Describe("listUsage", "What each period used, beside its limits, newest first.").Produces<Page<UsageRecord>>();
+        billing.MapGet("/executions", async (HttpContext http, Database database, UsageRecords usage, CancellationToken ct, int? limit = null, string? cursor = null) =>
+            await http.PageAsync(database, limit, cursor, (tx, page) => usage.ExecutionsAsync(tx, page, ct)))
+            .RequireScope("billing:read").Describe("listCountedExecutions", "The executions that were counted, and what they were taken from.").Produces<Page<CountedExecution>>();
+    }
+
+    private static void MapSubscription(RouteGroupBuilder billing)
+    {
         billing.MapPost("/subscription", async (HttpContext http, Subscribe subscribe, SubscribeInput body, CancellationToken ct) =>
             (await subscribe.RunAsync(http.Actor(), body, ct)).ToAccepted(o => o.Payment is { } p ? $"/api/v1/billing/payments/{p.Id}" : "/api/v1/billing/subscription"))
             .RequireScope("billing:write").Sensitive("subscription.order", "subscription").Describe("subscribe", "Order a subscription, or begin its trial.").Produces<Ordered>(StatusCodes.Status202Accepted);
@@ -56,6 +71,10 @@ internal static class BillingApi
         billing.MapGet("/subscription", async (HttpContext http, Database database, SubscriptionStore subscriptions, CancellationToken ct) =>
             await http.OneAsync(database, tx => subscriptions.CurrentAsync(tx, ct), "subscription", s => s.UpdatedAt))
             .RequireScope("billing:read").Describe("getSubscription", "The workspace's current subscription.").Produces<Subscription>();
+    }
+
+    private static void MapChanges(RouteGroupBuilder billing)
+    {
         billing.MapPost("/subscription/cancel", async (HttpContext http, IfMatch ifMatch, ChangeSubscription change, CancelInput body, CancellationToken ct) =>
             (await change.CancelAsync(http.Actor(), body, ifMatch, ct)).ToHttp(s => s.UpdatedAt))
             .RequireScope("billing:write").Sensitive("subscription.cancel", "subscription").Describe("cancelSubscription", "Cancel at the end of the period, or at once.").Produces<Subscription>();
@@ -68,15 +87,6 @@ internal static class BillingApi
         billing.MapPost("/subscription/resume", async (HttpContext http, IfMatch ifMatch, ChangeSubscription change, CancellationToken ct) =>
             (await change.ResumeAsync(http.Actor(), ifMatch, ct)).ToHttp(s => s.UpdatedAt))
             .RequireScope("billing:write").Describe("resumeSubscription", "Go on after a pause.").Produces<Subscription>();
-        billing.MapGet("/subscriptions", async (HttpContext http, Database database, SubscriptionStore subscriptions, CancellationToken ct, int? limit = null, string? cursor = null) =>
-            await http.PageAsync(database, limit, cursor, (tx, page) => subscriptions.ListAsync(tx, page, ct)))
-            .RequireScope("billing:read").Describe("listSubscriptions", "The workspace's subscriptions, earlier ones too, newest first.").Produces<Page<Subscription>>();
-        billing.MapGet("/usage", async (HttpContext http, Database database, UsageRecords usage, CancellationToken ct, int? limit = null, string? cursor = null) =>
-            await http.PageAsync(database, limit, cursor, (tx, page) => usage.ListAsync(tx, page, ct)))
-            .RequireScope("billing:read").Describe("listUsage", "What each period used, beside its limits, newest first.").Produces<Page<UsageRecord>>();
-        billing.MapGet("/executions", async (HttpContext http, Database database, UsageRecords usage, CancellationToken ct, int? limit = null, string? cursor = null) =>
-            await http.PageAsync(database, limit, cursor, (tx, page) => usage.ExecutionsAsync(tx, page, ct)))
-            .RequireScope("billing:read").Describe("listCountedExecutions", "The executions that were counted, and what they were taken from.").Produces<Page<CountedExecution>>();
     }
 
     private static void MapOrders(RouteGroupBuilder billing)
