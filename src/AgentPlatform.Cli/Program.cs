@@ -15,6 +15,7 @@ var root = new RootCommand("AgentPlatform from the command line")
     TextCommand.Create(),
     HostCommand.Create(),
     KeyCommand.Create(),
+    BillingCommand.Create(),
     NluCommand.Create(),
     CapacityCommand.Create(),
     SimulateCommand.Create(),

@@ -4,6 +4,7 @@ using AgentPlatform.Agents;
 using AgentPlatform.Alerts;
 using AgentPlatform.Api;
 using AgentPlatform.Audit;
+using AgentPlatform.Billing;
 using AgentPlatform.Brain;
 using AgentPlatform.Campaigns;
 using AgentPlatform.Channels;
@@ -43,7 +44,7 @@ public static class AgentPlatformModules
 
     public static readonly IReadOnlyList<(string Module, Assembly Assembly)> Schemas =
     [
-        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Costs", "Models", "Tasks", "Workflows", "Knowledge", "Campaigns", "Alerts", "Memory", "Brain", "Demo", "Audit" }
+        .. new[] { "Kernel", "Operations", "Tenancy", "Identity", "Events", "Work", "Resilience", "Billing", "Contacts", "Conversations", "Schedules", "Credits", "Channels", "Messaging", "Actions", "Schemas", "Agents", "Costs", "Models", "Tasks", "Workflows", "Knowledge", "Campaigns", "Alerts", "Memory", "Brain", "Demo", "Audit" }
             .Select(module => (module, Self)),
     ];
 
@@ -52,7 +53,7 @@ public static class AgentPlatformModules
         services.AddSingleton(MigrationSet.FromResources(Schemas));
         services.AddKernel().AddPostgres().AddWork(configuration).AddApi(UseAgentPlatform, MapAgentPlatform);
         services.AddTelemetry(configuration).AddOperations();
-        services.AddAudit().AddTenancy().AddIdentity().AddEvents().AddResilience();
+        services.AddAudit().AddBilling().AddTenancy().AddIdentity().AddEvents().AddResilience();
         services.AddContacts().AddConversations().AddSchedules().AddCredits().AddChannels().AddMessaging();
         services.AddActions().AddSchemas().AddAgents().AddCosts().AddModels().AddTasks().AddWorkflows().AddKnowledge().AddCampaigns().AddAlerts().AddMemory().AddBrain();
         services.AddDemo();
@@ -72,6 +73,7 @@ public static class AgentPlatformModules
         v1.MapTenancy();
         v1.MapIdentity();
         v1.MapEvents();
+        v1.MapBilling();
         v1.MapCredits();
         v1.MapWork();
         v1.MapResilience();

@@ -1,4 +1,5 @@
 using AgentPlatform.Api;
+using AgentPlatform.Billing.Usage;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -20,7 +21,7 @@ public sealed record AgentConfig(string[]? PopularActions, bool? AutoCreateTasks
 /// The tenant's agents (a brand's instances). Deleting one hides it and frees its name; purging it removes it for good, with its
 /// configuration, actions and everything that ran for it.
 /// </summary>
-internal sealed class ManageAgents(Database database, AgentDirectory agents, EventStore events, TimeProvider clock)
+internal sealed class ManageAgents(Database database, AgentDirectory agents, ExecutionAllowance allowance, EventStore events, TimeProvider clock)
 {
     internal async Task<Page<Agent>> ListAsync(Actor actor, PageRequest page, CancellationToken ct)
     {
@@ -42,6 +43,11 @@ internal sealed class ManageAgents(Database database, AgentDirectory agents, Eve
         }
 
         await using var tx = database.Begin(actor);
+        if (await allowance.TakeAgentAsync(tx, () => tx.SingleAsync<int>(Sql.Count, [actor.TenantId], ct), ct) is { } refused)
+        {
+            return refused;
+        }
+
         var id = clock.NewId();
         try
         {
@@ -148,6 +154,8 @@ internal sealed class ManageAgents(Database database, AgentDirectory agents, Eve
 
     private static class Sql
     {
+        internal const string Count = "SELECT count(*)::integer FROM tenancy.agents WHERE tenant_id = $1 AND deleted_at IS NULL";
+
         internal const string Create =
             """
             INSERT INTO tenancy.agents (tenant_id, id, name, description, system_prompt, default_model, enabled)

@@ -13,7 +13,7 @@ public sealed partial class AuditRules
             "audit.audit_logs", "audit.security_audit_log", "events.events", "identity.api_request_logs", "identity.login_attempts", "conversations.audit_events", "conversations.turn_records",
             "credits.credit_events", "actions.approval_decisions", "actions.approval_delegations", "workflows.workflow_signals", "workflows.workflow_versions",
             "workflows.sop_steps", "agents.scenario_archives", "agents.template_set_versions", "schedules.archived_agent_tasks", "costs.api_token_usage",
-            "models.agent_actions_log", "channels.webhook_logs", "contacts.erasures", "contacts.suppressed_addresses",
+            "models.agent_actions_log", "billing.invoices", "billing.executions", "channels.webhook_logs", "contacts.erasures", "contacts.suppressed_addresses",
         ],
         ["What was said, and how it came and went: its rows name their author"] =
         [
@@ -24,7 +24,7 @@ public sealed partial class AuditRules
             "brain.intent_ledger", "actions.action_queue", "actions.action_execution_log", "actions.action_approvals", "actions.execution_checkpoints",
             "actions.effects", "messaging.message_queue", "messaging.effects", "schedules.scheduled_task_executions", "tasks.task_executions",
             "workflows.workflow_executions", "workflows.workflow_instances", "workflows.workflow_steps", "workflows.workflow_fleet_members", "campaigns.move_recipients",
-            "schemas.user_schema_state", "brain.shadow_turns", "work.items", "alerts.alert_history",
+            "schemas.user_schema_state", "billing.payments", "billing.user_execution_packs", "billing.subscription_usage_records", "brain.shadow_turns", "work.items", "alerts.alert_history",
             "alerts.alert_delivery_queue",
         ],
         ["A counter, a lock, a token or a cursor of the platform's own"] =

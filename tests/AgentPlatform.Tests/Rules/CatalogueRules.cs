@@ -129,15 +129,16 @@ public sealed class CatalogueRules : IAsyncLifetime
                  OR i.indrelid = f.conrelid AND (i.indkey::int2[])[0:cardinality(f.conkey) - 1] @> f.conkey)
         """));
 
-    /// <summary>Whoever leaves the action out gets a refusal: that is meant only where people and what was said are kept.</summary>
+    /// <summary>Whoever leaves the action out gets a refusal: that is meant only where people, what was said and what is on offer are kept.</summary>
     [Fact]
     [Behaviour("bb-fk-delete-policy")]
-    public async Task A_foreign_key_that_refuses_a_delete_protects_a_contact_or_what_was_said() => Assert.Empty(await NamesAsync(
+    public async Task A_foreign_key_that_refuses_a_delete_protects_a_contact_what_was_said_or_what_is_sold() => Assert.Empty(await NamesAsync(
         """
         SELECT f.conrelid::regclass::text || ' ' || f.conname
         FROM pg_constraint f
         WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confdeltype NOT IN ('c', 'n')
-          AND f.confrelid NOT IN ('contacts.customer_profiles'::regclass, 'conversations.conversations'::regclass, 'conversations.turn_records'::regclass)
+          AND f.confrelid NOT IN ('contacts.customer_profiles'::regclass, 'conversations.conversations'::regclass, 'conversations.turn_records'::regclass,
+              'billing.subscription_tiers'::regclass, 'billing.execution_packs'::regclass, 'billing.agent_add_ons'::regclass)
         """));
 
     [Fact]

@@ -1,6 +1,7 @@
 using AgentPlatform.Actions.Checkpoints;
 using AgentPlatform.Actions.Controls;
 using AgentPlatform.Actions.Registry;
+using AgentPlatform.Billing.Usage;
 using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Events;
@@ -17,7 +18,7 @@ namespace AgentPlatform.Actions.Execution;
 /// </summary>
 internal sealed class ExecuteAction(
     Database database, ActionRegistry registry, ExecutionLog executions, SettleAttempt settle, ActionEffects effects, CallEndpoint calls, RunSteps steps, CheckpointStore checkpoints,
-    LocalActions local, ContactDirectory contacts, EventStore events, ActionListeners listeners, ExecutionControls controls, CircuitBreaker circuits, TimeProvider clock, ILogger<ExecuteAction> log)
+    LocalActions local, ContactDirectory contacts, EventStore events, ActionListeners listeners, ExecutionControls controls, CircuitBreaker circuits, ExecutionAllowance allowance, TimeProvider clock, ILogger<ExecuteAction> log)
     : IWorkHandler
 {
     public async Task<WorkOutcome> HandleAsync(WorkItem work, CancellationToken ct)
@@ -131,6 +132,11 @@ internal sealed class ExecuteAction(
             return new(await PostponeAsync(tx, work, item, passage.Service, wait, ct));
         }
 
+        if (await TakeAllowanceAsync(tx, work, item, action, ct) is { } held)
+        {
+            return new(held);
+        }
+
         var checkpoint = await checkpoints.TakeUpAsync(tx, item, ct);
         return checkpoint.IsOk
             ? await StartAsync(tx, item, new Begun(null) { Action = action, Effects = called, Checkpoint = checkpoint.Value, Control = boundary.Control, Passage = passage }, now, ct)
@@ -144,6 +150,28 @@ internal sealed class ExecuteAction(
         work.Settle(tx, new WorkOutcome.Snooze(wait));
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
+    }
+
+    /// <summary>Null when it may start. What undoes something is never in want of an allowance.</summary>
+    private async Task<WorkOutcome?> TakeAllowanceAsync(Transaction tx, WorkItem work, QueuedAction item, ActionDefinition action, CancellationToken ct)
+    {
+        if (item.RollbackOf is not null)
+        {
+            return null;
+        }
+
+        var locked = await allowance.LockAsync(tx, item.Id, ct);
+        switch (await allowance.TakeAsync(tx, locked, item.Id, item.AgentId, () => tx.SingleAsync<int>(Sql.BusyAgents, [item.AgentId], ct), ct))
+        {
+            case Allowance.Refused(var reason):
+                return await RefuseAsync(tx, work, item, action, new ActionFailure(ErrorKind.AllowanceUsedUp, reason), ct);
+            case Allowance.Wait(var pause):
+                work.Settle(tx, new WorkOutcome.Snooze(pause));
+                await tx.CommitAsync(ct);
+                return WorkOutcome.Settled;
+            default:
+                return null;
+        }
     }
 
     private async Task<WorkOutcome> RefuseAsync(Transaction tx, WorkItem work, QueuedAction item, ActionDefinition? action, ActionFailure failure, CancellationToken ct)
@@ -211,6 +239,12 @@ internal sealed class ExecuteAction(
 
     private static class Sql
     {
+        internal const string BusyAgents =
+            """
+            SELECT count(DISTINCT agent_id)::integer FROM actions.action_queue
+            WHERE tenant_id = kernel.current_tenant_id() AND status = 'executing' AND agent_id <> $1
+            """;
+
         internal const string Start =
             """
             UPDATE actions.action_queue SET status = 'executing', started_at = $3, execution_id = $2, next_retry_at = NULL

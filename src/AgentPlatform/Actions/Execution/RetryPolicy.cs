@@ -60,6 +60,9 @@ public static class ErrorKind
     /// <summary>The request may not go on from its checkpoint.</summary>
     public const string CheckpointRefused = "checkpoint_refused";
 
+    /// <summary>The workspace's subscription does not allow it: its executions are used up, it is paused, or this one runs for too long.</summary>
+    public const string AllowanceUsedUp = "allowance_used_up";
+
     /// <summary>An operator stopped the attempt between two steps.</summary>
     public const string Stopped = "stopped";
 
