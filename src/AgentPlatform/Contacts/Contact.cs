@@ -112,5 +112,9 @@ public sealed record ContactPriority(
 /// <summary>Other modules that keep rows of a contact move them when it is merged into another, in the same transaction.</summary>
 public interface IContactMergeParticipant
 {
+    /// <summary>Why the two cannot be one, asked before anything moves; null when they can.</summary>
+    Task<Kernel.Problem?> RefuseAsync(Postgres.Transaction tx, Guid from, Guid into, CancellationToken ct) => Task.FromResult<Kernel.Problem?>(null);
+
+    /// <summary>Moves them, as the platform, which sees them all.</summary>
     Task MoveAsync(Postgres.Transaction tx, Guid from, Guid into, CancellationToken ct);
 }

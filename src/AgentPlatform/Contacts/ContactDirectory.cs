@@ -41,6 +41,24 @@ public sealed class ContactDirectory
     /// <summary>The contact, or the one it was merged into at the end of the chain; null when there is none.</summary>
     public Task<Contact?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<Contact>(Sql.Find, [id], ct);
 
+    /// <summary>The same, and it is merged into no other until the transaction ends: what is written under its id stays with it.</summary>
+    public async Task<Contact?> HoldAsync(Transaction tx, Guid id, CancellationToken ct)
+    {
+        // Whoever waited for a merge looks again, and finds the survivor.
+        while (await FindAsync(tx, id, ct) is { } contact)
+        {
+            if (await tx.FindAsync<Guid?>(Sql.Hold, [contact.Id], ct) is not null)
+            {
+                return contact;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The id under which rows of a contact are found: the survivor's of one that was merged, and any other as it is.</summary>
+    public async Task<Guid?> LivingAsync(Transaction tx, Guid? id, CancellationToken ct) => id is { } known && await FindAsync(tx, known, ct) is { } contact ? contact.Id : id;
+
     /// <summary>The contact's own id and those of all that were merged into it.</summary>
     public Task<IReadOnlyList<Guid>> ProfilesAsync(Transaction tx, Guid id, CancellationToken ct) => tx.QueryAsync<Guid>(Sql.Profiles, [id], ct);
 
@@ -139,6 +157,8 @@ public sealed class ContactDirectory
             FROM contacts.customer_profiles p WHERE p.id = (SELECT c.id FROM chain c WHERE c.merged_into_id IS NULL) AND p.erased_at IS NULL
             """;
 
+        internal const string Hold = "SELECT id FROM contacts.customer_profiles WHERE id = $1 AND merged_into_id IS NULL AND erased_at IS NULL FOR KEY SHARE";
+
         // Not a join, for the same reason.
         internal const string Profiles =
             """
@@ -160,7 +180,7 @@ public sealed class ContactDirectory
             WHERE p.id = (SELECT i.profile_id FROM contacts.channel_identities i WHERE i.channel = $1 AND i.channel_user_id = $2)
             """;
 
-        internal const string Assign = "UPDATE contacts.customer_profiles SET poc_instance_id = $2 WHERE tenant_id = kernel.current_tenant_id() AND id = $1";
+        internal const string Assign = "UPDATE contacts.customer_profiles SET poc_instance_id = $2 WHERE tenant_id = kernel.current_tenant_id() AND id = $1 AND erased_at IS NULL";
 
         internal const string LockAddress =
             "SELECT pg_advisory_xact_lock(hashtextextended(kernel.current_tenant_id()::text || ':' || $1 || ':' || $2, 0))";
@@ -202,7 +222,7 @@ public sealed class ContactDirectory
                         || jsonb_build_object(h.hour, coalesce((response_pattern -> 'by_hour' ->> h.hour)::integer, 0) + 1))
             FROM (SELECT id, extract(hour FROM $2::timestamptz AT TIME ZONE coalesce(timezone, 'UTC'))::integer::text AS hour
                   FROM contacts.customer_profiles WHERE id = $1) h
-            WHERE p.id = h.id
+            WHERE p.id = h.id AND p.erased_at IS NULL
             """;
     }
 }

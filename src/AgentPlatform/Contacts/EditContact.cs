@@ -47,8 +47,10 @@ internal sealed class EditContact(Database database, ContactDirectory contacts, 
                 return Problem.NotFound("contact");
             }
 
-            var changedAt = await tx.SingleAsync<DateTimeOffset>(Sql.Lock, [found.Id], ct);
-            return ifMatch.Check(changedAt) is { } stale ? stale : await ApplyAsync(tx, found.Id, patch.Value, ct);
+            // It may have been erased, or merged, while this waited for it.
+            return await tx.FindAsync<DateTimeOffset?>(Sql.Lock, [found.Id], ct) is not { } changedAt ? Problem.NotFound("contact")
+                : ifMatch.Check(changedAt) is { } stale ? stale
+                : await ApplyAsync(tx, found.Id, patch.Value, ct);
         }, ct);
     }
 
@@ -110,7 +112,7 @@ internal sealed class EditContact(Database database, ContactDirectory contacts, 
     {
         internal const string Create = "INSERT INTO contacts.customer_profiles (tenant_id, id) VALUES (kernel.current_tenant_id(), $1)";
 
-        internal const string Lock = "SELECT changed_at FROM contacts.customer_profiles WHERE id = $1 FOR NO KEY UPDATE";
+        internal const string Lock = "SELECT changed_at FROM contacts.customer_profiles WHERE id = $1 AND merged_into_id IS NULL AND erased_at IS NULL FOR NO KEY UPDATE";
 
         internal const string Patch =
             """
@@ -128,7 +130,7 @@ internal sealed class EditContact(Database database, ContactDirectory contacts, 
                 quiet_hours_end = CASE WHEN $2::jsonb ? 'quiet_hours_end' THEN ($2::jsonb ->> 'quiet_hours_end')::time ELSE quiet_hours_end END,
                 status_level = CASE WHEN $2::jsonb ? 'status_level' THEN $2::jsonb ->> 'status_level' ELSE status_level END,
                 changed_at = clock_timestamp()
-            WHERE id = $1
+            WHERE id = $1 AND erased_at IS NULL
             """;
     }
 }

@@ -41,6 +41,14 @@ internal sealed class MergeContacts(
         }
 
         var survivor = target!.Id;
+        foreach (var participant in participants)
+        {
+            if (await participant.RefuseAsync(tx, from, survivor, ct) is { } refusal)
+            {
+                return refusal;
+            }
+        }
+
         Move(tx, from, survivor);
         if (target.ExternalId is null && source!.ExternalId is { } externalId)
         {
@@ -49,20 +57,29 @@ internal sealed class MergeContacts(
             tx.Post(Sql.SetExternalId, survivor, externalId);
         }
 
-        foreach (var participant in participants)
-        {
-            await participant.MoveAsync(tx, from, survivor, ct);
-        }
-
+        await MoveAllAsync(tx, from, survivor, ct);
         events.Append(tx, new NewEvent("contact.merged", "contact", survivor, new { contact_id = survivor, merged_contact_id = from }));
         return (await contacts.FindAsync(tx, survivor, ct))!;
+    }
+
+    /// <summary>What others keep, as the platform: the member who merges may not see all of it, and what stayed behind would be nobody's.</summary>
+    private async Task MoveAllAsync(Transaction tx, Guid from, Guid into, CancellationToken ct)
+    {
+        var actor = tx.Actor!;
+        tx.Enter(Actor.System(actor.TenantId) with { Origin = actor.Origin });
+        foreach (var participant in participants)
+        {
+            await participant.MoveAsync(tx, from, into, ct);
+        }
+
+        tx.Enter(actor);
     }
 
     private void Move(Transaction tx, Guid from, Guid into)
     {
         var now = clock.GetUtcNow();
         tx.Post(Sql.MoveIdentities, from, into);
-        tx.Post(Sql.CloseOutweighedFields, from, into, now);
+        tx.Post(Sql.CloseOutweighedFields, from, into, now, ProfileFields.Columns.Keys.ToArray());
         tx.Post(Sql.MoveFields, from, into);
         tx.Post(Sql.MoveAssets, from, into);
         tx.Post(Sql.MoveProofs, from, into);
@@ -94,12 +111,22 @@ internal sealed class MergeContacts(
 
         internal const string MoveIdentities = "UPDATE contacts.channel_identities SET profile_id = $2 WHERE profile_id = $1";
 
-        // Where both know a field, the survivor's value stays current and the other one becomes history.
+        // Where both know a field, the survivor's value stays current and the other one becomes history; nothing outweighs nothing. A column may have a value
+        // that no field tells of: what a first message brought.
         internal const string CloseOutweighedFields =
             """
-            UPDATE contacts.profile_fields f SET valid_to = greatest(valid_from, $3)
-            WHERE f.profile_id = $1 AND f.valid_to IS NULL
-              AND EXISTS (SELECT FROM contacts.profile_fields k WHERE k.profile_id = $2 AND k.field_name = f.field_name AND k.valid_to IS NULL)
+            UPDATE contacts.profile_fields f SET valid_to = greatest(f.valid_from, $3)
+            FROM (
+                SELECT m.id, k.id IS NOT NULL AS is_known,
+                       coalesce(k.field_value, CASE WHEN m.field_name = ANY ($4) THEN to_jsonb(o) ->> m.field_name END) AS value
+                FROM contacts.profile_fields m
+                JOIN contacts.customer_profiles o ON o.tenant_id = m.tenant_id AND o.id = CASE m.profile_id WHEN $1 THEN $2 ELSE $1 END
+                LEFT JOIN contacts.profile_fields k ON k.tenant_id = o.tenant_id AND k.profile_id = o.id AND k.field_name = m.field_name AND k.valid_to IS NULL
+                WHERE m.profile_id IN ($1, $2) AND m.valid_to IS NULL
+            ) other
+            WHERE f.id = other.id AND f.valid_to IS NULL
+              AND CASE f.profile_id WHEN $1 THEN other.value IS NOT NULL OR (other.is_known AND f.field_value IS NULL)
+                                    ELSE other.value IS NOT NULL AND f.field_value IS NULL END
             """;
 
         internal const string MoveFields = "UPDATE contacts.profile_fields SET profile_id = $2 WHERE profile_id = $1";
@@ -160,6 +187,6 @@ internal sealed class MergeContacts(
             WHERE s.id = $2 AND l.id = $1 AND l.tenant_id = s.tenant_id
             """;
 
-        internal const string SetExternalId = "UPDATE contacts.customer_profiles SET external_id = $2 WHERE id = $1";
+        internal const string SetExternalId = "UPDATE contacts.customer_profiles SET external_id = $2 WHERE id = $1 AND erased_at IS NULL";
     }
 }

@@ -259,7 +259,7 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
                 phone_number = CASE $2 WHEN 'phone_number' THEN $3 ELSE phone_number END,
                 timezone = CASE $2 WHEN 'timezone' THEN $3 ELSE timezone END,
                 changed_at = clock_timestamp()
-            WHERE id = $1
+            WHERE id = $1 AND erased_at IS NULL
             """;
 
         internal const string AddIdentity =
@@ -272,7 +272,7 @@ internal sealed class ProfileFields(TimeProvider clock, EventStore events)
             """
             UPDATE contacts.customer_profiles
             SET verified = true, poc_agent_type = CASE WHEN innovator THEN 'innovator' ELSE 'concierge' END, changed_at = clock_timestamp()
-            WHERE id = $1 AND merged_into_id IS NULL AND NOT verified
+            WHERE id = $1 AND merged_into_id IS NULL AND erased_at IS NULL AND NOT verified
             RETURNING poc_agent_type
             """;
     }

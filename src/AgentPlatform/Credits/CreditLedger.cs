@@ -19,6 +19,9 @@ public sealed record CreditBalance(Guid ContactId, int Balance, int Events, Date
 /// </summary>
 public sealed class CreditLedger(ContactDirectory contacts, EventStore events, TimeProvider clock)
 {
+    /// <summary>What causes begin with under which credits go from one contact to another: nobody else writes such.</summary>
+    internal const string OfMerges = "merge:";
+
     /// <summary>Gives <paramref name="amount"/> (above zero) credits for a cause such as <c>intro:{id}</c>.</summary>
     public Task<Result<CreditEvent>> AwardAsync(Transaction tx, Guid contactId, int amount, string cause, string? description, CancellationToken ct) =>
         WriteAsync(tx, new Entry(contactId, Math.Abs(amount), "award", cause, description, Processed: true), ct);
@@ -33,7 +36,8 @@ public sealed class CreditLedger(ContactDirectory contacts, EventStore events, T
     /// <summary>Writes an entry. A refusal ends the transaction: nothing more can be done in it.</summary>
     internal async Task<Result<CreditEvent>> WriteAsync(Transaction tx, Entry entry, CancellationToken ct)
     {
-        if (await contacts.FindAsync(tx, entry.ContactId, ct) is not { } contact)
+        // Held before the balance is: a merge takes the two in the same order, and none comes between.
+        if (await contacts.HoldAsync(tx, entry.ContactId, ct) is not { } contact)
         {
             return Problem.NotFound("contact");
         }
@@ -42,15 +46,11 @@ public sealed class CreditLedger(ContactDirectory contacts, EventStore events, T
         var id = clock.NewId();
         try
         {
-            if (await InsertAsync(tx, id, entry with { ContactId = contact.Id }, profiles, ct) && entry.Processed)
-            {
-                // The entry waited for a merge of this contact, which did not see it.
-                await PassOnAsync(tx, contact.Id, entry.Amount, id, ct);
-            }
+            await InsertAsync(tx, id, entry with { ContactId = contact.Id }, profiles, ct);
         }
-        catch (PostgresException e) when (e.ConstraintName == "credit_balance_stays_positive")
+        catch (PostgresException e) when (Refusal(e) is not null)
         {
-            return TooFew;
+            return Refusal(e)!;
         }
 
         return await tx.SingleAsync<CreditEvent>(Sql.OfCause, [tx.TenantId, profiles, entry.Kind, entry.Cause], ct);
@@ -61,8 +61,13 @@ public sealed class CreditLedger(ContactDirectory contacts, EventStore events, T
     {
         if (amount != 0)
         {
-            await InsertAsync(tx, clock.NewId(), new(from, -amount, "adjustment", cause, $"Merged into {into}.", Processed: true), [from], ct);
-            await InsertAsync(tx, clock.NewId(), new(into, amount, "adjustment", cause, $"Of {from}, which was merged into this one.", Processed: true), [into], ct);
+            Entry given = new(from, -amount, "adjustment", cause, $"Merged into {into}.", Processed: true);
+            Entry got = new(into, amount, "adjustment", cause, $"Of {from}, which was merged into this one.", Processed: true);
+            if (!await InsertAsync(tx, clock.NewId(), given, [from], ct) || !await InsertAsync(tx, clock.NewId(), got, [into], ct))
+            {
+                // Half of it would make credits, or lose them.
+                throw new InvalidOperationException($"There is an entry of the cause {cause} already.");
+            }
         }
     }
 
@@ -74,6 +79,7 @@ public sealed class CreditLedger(ContactDirectory contacts, EventStore events, T
             return await tx.FindAsync<CreditEvent>(Sql.Find, [tx.TenantId, id], ct) is { } earlier ? earlier : Problem.NotFound("credit_event");
         }
 
+        await contacts.HoldAsync(tx, pending.ContactId, ct);
         try
         {
             if (pending.Amount < 0)
@@ -88,9 +94,9 @@ public sealed class CreditLedger(ContactDirectory contacts, EventStore events, T
                 await PassOnAsync(tx, pending.ContactId, pending.Amount, id, ct);
             }
         }
-        catch (PostgresException e) when (e.ConstraintName == "credit_balance_stays_positive")
+        catch (PostgresException e) when (Refusal(e) is not null)
         {
-            return TooFew;
+            return Refusal(e)!;
         }
 
         Announce(tx, pending.ContactId, pending.Kind, pending.Amount, pending.Cause);
@@ -100,12 +106,12 @@ public sealed class CreditLedger(ContactDirectory contacts, EventStore events, T
     internal async Task<Page<CreditEvent>> ListAsync(Transaction tx, Guid? contactId, PageRequest page, CancellationToken ct) =>
         Page<CreditEvent>.Cut(await tx.QueryAsync<CreditEvent>(Sql.List, [tx.TenantId, contactId, page.Before, page.Fetch], ct), page, e => e.Id);
 
-    /// <summary>An entry of a contact that was merged after it was written, or meanwhile.</summary>
+    /// <summary>An entry of a contact that was merged after it was written.</summary>
     private async Task PassOnAsync(Transaction tx, Guid contactId, int amount, Guid entry, CancellationToken ct)
     {
         if (await contacts.FindAsync(tx, contactId, ct) is { } now && now.Id != contactId)
         {
-            await TransferAsync(tx, contactId, now.Id, amount, $"merge:{contactId}:{entry}", ct);
+            await TransferAsync(tx, contactId, now.Id, amount, $"{OfMerges}{contactId}:{entry}", ct);
         }
     }
 
@@ -127,7 +133,15 @@ public sealed class CreditLedger(ContactDirectory contacts, EventStore events, T
         return written == 1;
     }
 
-    private static Problem TooFew => Problem.Conflict("insufficient_credits", "The contact has fewer credits than that.");
+    internal static Problem TooMany => Problem.Conflict("too_many_credits", $"A contact has at most {int.MaxValue} credits.");
+
+    /// <summary>What the guard of balances says of an entry; null for another failure.</summary>
+    private static Problem? Refusal(PostgresException e) => e.ConstraintName switch
+    {
+        "credit_balance_stays_positive" => Problem.Conflict("insufficient_credits", "The contact has fewer credits than that."),
+        "credit_balance_fits" => TooMany,
+        _ => null,
+    };
 
     private void Announce(Transaction tx, Guid contactId, string kind, int amount, string cause) =>
         events.Append(tx, new NewEvent($"credits.{kind}", "contact", contactId, new { amount, cause }));

@@ -68,6 +68,7 @@ internal sealed class ManageCredits(Database database, CreditLedger ledger, Cont
             .Check("amount", request.Amount is { } amount && amount != 0 && Math.Abs((long)amount) <= MaxAmount, $"Is required, not zero, at most {MaxAmount}.")
             .Check("amount", request.Kind == "adjustment" || request.Amount is null or > 0, "Must be above zero.")
             .Text("cause", request.Cause, 200, required: true)
+            .Check("cause", request.Cause?.StartsWith(CreditLedger.OfMerges, StringComparison.Ordinal) != true, $"Must not begin with {CreditLedger.OfMerges}, which is for merges.")
             .Text("description", request.Description, 500)
             .Problem;
 }

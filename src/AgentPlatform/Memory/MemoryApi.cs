@@ -1,4 +1,5 @@
 using AgentPlatform.Api;
+using AgentPlatform.Contacts;
 using AgentPlatform.Kernel;
 using AgentPlatform.Memory.Chunks;
 using AgentPlatform.Memory.Episodes;
@@ -36,6 +37,9 @@ internal static class MemoryApi
         memory.MapDelete("/contacts/{id:guid}", async (HttpContext http, ManageEpisodes manage, Guid id, CancellationToken ct) =>
             (await manage.ForgetAsync(http.Actor(), id, ct)).ToHttp())
             .RequireScope(Write).Sensitive("memory.forget", "contact").Describe("forgetContact", "Delete all that is remembered of a contact; the profile stays.").Produces<Forgotten>();
+        memory.MapGet("/contacts/{id:guid}/forgetting", (HttpContext http, Database database, ContactDirectory contacts, Guid id, CancellationToken ct) =>
+            http.OneAsync(database, async tx => await Forgettings.FindAsync(tx, await contacts.LivingAsync(tx, id, ct) ?? id, ct), "forgetting"))
+            .RequireScope(Read).Describe("readForgetting", "When a contact was forgotten last: nothing said until then is remembered.").Produces<Forgetting>();
     }
 
     private static void MapEpisodes(RouteGroupBuilder memory)
@@ -55,9 +59,9 @@ internal static class MemoryApi
 
     private static void MapChunks(RouteGroupBuilder memory)
     {
-        memory.MapGet("/chunks", (HttpContext http, Database database, CancellationToken ct, string? memory_type = null, Guid? agent_id = null, Guid? contact_id = null,
+        memory.MapGet("/chunks", (HttpContext http, Database database, ContactDirectory contacts, CancellationToken ct, string? memory_type = null, Guid? agent_id = null, Guid? contact_id = null,
             int? limit = null, string? cursor = null) => http.PageAsync(
-                database, limit, cursor, (tx, page) => ChunkStore.ListAsync(tx, memory_type, agent_id, contact_id, page, ct),
+                database, limit, cursor, async (tx, page) => await ChunkStore.ListAsync(tx, memory_type, agent_id, await contacts.LivingAsync(tx, contact_id, ct), page, ct),
                 new Validation().OneOf("memory_type", memory_type, required: false, MemoryChunk.Types).Problem))
             .RequireScope(Read).Describe("listMemoryChunks", "What is kept at hand, newest first, with how much each weighs; to list is not to retrieve.").Produces<Page<MemoryChunk>>();
         memory.MapPost("/chunks", async (HttpContext http, ManageChunks manage, MemoryChunkInput body, CancellationToken ct) =>
@@ -73,9 +77,9 @@ internal static class MemoryApi
 
     private static void MapEntities(RouteGroupBuilder memory)
     {
-        memory.MapGet("/entities", (HttpContext http, Database database, CancellationToken ct, string? entity_type = null, string? name = null, Guid? contact_id = null,
+        memory.MapGet("/entities", (HttpContext http, Database database, ContactDirectory contacts, CancellationToken ct, string? entity_type = null, string? name = null, Guid? contact_id = null,
             int? limit = null, string? cursor = null) => http.PageAsync(
-                database, limit, cursor, (tx, page) => EntityStore.ListAsync(tx, entity_type, name, contact_id, page, ct),
+                database, limit, cursor, async (tx, page) => await EntityStore.ListAsync(tx, entity_type, name, await contacts.LivingAsync(tx, contact_id, ct), page, ct),
                 new Validation().OneOf("entity_type", entity_type, required: false, GraphEntity.Types).Problem))
             .RequireScope(Read).Describe("listEntities", "Who and what is talked about, newest first; a name finds the canonical one.").Produces<Page<GraphEntity>>();
         memory.MapPut("/entities", async (HttpContext http, ManageGraph manage, EntityInput body, CancellationToken ct) => (await manage.PutAsync(http.Actor(), body, ct)).ToHttp())
@@ -118,10 +122,11 @@ internal static class MemoryApi
             http.Actor(), new MemoryQuery(q, agent_id, contact_id, session_id, group_id, episode_type, memory_type, as_of, known_at, limit), ct)).ToHttp();
 
     private static Task<IResult> EpisodesAsync(
-        HttpContext http, Database database, CancellationToken ct, Guid? agent_id = null, Guid? contact_id = null, Guid? session_id = null, Guid? group_id = null,
+        HttpContext http, Database database, ContactDirectory contacts, CancellationToken ct, Guid? agent_id = null, Guid? contact_id = null, Guid? session_id = null, Guid? group_id = null,
         string? episode_type = null, DateTimeOffset? as_of = null, DateTimeOffset? known_at = null, bool? embedded = null, int? limit = null, string? cursor = null) =>
         http.PageAsync(
             database, limit, cursor,
-            (tx, page) => EpisodeStore.ListAsync(tx, new EpisodeFilter(agent_id, contact_id, session_id, group_id, episode_type, as_of, known_at, embedded), page, ct),
+            async (tx, page) => await EpisodeStore.ListAsync(
+                tx, new EpisodeFilter(agent_id, await contacts.LivingAsync(tx, contact_id, ct), session_id, group_id, episode_type, as_of, known_at, embedded), page, ct),
             new Validation().OneOf("episode_type", episode_type, required: false, Episode.Types).Problem);
 }

@@ -13,6 +13,7 @@ internal sealed class MergedContacts : IContactMergeParticipant
     {
         EpisodeStore.Move(tx, from, into);
         ChunkStore.Move(tx, from, into);
+        Forgettings.Move(tx, from, into);
         EntityStore.Merge(tx, from, into);
         return Task.CompletedTask;
     }

@@ -137,7 +137,7 @@ public sealed class Transaction : IAsyncDisposable
     /// <summary>Runs once the commit has succeeded: nudges and other hints, never work that must not be lost.</summary>
     public void AfterCommit(Action action) => (_afterCommit ??= []).Add(action);
 
-    /// <summary>A gateway found out whom its secret belongs to, and goes on as that actor.</summary>
+    /// <summary>Goes on as that actor: a gateway that found out whom its secret belongs to, a member's wish that the platform carries out.</summary>
     public void Enter(Actor actor)
     {
         Actor = actor;

@@ -101,7 +101,8 @@ public sealed class OnboardingTests : IAsyncLifetime
         Assert.StartsWith("Noted for your innovator profile.", await _talk.SayAsync("We are building a compiler for toasters"), StringComparison.Ordinal);
 
         Assert.Equal("We are building a compiler for toasters", await _talk.InAsync(tx => tx.SingleAsync<string>(
-            "SELECT context_memory->>'innovator_note_2' FROM conversations.conversations WHERE id = $1", [_talk.ConversationId], default)));
+            "SELECT context_memory->>('innovator_note_2@' || (SELECT id FROM conversations.sessions WHERE conversation_id = $1)) FROM conversations.conversations WHERE id = $1",
+            [_talk.ConversationId], default)));
         Assert.Equal(["innovator", "innovator"], await _talk.InAsync(tx => tx.QueryAsync<string>("SELECT agent_id FROM messaging.message_queue ORDER BY created_at", [], default)));
     }
 

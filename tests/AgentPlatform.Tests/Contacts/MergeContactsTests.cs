@@ -113,11 +113,56 @@ public sealed class MergeContactsTests : IAsyncLifetime
         Assert.Equal("contact_not_found", (await _talk.Platform.Get<MergeContacts>().HandleAsync(stranger, _talk.Contact.Id, _other.Id, default)).Problem!.Code);
     }
 
+    [Fact]
+    public async Task What_the_member_who_merges_may_not_see_moves_too()
+    {
+        await _talk.HearAsync("hello");
+        await _talk.Platform.Postgres.ScalarAsync<Guid>("UPDATE conversations.conversations SET shared = false, user_id = $1 RETURNING id", _talk.Owner.UserId);
+        var colleague = await _talk.Platform.Postgres.ScalarAsync<Guid>("INSERT INTO identity.users (id, email) VALUES (gen_random_uuid(), 'colleague@example.test') RETURNING id");
+        var member = new AgentPlatform.Postgres.Actor(_talk.Tenant.TenantId, colleague, "member");
+
+        Assert.True((await _talk.Platform.Get<MergeContacts>().HandleAsync(member, _talk.Contact.Id, _other.Id, default)).IsOk);
+
+        Assert.Equal(_other.Id, (await _talk.ReadAsync()).ContactId);
+    }
+
+    [Fact]
+    public async Task Only_a_value_outweighs_another_and_column_and_field_agree()
+    {
+        await SetAsync(_talk.Contact.Id, "first_name", "Anne");
+        await SetAsync(_talk.Contact.Id, "email", "anne@other.example");
+        await SetAsync(_other.Id, "first_name", "Ann");
+        await SetAsync(_other.Id, "first_name", null);
+
+        var survivor = (await MergeAsync(_talk.Contact.Id, _other.Id)).Value;
+
+        Assert.Equal(("Anne", "ann@example.com"), (survivor.FirstName, survivor.Email));
+        var fields = await _talk.DoAsync(tx => _talk.Contacts.FieldsAsync(tx, _other.Id, default));
+        Assert.Equal("Anne", Assert.Single(fields).FieldValue);
+    }
+
+    [Fact]
+    public async Task A_profile_that_is_erased_is_filled_by_nobody()
+    {
+        await _talk.Platform.Postgres.ScalarAsync<Guid>("UPDATE contacts.customer_profiles SET erased_at = now() WHERE id = $1 RETURNING id", _other.Id);
+
+        await _talk.DoAsync(tx => _talk.Contacts.RecordActivity(tx, _other.Id, _talk.Clock.GetUtcNow()));
+        await _talk.DoAsync(async tx =>
+        {
+            await _talk.Contacts.MarkVerifiedAsync(tx, _other.Id, null, default);
+            return await _talk.Contacts.SetFieldAsync(tx, _other.Id, new FieldWrite("company", "Siemens", "SYSTEM"), default);
+        });
+        await _talk.Platform.Get<EditContact>().PatchAsync(_talk.Tenant, _other.Id, Json.Of(new { display_name = "Ann" }), default, default);
+
+        Assert.True(await _talk.ScalarAsync<bool>(
+            "SELECT last_active_at IS NULL AND response_pattern = '{}' AND NOT verified AND company IS NULL AND display_name IS NULL FROM contacts.customer_profiles WHERE id = $1", _other.Id));
+    }
+
     private Task<Contact> GetAsync(ChannelAddress address) => _talk.DoAsync(tx => _talk.Contacts.GetOrCreateAsync(tx, address, null, default));
 
     private Task<Contact?> FindAsync(Guid id) => _talk.DoAsync(tx => _talk.Contacts.FindAsync(tx, id, default));
 
-    private Task SetAsync(Guid id, string name, string value) => _talk.DoAsync(tx => _talk.Contacts.SetFieldAsync(tx, id, new FieldWrite(name, value, "USER_PROVIDED"), default));
+    private Task SetAsync(Guid id, string name, string? value) => _talk.DoAsync(tx => _talk.Contacts.SetFieldAsync(tx, id, new FieldWrite(name, value, "USER_PROVIDED"), default));
 
     private Task<Result<Contact>> MergeAsync(Guid from, Guid into) => _talk.Platform.Get<MergeContacts>().HandleAsync(_talk.Tenant, from, into, default);
 }

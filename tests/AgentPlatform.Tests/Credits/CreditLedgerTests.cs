@@ -113,6 +113,39 @@ public sealed class CreditLedgerTests : IAsyncLifetime
         Assert.Equal((10, 10), (await BalanceAsync(), await CopyAsync()));
     }
 
+    [Fact]
+    public async Task More_credits_than_a_balance_holds_are_refused_also_by_a_merge()
+    {
+        await WriteAsync("award", 1_000_000_000, "gift:1");
+        await WriteAsync("award", 1_000_000_000, "gift:2");
+        var pending = (await WriteAsync("award", 1_000_000_000, "gift:3", pending: true)).Json.GetProperty("id").GetGuid();
+        var rich = (await _api.PostAsync("/api/v1/contacts", new { first_name = "Bob" })).Json.GetProperty("id").GetGuid();
+        await _api.PostAsync("/api/v1/credits/events", new { contact_id = rich, kind = "award", amount = 1_000_000_000, cause = "gift:1" });
+
+        Assert.Equal((409, "too_many_credits"), Seen(await WriteAsync("award", 1_000_000_000, "gift:4")));
+        Assert.Equal((409, "too_many_credits"), Seen(await _api.PostAsync($"/api/v1/credits/events/{pending}/process", null)));
+        Assert.Equal((409, "too_many_credits"), Seen(await _api.PostAsync($"/api/v1/contacts/{rich}/merge", new { into_id = _contact })));
+        Assert.Equal((2_000_000_000, 1_000_000_000), (await BalanceAsync(), await BalanceOfAsync(rich)));
+    }
+
+    [Fact]
+    public async Task Causes_of_merges_are_nobody_elses() => Assert.Equal(400, (await WriteAsync("adjustment", 5, $"merge:{_contact}")).Status);
+
+    [Fact]
+    public async Task An_entry_waits_for_a_merge_before_it_holds_the_balance_which_the_merge_needs()
+    {
+        await using var merge = _api.Platform.Get<Database>().Begin(Tenant);
+        await merge.QueryAsync<Guid>("SELECT id FROM contacts.customer_profiles WHERE id = $1 FOR UPDATE", [_contact], CancellationToken.None);
+        var entry = WriteAsync("award", 5, "intro:1");
+        await Eventually.SeeAsync(() => _api.Platform.Postgres.ScalarAsync<bool>(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"), waits => waits);
+
+        Assert.True(await merge.SingleAsync<bool>("SELECT pg_try_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", [_contact], CancellationToken.None));
+
+        await merge.CommitAsync(CancellationToken.None);
+        Assert.Equal(201, (await entry).Status);
+    }
+
     [Theory]
     [InlineData("award", -5, 400)]
     [InlineData("spend", 0, 400)]
@@ -130,6 +163,8 @@ public sealed class CreditLedgerTests : IAsyncLifetime
         Assert.Equal(404, (await _api.GetAsync($"/api/v1/credits/balances/{_contact}", other.ApiKey)).Status);
         Assert.Equal(403, (await _api.PostAsync("/api/v1/credits/events", new { contact_id = _contact, kind = "adjustment", amount = -5, cause = "x" }, member)).Status);
     }
+
+    private static (int Status, string? Code) Seen(ApiAnswer answer) => (answer.Status, answer.Code);
 
     private Task<ApiAnswer> WriteAsync(string kind, int amount, string cause, bool pending = false) =>
         _api.PostAsync("/api/v1/credits/events", new { contact_id = _contact, kind, amount, cause, pending });

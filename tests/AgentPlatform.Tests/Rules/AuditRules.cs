@@ -24,7 +24,7 @@ public sealed partial class AuditRules
             "brain.intent_ledger", "actions.action_queue", "actions.action_execution_log", "actions.action_approvals", "actions.execution_checkpoints",
             "actions.effects", "messaging.message_queue", "messaging.effects", "schedules.scheduled_task_executions", "tasks.task_executions",
             "workflows.workflow_executions", "workflows.workflow_instances", "workflows.workflow_steps", "workflows.workflow_fleet_members", "campaigns.move_recipients",
-            "schemas.user_schema_state", "billing.payments", "billing.user_execution_packs", "billing.subscription_usage_records", "brain.shadow_turns", "work.items", "alerts.alert_history",
+            "schemas.user_schema_state", "billing.payments", "billing.user_execution_packs", "billing.subscription_usage_records", "brain.shadow_turns", "work.items", "alerts.alert_history", "memory.forgettings",
             "alerts.alert_delivery_queue",
         ],
         ["A counter, a lock, a token or a cursor of the platform's own"] =

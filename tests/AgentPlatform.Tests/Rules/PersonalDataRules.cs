@@ -20,7 +20,6 @@ public sealed class PersonalDataRules : IAsyncLifetime
     {
         ["An operator's session is no contact's"] = ["identity.refresh_tokens"],
         ["The proof of the erasure"] = ["contacts.erasures"],
-        ["Emptied when the erasure is accepted; the row stays, because ledgers point at it"] = ["contacts.customer_profiles"],
         ["Goes with its conversation, request or message, by a foreign key"] =
         [
             "conversations.conversation_followers", "channels.delivery_receipts", "messaging.effects", "actions.action_approvals", "actions.execution_checkpoints",

@@ -38,7 +38,8 @@ internal sealed class KeepMemories(ContactDirectory contacts, ConversationLog co
                     contacts.MarkPresented(tx, id, [.. presented.Priorities]);
                     break;
                 case Memory.Note note:
-                    conversations.Remember(tx, scene.Conversation.Id, note.Name, note.Value);
+                    // Turns are numbered in their session, and a conversation has many.
+                    conversations.Remember(tx, scene.Conversation.Id, $"{note.Name}@{scene.Session.SessionId}", note.Value);
                     break;
             }
         }

@@ -65,7 +65,7 @@ internal sealed class ConsultModel(ModelCatalog catalog, ModelCalls calls, Conve
         var (told, owner) = (conversations.LatestAsync(tx, at.Conversation.Id, History, ct), members.OwnerAsync(tx, ct));
         // It travels with the other questions, and only where the agent remembers.
         var recalling = at.Input.Agent.Memory
-            ? recall.ForTurnAsync(tx, at.Input.Agent.Id, at.Input.Contact.Id, at.SessionId, at.Input.Text, at.Input.Now, ct)
+            ? recall.ForTurnAsync(tx, at.Input.Agent.Id, at.Input.Contact.Id, at.Conversation.Id, at.SessionId, at.Input.Text, at.Input.Now, ct)
             : Task.FromResult<IReadOnlyList<MemoryHit>>([]);
         await tx.AskAsync(ct);
         var (chain, made) = (await asking, await making);

@@ -2,7 +2,10 @@ using AgentPlatform.Postgres;
 
 namespace AgentPlatform.Contacts.Privacy;
 
-/// <summary>The profile itself, what is known of it, and its addresses and consents. The profile's row was emptied when the erasure was accepted.</summary>
+/// <summary>
+/// The profile itself, what is known of it, and its addresses and consents. The profile's row was emptied when the erasure was accepted; what had begun
+/// before that may have filled it again.
+/// </summary>
 internal sealed class KeptOfContacts : IKeepsPersonalData
 {
     public IReadOnlyList<Kept> Kept { get; } =
@@ -13,7 +16,7 @@ internal sealed class KeptOfContacts : IKeepsPersonalData
         new("contacts.email_verification_tokens", Sql.Proofs, Sql.EraseProofs),
         new("contacts.channel_identities", Sql.Identities, Sql.EraseIdentities),
         new("contacts.channel_consents", Sql.Consents, Sql.EraseConsents),
-        new("contacts.customer_profiles", Sql.Profiles),
+        new("contacts.customer_profiles", Sql.Profiles, Sql.EmptyProfiles),
     ];
 
     private static class Sql
@@ -107,6 +110,25 @@ internal sealed class KeptOfContacts : IKeepsPersonalData
             SELECT to_jsonb(t)::text FROM contacts.customer_profiles AS t
             WHERE t.id = ANY ($1)
             ORDER BY t.id OFFSET $2 LIMIT $3
+            """;
+
+        // A number that goes leaves a line in the history, which goes with the next look.
+        internal const string EmptyProfiles =
+            """
+            UPDATE contacts.customer_profiles
+            SET external_id = NULL, phone_number = NULL, email = NULL, display_name = NULL, first_name = NULL, last_name = NULL, company = NULL, title = NULL,
+                linkedin_url = NULL, verified = false, innovator = false, expert_connector = false, expertise = '{}', poc_agent_id = NULL, poc_instance_id = NULL,
+                poc_agent_type = 'bouncer', quiet_hours_start = NULL, quiet_hours_end = NULL, timezone = NULL, response_pattern = '{}', status_level = 'erased',
+                phone_number_history = '[]', last_active_at = NULL
+            WHERE id IN (
+                SELECT t.id FROM contacts.customer_profiles AS t
+                WHERE t.id = ANY ($1) AND t.erased_at IS NOT NULL
+                  AND (num_nonnulls(t.external_id, t.phone_number, t.email, t.display_name, t.first_name, t.last_name, t.company, t.title, t.linkedin_url, t.poc_agent_id,
+                                    t.poc_instance_id, t.quiet_hours_start, t.quiet_hours_end, t.timezone, t.last_active_at) > 0
+                       OR t.verified OR t.innovator OR t.expert_connector OR t.expertise <> '{}' OR t.poc_agent_type <> 'bouncer' OR t.response_pattern <> '{}'
+                       OR t.status_level <> 'erased' OR t.phone_number_history <> '[]')
+                LIMIT $2)
+            RETURNING id
             """;
     }
 }

@@ -63,7 +63,7 @@ public sealed class ChunkStore(ITextEmbedder embedder, TimeProvider clock)
             ON CONFLICT (tenant_id, source) WHERE source IS NOT NULL DO UPDATE
             SET agent_id = excluded.agent_id, contact_id = excluded.contact_id, conversation_id = excluded.conversation_id, content = excluded.content,
                 embedding = excluded.embedding, embedding_model = excluded.embedding_model, memory_type = excluded.memory_type, metadata = excluded.metadata,
-                decay_weight = 1, last_accessed = excluded.last_accessed
+                decay_weight = 1, last_accessed = excluded.last_accessed, created_at = excluded.created_at
             RETURNING id, agent_id, contact_id, conversation_id, content, memory_type, source, embedding_model, metadata, decay_weight, access_count, last_accessed, created_at
             """;
 

@@ -1,3 +1,4 @@
+using AgentPlatform.Contacts;
 using AgentPlatform.Kernel;
 using AgentPlatform.Memory.Episodes;
 using AgentPlatform.Postgres;
@@ -6,7 +7,7 @@ using Npgsql;
 namespace AgentPlatform.Memory.Chunks;
 
 /// <summary>What members do with chunks.</summary>
-internal sealed class ManageChunks(Database database, ChunkStore chunks)
+internal sealed class ManageChunks(Database database, ContactDirectory contacts, ChunkStore chunks)
 {
     internal async Task<Result<MemoryChunk>> PutAsync(Actor actor, MemoryChunkInput input, CancellationToken ct)
     {
@@ -18,11 +19,17 @@ internal sealed class ManageChunks(Database database, ChunkStore chunks)
         await using var tx = database.Begin(actor);
         try
         {
+            var contact = input.ContactId is { } named ? await contacts.HoldAsync(tx, named, ct) : null;
+            if (input.ContactId is not null && contact is null)
+            {
+                return ManageEpisodes.NoContact;
+            }
+
             var put = await chunks.PutAsync(
                 tx, new NewChunk(input.Content!.Trim(), input.MemoryType!, input.Source?.Trim())
                 {
                     AgentId = input.AgentId,
-                    ContactId = input.ContactId,
+                    ContactId = contact?.Id,
                     Embedding = input.Embedding,
                     EmbeddingModel = input.EmbeddingModel,
                     Metadata = input.Metadata,

@@ -1,3 +1,4 @@
+using AgentPlatform.Contacts;
 using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
 using AgentPlatform.Memory.Chunks;
@@ -7,7 +8,7 @@ using AgentPlatform.Work;
 namespace AgentPlatform.Memory.Episodes;
 
 /// <summary>Remembers a turn: what was said in it as an episode, and what the contact told about themselves as facts that fade unless they are needed.</summary>
-internal sealed class KeepTurn(Database database, TurnLog turns, EpisodeStore episodes, ChunkStore chunks) : IWorkHandler
+internal sealed class KeepTurn(Database database, TurnLog turns, ContactDirectory contacts, EpisodeStore episodes, ChunkStore chunks) : IWorkHandler
 {
     /// <summary>Of each of the two who speak: what comes after hardly changes what it is about.</summary>
     private const int Longest = 2000;
@@ -16,18 +17,26 @@ internal sealed class KeepTurn(Database database, TurnLog turns, EpisodeStore ep
     {
         var kept = item.Read<KeptTurn>();
         await using var tx = database.Begin(Actor.System(item.TenantId));
-        if (await turns.FindAsync(tx, kept.TurnId, ct) is { } turn)
+        // Since the turn it may have been merged into another, erased, or forgotten.
+        if (await turns.FindAsync(tx, kept.TurnId, ct) is { } turn && await contacts.HoldAsync(tx, kept.ContactId, ct) is { } contact
+            && !await Forgettings.CoversAsync(tx, contact.Id, turn.CreatedAt, ct))
         {
-            episodes.AddTurn(tx, kept.TurnId, kept, Words(turn), turn.CreatedAt, turn.TurnNumber);
-            foreach (var (name, value) in kept.Notes)
-            {
-                chunks.Put(tx, new NewChunk(value, "fact", $"conversation:{kept.ConversationId}/{name}") { AgentId = kept.AgentId, ContactId = kept.ContactId, ConversationId = kept.ConversationId });
-            }
+            Keep(tx, kept with { ContactId = contact.Id }, turn);
         }
 
         item.Settle(tx, new WorkOutcome.Done());
         await tx.CommitAsync(ct);
         return WorkOutcome.Settled;
+    }
+
+    private void Keep(Transaction tx, KeptTurn kept, StoredTurn turn)
+    {
+        episodes.AddTurn(tx, kept.TurnId, kept, Words(turn), turn.CreatedAt, turn.TurnNumber);
+        foreach (var (name, value) in kept.Notes.Where(note => !string.IsNullOrWhiteSpace(note.Value)))
+        {
+            var note = new NewChunk(value.Clip(MemoryChunkInput.Longest), "fact", $"turn:{kept.TurnId}/{name}");
+            chunks.Put(tx, note with { AgentId = kept.AgentId, ContactId = kept.ContactId, ConversationId = kept.ConversationId });
+        }
     }
 
     private static string Words(StoredTurn turn)

@@ -1,3 +1,4 @@
+using AgentPlatform.Contacts;
 using AgentPlatform.Events;
 using AgentPlatform.Kernel;
 using AgentPlatform.Memory.Chunks;
@@ -11,7 +12,7 @@ namespace AgentPlatform.Memory.Episodes;
 public sealed record Forgotten(int Episodes, int Chunks, int Entities);
 
 /// <summary>What members do with episodes, and with all that is remembered of a contact.</summary>
-internal sealed class ManageEpisodes(Database database, EpisodeStore episodes, EventStore events)
+internal sealed class ManageEpisodes(Database database, ContactDirectory contacts, EpisodeStore episodes, EventStore events, TimeProvider clock)
 {
     internal async Task<Result<Episode>> AddAsync(Actor actor, EpisodeInput input, CancellationToken ct)
     {
@@ -23,7 +24,13 @@ internal sealed class ManageEpisodes(Database database, EpisodeStore episodes, E
         await using var tx = database.Begin(actor);
         try
         {
-            var added = await episodes.AddAsync(tx, input, ct);
+            var contact = input.ContactId is { } named ? await contacts.HoldAsync(tx, named, ct) : null;
+            if (input.ContactId is not null && contact is null)
+            {
+                return NoContact;
+            }
+
+            var added = await episodes.AddAsync(tx, input with { ContactId = contact?.Id }, ct);
             await tx.CommitAsync(ct);
             return added;
         }
@@ -49,17 +56,28 @@ internal sealed class ManageEpisodes(Database database, EpisodeStore episodes, E
     internal async Task<Result<Forgotten>> ForgetAsync(Actor actor, Guid contactId, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
-        var forgotten = new Forgotten(await EpisodeStore.ForgetAsync(tx, contactId, ct), await ChunkStore.ForgetAsync(tx, contactId, ct), await EntityStore.ForgetAsync(tx, contactId, ct));
-        events.Append(tx, new NewEvent("memory.forgotten", "contact", contactId, forgotten));
+        if (await contacts.HoldAsync(tx, contactId, ct) is not { } contact)
+        {
+            return Problem.NotFound("contact");
+        }
+
+        await Forgettings.BeginAsync(tx, contact.Id, clock.GetUtcNow(), ct);
+        // As the platform: what the member may not see is forgotten, too.
+        tx.Enter(Actor.System(actor.TenantId) with { Origin = actor.Origin });
+        var forgotten = new Forgotten(await EpisodeStore.ForgetAsync(tx, contact.Id, ct), await ChunkStore.ForgetAsync(tx, contact.Id, ct), await EntityStore.ForgetAsync(tx, contact.Id, ct));
+        tx.Enter(actor);
+        events.Append(tx, new NewEvent("memory.forgotten", "contact", contact.Id, forgotten));
         await tx.CommitAsync(ct);
         return forgotten;
     }
+
+    internal static Problem NoContact => Problem.Invalid("contact_id", "There is no such contact.");
 
     /// <summary>What was named and is not there; null for another failure.</summary>
     internal static Problem? Unknown(PostgresException e) => e.ConstraintName switch
     {
         "episode_agent" or "memory_chunk_agent" or "entity_agent" => Problem.Invalid("agent_id", "There is no such agent."),
-        "episode_contact" or "memory_chunk_contact" or "entity_contact" => Problem.Invalid("contact_id", "There is no such contact."),
+        "episode_contact" or "memory_chunk_contact" or "entity_contact" => NoContact,
         _ => null,
     };
 }

@@ -80,10 +80,15 @@ public sealed record Evidence(bool? Supports);
 /// <summary>When a relationship ended; now unless told.</summary>
 public sealed record RelationshipEnd(DateTimeOffset? ValidTo = null);
 
+/// <summary>Which neighbours are asked for: as they stood then, over relationships of a type, known to an agent, and of a contact.</summary>
+internal sealed record NeighbourFilter(DateTimeOffset? AsOf = null, string? Type = null, Guid? AgentId = null, Guid? ContactId = null);
+
 /// <summary>An entity on the way from another: over which relationship, in which direction, and how many steps away. Score: of the way to it, 0 to 1.</summary>
 public sealed record Neighbour
 {
     public Guid EntityId { get; init; }
+    public Guid? AgentId { get; init; }
+    public Guid? CustomerProfileId { get; init; }
     public string Name { get; init; } = "";
     public string EntityType { get; init; } = "";
     public int Distance { get; init; }

@@ -1,4 +1,5 @@
 using AgentPlatform.Api;
+using AgentPlatform.Contacts;
 using AgentPlatform.Kernel;
 using AgentPlatform.Memory.Episodes;
 using AgentPlatform.Postgres;
@@ -7,10 +8,14 @@ using Npgsql;
 namespace AgentPlatform.Memory.Graph;
 
 /// <summary>What members and systems of the tenant's write into the graph.</summary>
-internal sealed class ManageGraph(Database database, EntityStore entities, RelationshipStore relationships)
+internal sealed class ManageGraph(Database database, ContactDirectory contacts, EntityStore entities, RelationshipStore relationships)
 {
     internal Task<Result<GraphEntity>> PutAsync(Actor actor, EntityInput input, CancellationToken ct) =>
-        WriteAsync<GraphEntity>(actor, input.Problem, async tx => await entities.UpsertAsync(tx, input, ct), ct);
+        WriteAsync<GraphEntity>(actor, input.Problem, async tx =>
+        {
+            var contact = input.ContactId is { } named ? await contacts.HoldAsync(tx, named, ct) : null;
+            return input.ContactId is not null && contact is null ? ManageEpisodes.NoContact : await entities.UpsertAsync(tx, input with { ContactId = contact?.Id }, ct);
+        }, ct);
 
     internal Task<Result<Guid>> DeleteAsync(Actor actor, Guid id, CancellationToken ct) =>
         WriteAsync<Guid>(actor, null, async tx => await EntityStore.DeleteAsync(tx, id, ct) ? id : Problem.NotFound("entity"), ct);
@@ -35,7 +40,7 @@ internal sealed class ManageGraph(Database database, EntityStore entities, Relat
         await using var tx = database.Begin(actor);
         return await EntityStore.FindAsync(tx, id, ct) is null
             ? Problem.NotFound("entity")
-            : new Page<Neighbour>(await relationships.NeighboursAsync(tx, [id], asOf, type, distance ?? 1, PageRequest.MaxLimit, ct), null);
+            : new Page<Neighbour>(await relationships.NeighboursAsync(tx, [id], new NeighbourFilter(asOf, type), distance ?? 1, PageRequest.MaxLimit, ct), null);
     }
 
     private async Task<Result<T>> WriteAsync<T>(Actor actor, Problem? invalid, Func<Transaction, Task<Result<T>>> write, CancellationToken ct)

@@ -40,6 +40,11 @@ public sealed class RelationshipStore(TimeProvider clock)
             return Problem.Conflict("relationship_order", "What it would end began no earlier.", $"It began at {began:O}.");
         }
 
+        if (input.Exclusive && await tx.FindAsync<DateTimeOffset?>(Sql.Later, [source, target, type, from], ct) is { } later)
+        {
+            return Problem.Conflict("relationship_order", "One to another entity began no earlier.", $"It began at {later:O}.");
+        }
+
         tx.Post(Sql.EndAll, source, type, from, isSame ? target : null, input.Exclusive ? null : target);
         if (isSame)
         {
@@ -79,11 +84,12 @@ public sealed class RelationshipStore(TimeProvider clock)
     }
 
     /// <summary>
-    /// Whom entities reach over relationships that held at a moment, from either end, each by its best way; nearest first.
+    /// Whom entities reach over relationships that held at a moment, from either end, each by its best way; nearest first. Those that another agent knows, or that
+    /// are another contact, are left out where an agent or a contact is named.
     /// </summary>
     internal Task<IReadOnlyList<Neighbour>> NeighboursAsync(
-        Transaction tx, Guid[] entityIds, DateTimeOffset? asOf, string? type, int distance, int limit, CancellationToken ct) =>
-        tx.QueryAsync<Neighbour>(Sql.Neighbours, [entityIds, asOf?.ToUniversalTime() ?? clock.GetUtcNow(), type, distance, limit], ct);
+        Transaction tx, Guid[] entityIds, NeighbourFilter filter, int distance, int limit, CancellationToken ct) =>
+        tx.QueryAsync<Neighbour>(Sql.Neighbours, [entityIds, filter.AsOf?.ToUniversalTime() ?? clock.GetUtcNow(), filter.Type, distance, limit, filter.AgentId, filter.ContactId], ct);
 
     private static class Sql
     {
@@ -116,6 +122,13 @@ public sealed class RelationshipStore(TimeProvider clock)
             SELECT id, source_entity_id, target_entity_id, relationship_type, confidence, strength, valid_from, valid_to, metadata, created_at
             FROM memory.relationships
             WHERE tenant_id = kernel.current_tenant_id() AND source_entity_id = $1 AND target_entity_id = $2 AND relationship_type = $3 AND valid_to IS NULL
+            """;
+
+        internal const string Later =
+            """
+            SELECT valid_from FROM memory.relationships
+            WHERE tenant_id = kernel.current_tenant_id() AND source_entity_id = $1 AND target_entity_id <> $2 AND relationship_type = $3 AND valid_to IS NULL AND valid_from >= $4
+            ORDER BY valid_from LIMIT 1
             """;
 
         internal const string Add =
@@ -184,8 +197,9 @@ public sealed class RelationshipStore(TimeProvider clock)
             ), best AS (
                 SELECT DISTINCT ON (entity_id) * FROM ways WHERE distance > 0 AND entity_id <> ALL ($1) ORDER BY entity_id, distance, score DESC, relationship_id
             )
-            SELECT b.entity_id, e.name, e.entity_type, b.distance, b.relationship_id, b.relationship_type, b.direction, b.from_entity_id, b.score
+            SELECT b.entity_id, e.agent_id, e.customer_profile_id, e.name, e.entity_type, b.distance, b.relationship_id, b.relationship_type, b.direction, b.from_entity_id, b.score
             FROM best b JOIN memory.entities e ON e.tenant_id = kernel.current_tenant_id() AND e.id = b.entity_id
+            WHERE ($6::uuid IS NULL OR e.agent_id IS NULL OR e.agent_id = $6) AND ($7::uuid IS NULL OR e.customer_profile_id IS NULL OR e.customer_profile_id = $7)
             ORDER BY b.distance, b.score DESC, b.entity_id LIMIT $5
             """;
     }

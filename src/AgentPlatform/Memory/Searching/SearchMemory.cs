@@ -1,3 +1,4 @@
+using AgentPlatform.Contacts;
 using AgentPlatform.Kernel;
 using AgentPlatform.Memory.Graph;
 using AgentPlatform.Postgres;
@@ -8,7 +9,7 @@ namespace AgentPlatform.Memory.Searching;
 /// The hybrid search: episodes and chunks by likeness, entities whose names are like what was asked for, and the entities around those. A neighbour scores what
 /// the entity does that it was reached from, times the confidence and the strength of the relationship.
 /// </summary>
-internal sealed class SearchMemory(Database database, Recall recall, RelationshipStore relationships)
+internal sealed class SearchMemory(Database database, Recall recall, RelationshipStore relationships, ContactDirectory contacts)
 {
     /// <summary>Likeness from which an entity is taken to be meant: part of its name, at least.</summary>
     private const double Meant = 0.25;
@@ -24,9 +25,10 @@ internal sealed class SearchMemory(Database database, Recall recall, Relationshi
 
         var limit = query.Limit ?? DefaultLimit;
         await using var tx = database.Begin(actor);
+        query = query with { ContactId = await contacts.LivingAsync(tx, query.ContactId, ct) };
         tx.Gather();
         // What has nothing in common with the question is not an answer.
-        var nearest = recall.NearestAsync(tx, query, limit, from: 0.0001, butSession: null, ct);
+        var nearest = recall.NearestAsync(tx, query, limit, from: 0.0001, turn: null, ct);
         var named = query.IsOfEpisodes || query.IsOfChunks ? Task.FromResult<IReadOnlyList<MemoryHit>>([]) : recall.EntitiesAsync(tx, query, Roots, ct);
         await tx.AskAsync(ct);
         MemoryHit[] roots = [.. (await named).Where(e => e.Similarity >= Meant)];
@@ -40,7 +42,7 @@ internal sealed class SearchMemory(Database database, Recall recall, Relationshi
     private async Task<IEnumerable<MemoryHit>> AroundAsync(Transaction tx, MemoryQuery query, MemoryHit[] roots, int limit, CancellationToken ct)
     {
         var from = roots.ToDictionary(root => root.Id);
-        return (await relationships.NeighboursAsync(tx, [.. from.Keys], query.AsOf, type: null, distance: 1, limit, ct)).Select(neighbour =>
+        return (await relationships.NeighboursAsync(tx, [.. from.Keys], new NeighbourFilter(query.AsOf, AgentId: query.AgentId, ContactId: query.ContactId), distance: 1, limit, ct)).Select(neighbour =>
         {
             var root = from[neighbour.FromEntityId];
             return new MemoryHit
@@ -49,6 +51,8 @@ internal sealed class SearchMemory(Database database, Recall recall, Relationshi
                 Id = neighbour.EntityId,
                 Type = neighbour.EntityType,
                 Content = neighbour.Name,
+                AgentId = neighbour.AgentId,
+                ContactId = neighbour.CustomerProfileId,
                 ValidFrom = root.ValidFrom,
                 Similarity = root.Similarity,
                 Weight = neighbour.Score,

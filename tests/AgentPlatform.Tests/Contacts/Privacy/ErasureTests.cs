@@ -52,6 +52,20 @@ public sealed class ErasureTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_profile_that_was_filled_again_after_the_request_is_emptied_again()
+    {
+        var person = await Person.MeetAsync(_api);
+        await _api.SendAsync(HttpMethod.Delete, $"/api/v1/contacts/{person.Id}");
+        await _api.Platform.Postgres.ScalarAsync<Guid>(
+            "UPDATE contacts.customer_profiles SET phone_number = $2, company = $3, verified = true WHERE id = $1 RETURNING id", person.Id, Person.Number, Person.Secret);
+
+        await _api.Platform.DrainWithEventsAsync();
+
+        Assert.Equal("completed", (await _api.GetAsync($"/api/v1/contacts/{person.Id}/erasure")).Json.GetProperty("status").GetString());
+        Assert.Empty(await Person.TracesAsync(_api, _api.Tenant.TenantId));
+    }
+
+    [Fact]
     public async Task Ledgers_and_the_log_of_changes_stay_without_a_word_of_the_person()
     {
         var person = await Person.MeetAsync(_api);
