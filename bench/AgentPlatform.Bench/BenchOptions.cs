@@ -31,7 +31,7 @@ internal sealed record BenchOptions
     /// <summary>Items of one tenant that wait while <c>work</c> times another's.</summary>
     internal int Backlog { get; private init; } = 200_000;
 
-    /// <summary>The only phase of <c>work</c> or <c>durable</c> to measure; all when null, and only then is the page written.</summary>
+    /// <summary>The only phase of <c>work</c>, <c>durable</c> or <c>intake</c> to measure; all when null, and only then is the page written.</summary>
     internal string? Only { get; private init; }
 
     /// <summary>Where the result page goes; nowhere when empty.</summary>
@@ -78,7 +78,7 @@ internal sealed record BenchOptions
     {
         Console.Error.WriteLine(
             """
-            ./dev bench intake [--json FILE] [--clients 8] [--seconds 10]
+            ./dev bench intake [--json FILE] [--clients 8] [--seconds 10] [--only flood]
                 webhooks per second beside pgbench's single-insert commits, latency from webhook to provider call, memory of the idle host
             ./dev bench work [--json FILE] [--jobs 50000] [--rounds 3] [--snapshot 60] [--backlog 200000]
                   [--only throughput|latency|limits|snapshot|fairness]

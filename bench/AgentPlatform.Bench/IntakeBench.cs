@@ -53,29 +53,21 @@ internal static class IntakeBench
         // Autovacuum would do this within a minute: until then Postgres plans for empty tables.
         await AdminAsync("VACUUM ANALYZE");
         await PacedAsync(client, twilio, series: 203, count: 40, clock);
+        if (options.Only == "flood")
+        {
+            return Report.Write("intake", await FloodAsync(client, host, target, options), options.JsonFile);
+        }
+
         Say($"latency at {PacedRate} messages/s, each from a sender who was not known before");
         var first = await PacedAsync(client, twilio, series: 201, count: PacedRate * options.Seconds, clock);
         Say("the same senders again");
         var again = await PacedAsync(client, twilio, series: 201, count: PacedRate * options.Seconds, clock);
 
-        Say("the machine's single-insert limit");
-        var limit = await Pgbench.SingleInsertsPerSecondAsync(BenchOptions.ConnectionString, options.Clients, options.Seconds);
-
-        Say($"intake with {options.Clients} clients");
-        var before = await CountAsync();
-        var cpu = new CpuMeter(host);
-        var (sent, answers, seconds) = await FloodAsync(client, options);
-        var used = cpu.PerMessage(sent);
-        var stored = await CountAsync() - before;
-        if (stored != sent)
-        {
-            throw new InvalidOperationException($"{sent} webhooks were answered with 200, but {stored} messages are stored.");
-        }
-
+        var flood = await FloodAsync(client, host, target, options);
         var memory = (idle, host.ResidentMegabytes);
         Say($"{Through} messages, each answered");
         var through = await ThroughAsync(client, twilio, host, options, clock);
-        Figure[] figures = [.. Figures(sent / seconds, limit, answers, used, first, again, memory), .. through];
+        Figure[] figures = [.. flood, .. Figures(first, again, memory), .. through];
         if (BenchOptions.Page is { Length: > 0 } page)
         {
             await BenchPage.WriteAsync(page, BenchPage.Intake(options), figures);
@@ -84,18 +76,8 @@ internal static class IntakeBench
         return Report.Write("intake", figures, options.JsonFile);
     }
 
-    private static List<Figure> Figures(
-        double rate, double limit, IReadOnlyCollection<double> answers, CpuUse used, IReadOnlyCollection<double> first, IReadOnlyCollection<double> again,
-        (double Idle, double AfterLoad) memory) =>
+    private static List<Figure> Figures(IReadOnlyCollection<double> first, IReadOnlyCollection<double> again, (double Idle, double AfterLoad) memory) =>
     [
-        new("intake", rate, "req/s"),
-        new("pgbench single insert", limit, "tx/s"),
-        new("intake / single insert", rate / limit * 100, "%", Goal: 50, AtLeast: true),
-        new("intake p50", Report.Percentile(answers, 50), "ms"),
-        new("intake p99", Report.Percentile(answers, 99), "ms"),
-        new("CPU per request: the senders", used.Bench, "ms"),
-        new("CPU per request: the host, turns beside it included", used.Host, "ms"),
-        new("CPU per request: the database, the same", used.Database, "ms"),
         new($"webhook to provider p50, {PacedRate}/s", Report.Percentile(again, 50), "ms", Goal: 15),
         new($"webhook to provider p99, {PacedRate}/s", Report.Percentile(again, 99), "ms", Goal: 50),
         new("the same for a sender's first text, p50", Report.Percentile(first, 50), "ms", Goal: 15),
@@ -108,7 +90,7 @@ internal static class IntakeBench
     private static async Task<IReadOnlyList<Figure>> ThroughAsync(WebhookClient client, FakeTwilio twilio, HostProcess host, BenchOptions options, TimeProvider clock)
     {
         await IdleAsync(clock);
-        var (cpu, bytes, start) = (new CpuMeter(host), await SizeAsync(), Stopwatch.GetTimestamp());
+        var (cpu, bytes, start) = (await CpuMeter.StartAsync(host, Admin), await SizeAsync(), Stopwatch.GetTimestamp());
         var next = -1;
         async Task ClientAsync()
         {
@@ -174,26 +156,51 @@ internal static class IntakeBench
         return [.. starts.Select(s => Stopwatch.GetElapsedTime(s.Value, twilio.Calls[s.Key]).TotalMilliseconds)];
     }
 
-    private static async Task<(int Sent, IReadOnlyCollection<double> Milliseconds, double Seconds)> FloodAsync(WebhookClient client, BenchOptions options)
+    /// <summary>As many requests as can be answered, against as many inserts as can be committed.</summary>
+    private static async Task<IReadOnlyList<Figure>> FloodAsync(WebhookClient client, HostProcess host, WebhookTarget target, BenchOptions options)
+    {
+        Say("the machine's single-insert limit");
+        var limit = await Pgbench.SingleInsertsPerSecondAsync(BenchOptions.ConnectionString, options.Clients, options.Seconds);
+        var requests = Enumerable.Range(0, (int)limit * options.Seconds).Select(i => client.Bytes(WebhookClient.Number(202, i % Senders), "hello")).ToArray();
+
+        Say($"intake with {options.Clients} clients");
+        var (before, cpu) = (await CountAsync(), await CpuMeter.StartAsync(host, Admin));
+        var (answers, seconds) = await SendAsync(target, requests, options);
+        var used = cpu.PerMessage(answers.Count);
+        var stored = await CountAsync() - before;
+        return stored != answers.Count
+            ? throw new InvalidOperationException($"{answers.Count} webhooks were answered with 200, but {stored} messages are stored.")
+            :
+            [
+                new("intake", answers.Count / seconds, "req/s"),
+                new("pgbench single insert", limit, "tx/s"),
+                new("intake / single insert", answers.Count / seconds / limit * 100, "%", Goal: 50, AtLeast: true),
+                new("intake p50", Report.Percentile(answers, 50), "ms"),
+                new("intake p99", Report.Percentile(answers, 99), "ms"),
+                new("CPU per request: the senders", used.Bench, "ms"),
+                new("CPU per request: the host, turns beside it included", used.Host, "ms"),
+                new("CPU per request: the database, the same", used.Database, "ms"),
+            ];
+    }
+
+    private static async Task<(IReadOnlyCollection<double> Milliseconds, double Seconds)> SendAsync(WebhookTarget target, byte[][] requests, BenchOptions options)
     {
         var start = Stopwatch.GetTimestamp();
-        var next = 0;
+        var next = -1;
         async Task<List<double>> ClientAsync()
         {
             var times = new List<double>();
-            while (Stopwatch.GetElapsedTime(start).TotalSeconds < options.Seconds)
+            using var connection = await WebhookConnection.OpenAsync(new Uri(target.Url));
+            for (var i = Interlocked.Increment(ref next); i < requests.Length && Stopwatch.GetElapsedTime(start).TotalSeconds < options.Seconds; i = Interlocked.Increment(ref next))
             {
-                var from = WebhookClient.Number(202, Interlocked.Increment(ref next) % Senders);
-                times.Add((await client.SendAsync(from, "hello")).TotalMilliseconds);
+                times.Add((await connection.SendAsync(requests[i])).TotalMilliseconds);
             }
 
             return times;
         }
 
         var clients = await Task.WhenAll(Enumerable.Range(0, options.Clients).Select(_ => Task.Run(ClientAsync)));
-        var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        var all = clients.SelectMany(times => times).ToList();
-        return (all.Count, all, seconds);
+        return ([.. clients.SelectMany(times => times)], Stopwatch.GetElapsedTime(start).TotalSeconds);
     }
 
     private static async Task<long> CountAsync() => (long)(await AdminAsync("SELECT (SELECT count(*) FROM channels.inbound_messages) + (SELECT count(*) FROM channels.inbox)"))!;

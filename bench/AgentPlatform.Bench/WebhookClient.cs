@@ -30,7 +30,24 @@ internal sealed class WebhookClient(WebhookTarget target) : IDisposable
 
     public void Dispose() => _http.Dispose();
 
+    /// <summary>The bytes of a request, signed: for a <see cref="WebhookConnection"/>.</summary>
+    internal byte[] Bytes(string from, string text)
+    {
+        var (form, signature) = Signed(from, text);
+        var url = new Uri(target.Url);
+        var body = string.Join('&', form.Select(field => $"{Uri.EscapeDataString(field.Key)}={Uri.EscapeDataString(field.Value)}"));
+        return Encoding.ASCII.GetBytes(
+            $"POST {url.AbsolutePath} HTTP/1.1\r\nHost: {url.Authority}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            + $"X-Twilio-Signature: {signature}\r\nContent-Length: {body.Length}\r\n\r\n{body}");
+    }
+
     private HttpRequestMessage Request(string from, string text)
+    {
+        var (form, signature) = Signed(from, text);
+        return new HttpRequestMessage(HttpMethod.Post, target.Url) { Content = new FormUrlEncodedContent(form), Headers = { { "X-Twilio-Signature", signature } } };
+    }
+
+    private (SortedDictionary<string, string> Form, string Signature) Signed(string from, string text)
     {
         var sid = $"SM{RandomNumberGenerator.GetHexString(32, lowercase: true)}";
         var form = new SortedDictionary<string, string>(StringComparer.Ordinal)
@@ -46,6 +63,6 @@ internal sealed class WebhookClient(WebhookTarget target) : IDisposable
 #pragma warning disable CA5350 // X-Twilio-Signature is HMAC-SHA1 by Twilio's definition.
         var signature = Convert.ToBase64String(HMACSHA1.HashData(_key, Encoding.UTF8.GetBytes(signed)));
 #pragma warning restore CA5350
-        return new HttpRequestMessage(HttpMethod.Post, target.Url) { Content = new FormUrlEncodedContent(form), Headers = { { "X-Twilio-Signature", signature } } };
+        return (form, signature);
     }
 }
