@@ -88,7 +88,7 @@ public sealed class CatalogueRules : IAsyncLifetime
         WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT IN ('pg_catalog', 'information_schema')
           AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid IN ('text'::regtype, 'varchar'::regtype)
           AND (a.attname IN ('status', 'state') OR a.attname LIKE '%\_status')
-          AND NOT (c.oid = 'identity.users'::regclass AND a.attname = 'state') -- a part of an address
+          AND NOT (c.oid IN ('identity.users'::regclass, 'billing.buyers'::regclass) AND a.attname = 'state') -- a part of an address
           AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c' AND a.attnum = ANY (k.conkey))
         """));
 

@@ -67,7 +67,7 @@ internal sealed class UsageRecords(TimeProvider clock)
 
         internal const string Close =
             """
-            UPDATE billing.subscription_usage_records SET closed_at = $3, period_end = greatest(period_start, least($3, $4))
+            UPDATE billing.subscription_usage_records SET closed_at = $3::timestamptz, period_end = greatest(period_start, least($3::timestamptz, $4::timestamptz))
             WHERE tenant_id = $1 AND subscription_id = $2 AND closed_at IS NULL
             RETURNING *
             """;
