@@ -27,6 +27,9 @@ public sealed class TestPlatform : IAsyncDisposable
         // Training that comes due in the middle of a test would be one more item in the queue that it looks at.
         new("Brain:TrainAfterSeconds", "3600"),
 
+        // A test that runs at night is about something else.
+        new("Messaging:QuietHoursStart", "00:00"), new("Messaging:QuietHoursEnd", "00:00"),
+
         // A page's or a list's test asks more often than one person would.
         new("Api:RequestsPerMinute", "100000"),
     ];

@@ -90,8 +90,13 @@ public sealed class ActionQueue
     public async Task<IReadOnlyList<QueuedAction>> ReevaluateAsync(Transaction tx, Guid contactId, EligibilityContext who, CancellationToken ct)
     {
         var moved = new List<QueuedAction>();
-        foreach (var item in await tx.QueryAsync<QueuedAction>(Sql.LockBlocked, [contactId], ct))
+        foreach (var blocked in await tx.QueryAsync<ActionWork>(Sql.Blocked, [contactId], ct))
         {
+            if (await RequestLock.TakeAsync(tx, blocked.Id, blocked.SessionId, ct) is not { Status: QueueStatus.Blocked } item || item.BlockerReason == ApprovalPolicy.Awaiting)
+            {
+                continue;
+            }
+
             if (item.AddedAt < _clock.GetUtcNow().AddHours(-_options.Value.BlockedHours))
             {
                 await CancelAsync(tx, item.Id, "waited_too_long", ct);
@@ -238,7 +243,9 @@ public sealed class ActionQueue
 
         internal const string LockWaiting = "SELECT * FROM actions.action_queue WHERE id = $1 AND (status = 'pending' OR status = 'blocked' AND blocker_reason <> 'awaiting_approval') FOR UPDATE";
 
-        internal const string LockBlocked = "SELECT * FROM actions.action_queue WHERE contact_id = $1 AND status = 'blocked' AND blocker_reason <> 'awaiting_approval' ORDER BY added_at FOR UPDATE";
+        // Locked one by one, each after its session.
+        internal const string Blocked =
+            "SELECT id, session_id FROM actions.action_queue WHERE contact_id = $1 AND status = 'blocked' AND blocker_reason <> 'awaiting_approval' ORDER BY added_at, id";
 
         internal const string WaitingForSchemas =
             """
@@ -288,7 +295,6 @@ public sealed class ActionQueue
               AND (q.action_id = ANY ($3)
                    OR EXISTS (SELECT FROM actions.action_registry r WHERE r.agent_id = q.agent_id AND r.action_id = q.action_id AND r.opposites @> $4))
             ORDER BY q.id
-            FOR UPDATE OF q
             """;
 
         // Lists leave out what was asked for in private conversations of others. Single rows do not: approvers decide about those, too.

@@ -22,6 +22,9 @@ internal sealed class DeliverAlert(
     /// <summary>Whom a webhook's endpoint is told that it is for: its channel has one URL, and no people.</summary>
     private const string Recipient = "alerts";
 
+    /// <summary>Less than a long text message may have: what is longer is refused as a whole.</summary>
+    private const int LongestText = 1500;
+
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
         await using var tx = database.Begin(Actor.System(item.TenantId));
@@ -78,6 +81,7 @@ internal sealed class DeliverAlert(
 
         var payload = Json.Read<AlertPayload>(delivery.Payload);
         var text = delivery.Channel == NotificationChannel.Webhook ? Json.Text(payload) : $"[{payload.Severity}] {payload.Title}\n{payload.Message}";
+        text = delivery.Channel == ChannelAddress.Sms ? AlertWords.Clip(text, LongestText) : text;
         await letters.WriteAsync(tx, place, new Letter(payload.Title, text, $"alert:{delivery.Id}:{delivery.Attempts}") { QueueId = queueId }, ct);
         return null;
     }

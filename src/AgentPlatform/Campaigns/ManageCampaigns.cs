@@ -38,12 +38,17 @@ internal sealed class ManageCampaigns(Database database, RunningMoves running, W
         }
 
         await using var tx = database.Begin(actor);
-        return (await RefusalAsync(tx, id, ifMatch, "changed", ["draft", "active", "paused"], ct) ?? await ManageIcps.HoldAsync(tx, input.Icps, ct)) is { } refused
-            ? refused
-            : await DoneAsync(tx, await tx.SingleAsync<Campaign>(Sql.Replace, [id, .. Values(input)], ct), "campaign.changed", ct);
+        if ((await RefusalAsync(tx, id, ifMatch, "changed", ["draft", "active", "paused"], ct) ?? await ManageIcps.HoldAsync(tx, input.Icps, ct)) is { } refused)
+        {
+            return refused;
+        }
+
+        var changed = await tx.SingleAsync<Campaign>(Sql.Replace, [id, .. Values(input)], ct);
+        await running.LookAgainAsync(tx, id, ct);
+        return await DoneAsync(tx, changed, "campaign.changed", ct);
     }
 
-    /// <summary>Its moves stay; an outreach that was under way has nobody to write to any more.</summary>
+    /// <summary>Its moves stay; an outreach that was under way has nobody to write to any more, and what has not left stays.</summary>
     internal async Task<Result<Guid>> DeleteAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
@@ -83,6 +88,10 @@ internal sealed class ManageCampaigns(Database database, RunningMoves running, W
         if (step == CampaignStep.Resume)
         {
             await running.GoOnAsync(tx, id, ct);
+        }
+        else if (step == CampaignStep.Pause)
+        {
+            await running.PauseAsync(tx, id, ct);
         }
         else if (step == CampaignStep.Complete)
         {

@@ -11,6 +11,9 @@ public static class ChannelTypes
     public const string Email = "email";
     public const string CustomWebhook = "custom_webhook";
 
+    /// <summary>Characters of a text message that providers take; a longer one is refused as a whole.</summary>
+    public const int LongestSms = 1600;
+
     public static IReadOnlyList<string> All { get; } = [Sms, Email, CustomWebhook];
 
     /// <summary>The channel of Contacts and Conversations: <c>sms</c>, <c>email</c> or <c>webhook</c>.</summary>

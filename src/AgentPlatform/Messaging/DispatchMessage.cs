@@ -51,6 +51,12 @@ internal sealed class DispatchMessage(
             return new WorkOutcome.Snooze(early);
         }
 
+        // Who has it go on enqueues it again.
+        if (message.HoldReason == SendDecision.Paused)
+        {
+            return new WorkOutcome.Done();
+        }
+
         var effect = message.Status == "approved" ? await effects.FindAsync(tx, message.Id, ct) : null;
         if (effect is { NeedsProbe: true })
         {
@@ -58,11 +64,10 @@ internal sealed class DispatchMessage(
         }
 
         var known = await facts.LoadAsync(tx, message, parties, effect?.What.ChannelId, ct);
-        var decision = effect is null
-            ? SendDecision.Decide(known, clock.GetUtcNow())
-            : SendDecision.Forbidden(known) is { } reason ? new SendDecision.Refuse(reason) : new SendDecision.Send();
+        var decision = effect is null ? SendDecision.Decide(known, clock.GetUtcNow()) : SendDecision.DecideAgain(known, clock.GetUtcNow());
         return decision switch
         {
+            SendDecision.Hold rest when effect is not null => await RestAsync(tx, item, message, effect, rest, ct),
             SendDecision.Hold hold => await HoldAsync(tx, item, message, hold, ct),
             SendDecision.Supersede supersede => await SupersedeAsync(tx, item, message, supersede, ct),
             SendDecision.Refuse refuse => await RefuseAsync(tx, item, message, effect, known, refuse, ct),
@@ -71,10 +76,21 @@ internal sealed class DispatchMessage(
         };
     }
 
-    public Task OnDeadAsync(WorkItem item, string error, Transaction tx, CancellationToken ct)
+    public async Task OnDeadAsync(WorkItem item, string error, Transaction tx, CancellationToken ct)
     {
-        tx.Post(QueueActions.Sql.Fail, item.TenantId, item.Read<DispatchPayload>().QueueId, error);
-        return Task.CompletedTask;
+        if (await tx.FindAsync<QueuedMessage>(QueueActions.Sql.Lock, [item.TenantId, item.Read<DispatchPayload>().QueueId], ct) is not { IsOver: false } message)
+        {
+            return;
+        }
+
+        if (await effects.FindAsync(tx, message.Id, ct) is { } effect)
+        {
+            await settle.DieAsync(tx, message, effect, error, ct);
+            return;
+        }
+
+        tx.Post(QueueActions.Sql.Fail, item.TenantId, message.Id, error);
+        events.Append(tx, new NewEvent("message.failed", "conversation", message.ConversationContextId, new { queue_id = message.Id, error_code = "given_up", error }));
     }
 
     private async Task<WorkOutcome> SendAsync(Transaction tx, WorkItem item, QueuedMessage message, SendEffect? effect, Facts known, CancellationToken ct)
@@ -178,6 +194,27 @@ internal sealed class DispatchMessage(
         tx.Post(QueueActions.Sql.Hold, tx.TenantId, message.Id, hold.Reason, until);
         work.Enqueue(tx, Outbox.Dispatch(DispatchPayload.Of(message), $"{message.Id}@{until.ToUnixTimeMilliseconds()}", message.Priority, until));
         events.Append(tx, new NewEvent("message.held", "conversation", message.ConversationContextId, new { queue_id = message.Id, reason = hold.Reason, until }));
+        return await CommitAsync(tx, item, ct);
+    }
+
+    /// <summary>
+    /// An attempt was made, and the next one falls into hours of rest. As for what is held: nothing of the conversation waits behind it.
+    /// </summary>
+    private async Task<WorkOutcome> RestAsync(Transaction tx, WorkItem item, QueuedMessage message, SendEffect effect, SendDecision.Hold rest, CancellationToken ct)
+    {
+        var until = rest.Until.ToUniversalTime();
+        var morning = Outbox.Dispatch(DispatchPayload.Of(message), $"{message.Id}@{until.ToUnixTimeMilliseconds()}", message.Priority, until);
+        settle.Rest(tx, effect, until);
+        if (item.Key == morning.Key)
+        {
+            // It came early by our clock.
+            item.Settle(tx, new WorkOutcome.Snooze(until - clock.GetUtcNow()));
+            await tx.CommitAsync(ct);
+            return WorkOutcome.Settled;
+        }
+
+        work.Enqueue(tx, morning);
+        events.Append(tx, new NewEvent("message.postponed", "conversation", message.ConversationContextId, new { queue_id = message.Id, reason = rest.Reason, until }));
         return await CommitAsync(tx, item, ct);
     }
 

@@ -23,6 +23,14 @@ public sealed class MessagingOptions
     /// <summary>Seconds before the second attempt; it doubles with each further one, up to five minutes. Default 2.</summary>
     [Range(0.01, 300)]
     public double RetrySeconds { get; set; } = 2;
+
+    /// <summary>When nobody is written to unasked who has no quiet hours of their own, in their own time; none when it equals the end. Default 21:00:00.</summary>
+    public TimeOnly QuietHoursStart { get; set; } = new(21, 0);
+
+    /// <summary>When those hours are over. Default 08:00:00.</summary>
+    public TimeOnly QuietHoursEnd { get; set; } = new(8, 0);
+
+    internal QuietWindow QuietWindow => new(QuietHoursStart, QuietHoursEnd);
 }
 
 public static class MessagingModule
@@ -33,7 +41,7 @@ public static class MessagingModule
     {
         services.AddSingleton<IKeepsPersonalData, KeptOfContacts>();
         services.AddOptions<MessagingOptions>().BindConfiguration("Messaging").ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton<Outbox>().AddSingleton<Letters>().AddSingleton<Budgets>().AddSingleton<SendFacts>().AddSingleton<SendEffects>().AddSingleton<SettleSend>().AddSingleton<QueueActions>().AddSingleton<ReplyAsHuman>().AddSingleton<ContactBudgets>();
+        services.AddSingleton<Outbox>().AddSingleton<Letters>().AddSingleton<Budgets>().AddSingleton<Recall>().AddSingleton<SendFacts>().AddSingleton<SendEffects>().AddSingleton<SettleSend>().AddSingleton<QueueActions>().AddSingleton<ReplyAsHuman>().AddSingleton<ContactBudgets>();
         services.AddSingleton<IContactMergeParticipant, MergedContacts>();
         services.AddSingleton<FollowUp>();
         services.AddSingleton<IHealthSource, QueueHealth>();

@@ -140,5 +140,25 @@ internal sealed class QueueActions(Database database, EventStore events, WorkQue
 
         internal const string Cancel =
             "UPDATE messaging.message_queue SET status = 'cancelled', hold_reason = NULL WHERE tenant_id = $1 AND id = $2 AND status IN ('queued', 'held')";
+
+        internal const string CancelMany =
+            """
+            UPDATE messaging.message_queue SET status = 'cancelled', hold_reason = NULL WHERE tenant_id = $1 AND id = ANY ($2) AND status IN ('queued', 'held')
+            RETURNING id AS queue_id, conversation_context_id AS conversation_id, contact_id
+            """;
+
+        internal const string PauseMany =
+            """
+            UPDATE messaging.message_queue SET status = 'held', hold_reason = 'paused'
+            WHERE tenant_id = $1 AND id = ANY ($2) AND status IN ('queued', 'held') AND hold_reason IS DISTINCT FROM 'paused'
+            RETURNING id AS queue_id, conversation_context_id AS conversation_id, contact_id
+            """;
+
+        internal const string ResumeMany =
+            """
+            UPDATE messaging.message_queue SET status = 'queued', hold_reason = NULL, scheduled_for = $3
+            WHERE tenant_id = $1 AND id = ANY ($2) AND status = 'held' AND hold_reason = 'paused'
+            RETURNING id AS queue_id, conversation_context_id AS conversation_id, contact_id, priority
+            """;
     }
 }

@@ -1,3 +1,4 @@
+using AgentPlatform.Channels;
 using AgentPlatform.Conversations;
 using AgentPlatform.Kernel;
 using AgentPlatform.Postgres;
@@ -30,6 +31,11 @@ internal sealed class ReplyAsHuman(Database database, ConversationLog conversati
         if (conversation is not { ContactId: { } contactId, Status: "active" or "paused" })
         {
             return Problem.Conflict("conversation_state", "Nobody listens in this conversation any more.", $"It is {conversation.Status} and {(conversation.ContactId is null ? "has no contact" : "over")}.");
+        }
+
+        if (conversation.Channel == ChannelTypes.Sms && body.Text.Length > ChannelTypes.LongestSms)
+        {
+            return Problem.Invalid("text", $"Must have at most {ChannelTypes.LongestSms} characters, as a text message.");
         }
 
         outbox.Queue(tx, new OutgoingMessage(contactId, conversationId, "human", body.Text)

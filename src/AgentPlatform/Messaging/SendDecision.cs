@@ -26,6 +26,9 @@ internal sealed record Facts(QueuedMessage Message, QueuedText Text, Conversatio
     /// <summary>For proactive messages.</summary>
     public MessageBudget? Budget { get; init; }
 
+    /// <summary>For who has not said which hours of theirs are quiet.</summary>
+    public QuietWindow? QuietByDefault { get; init; }
+
     /// <summary>The conversation needs no provider: its reader looks at it here.</summary>
     public bool IsInternal => Conversation?.Channel is "web" or "console";
 }
@@ -38,6 +41,9 @@ internal abstract record SendDecision
     }
 
     internal sealed record Send : SendDecision;
+
+    /// <summary>The hold of what its author has rest; it has no hour.</summary>
+    internal const string Paused = "paused";
 
     /// <summary>Reasons: quiet_hours, daily_limit, hourly_limit.</summary>
     internal sealed record Hold(DateTimeOffset Until, string Reason) : SendDecision;
@@ -52,9 +58,26 @@ internal abstract record SendDecision
     internal static SendDecision Decide(Facts facts, DateTimeOffset now) => facts switch
     {
         _ when Forbidden(facts) is { } reason => new Refuse(reason),
-        { Message.RequiresFreshContext: true, WroteSince: true } => new Supersede("stale_context"),
-        { Message.Proactive: true, Budget: { } budget, Contact: { } contact } => (SendDecision?)Pace(budget, contact, now) ?? new Send(),
+        _ when Pointless(facts) is { } reason => new Supersede(reason),
+        { Message.Proactive: true, Budget: { } budget } => (SendDecision?)Pace(facts, budget, now) ?? new Send(),
         _ => new Send(),
+    };
+
+    /// <summary>Of what was approved and has surely not left: it is counted already, but hours and people have moved on since.</summary>
+    internal static SendDecision DecideAgain(Facts facts, DateTimeOffset now) => facts switch
+    {
+        _ when (Forbidden(facts) ?? Pointless(facts)) is { } reason => new Refuse(reason),
+        { Message.Proactive: true, Budget: { } budget } when Rest(facts, budget, now) is { } rest => rest,
+        _ => new Send(),
+    };
+
+    /// <summary>Why nobody is to hear it any more.</summary>
+    private static string? Pointless(Facts facts) => facts switch
+    {
+        { Message.RequiresFreshContext: true, WroteSince: true } => "stale_context",
+        // Whoever has taken the conversation over, or paused it, decides what is said there unasked. One that is resolved is nobody's.
+        { Message: { Proactive: true, AgentId: not "human" }, Conversation: { HandledBy: not "bot" } or { Status: "paused" } } => "conversation_not_the_bots",
+        _ => null,
     };
 
     /// <summary>What forbids sending, now and on every later attempt; null when nothing does.</summary>
@@ -68,16 +91,23 @@ internal abstract record SendDecision
         { Route: { } route } => route.Refusal,
     };
 
-    private static Hold? Pace(MessageBudget budget, Contact contact, DateTimeOffset now)
+    private static Hold? Rest(Facts facts, MessageBudget budget, DateTimeOffset now)
     {
-        if (budget.QuietHoursEnabled && QuietHours.Until(now, contact.QuietHoursStart, contact.QuietHoursEnd, contact.Timezone) is { } morning)
+        var contact = facts.Contact!;
+        var quiet = contact is { QuietHoursStart: { } from, QuietHoursEnd: { } to } ? new QuietWindow(from, to) : facts.QuietByDefault;
+        return budget.QuietHoursEnabled && QuietHours.Until(now, quiet?.Start, quiet?.End, contact.Timezone) is { } morning ? new Hold(morning, "quiet_hours") : null;
+    }
+
+    private static Hold? Pace(Facts facts, MessageBudget budget, DateTimeOffset now)
+    {
+        if (Rest(facts, budget, now) is { } rest)
         {
-            return new Hold(morning, "quiet_hours");
+            return rest;
         }
 
         if (budget.MessagesSent >= budget.DailyLimit)
         {
-            return new Hold(QuietHours.Tomorrow(now, contact.Timezone), "daily_limit");
+            return new Hold(QuietHours.Tomorrow(now, facts.Contact!.Timezone), "daily_limit");
         }
 
         return budget.InLastHour >= budget.HourlyLimit

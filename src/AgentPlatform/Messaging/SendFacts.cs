@@ -5,11 +5,13 @@ using AgentPlatform.Kernel;
 using AgentPlatform.Messaging.Pacing;
 using AgentPlatform.Postgres;
 using AgentPlatform.Resilience;
+using Microsoft.Extensions.Options;
 
 namespace AgentPlatform.Messaging;
 
 /// <summary>Gathers what a decision needs, and no more than that: a reply asks fewer questions than an unasked message.</summary>
-internal sealed class SendFacts(ConversationLog conversations, ContactDirectory contacts, ChannelDirectory channels, Budgets budgets, CircuitBreaker circuits, TimeProvider clock)
+internal sealed class SendFacts(
+    ConversationLog conversations, ContactDirectory contacts, ChannelDirectory channels, Budgets budgets, CircuitBreaker circuits, IOptions<MessagingOptions> options, TimeProvider clock)
 {
     /// <summary>Asked for together with the message, which nearly always still names them.</summary>
     internal async Task<Parties> PartiesAsync(Transaction tx, Guid conversationId, Guid contactId, CancellationToken ct)
@@ -49,8 +51,7 @@ internal sealed class SendFacts(ConversationLog conversations, ContactDirectory 
             facts = facts with { OptedOut = await optedOut, Route = await route, Thread = await thread, Troubled = await troubled };
         }
 
-        // What was approved once has been counted and found fresh.
-        return message.Status == "approved" ? facts : await WithPaceAsync(tx, facts, contact, ct);
+        return await WithPaceAsync(tx, facts with { QuietByDefault = options.Value.QuietWindow }, contact, ct);
     }
 
     private async Task<Facts> WithPaceAsync(Transaction tx, Facts facts, Contact contact, CancellationToken ct)
@@ -62,9 +63,14 @@ internal sealed class SendFacts(ConversationLog conversations, ContactDirectory 
             facts = facts with { WroteSince = context.Messages.Any(m => m.Direction == "inbound" && m.CreatedAt > message.CreatedAt) };
         }
 
-        return message.Proactive
-            ? facts with { Budget = await budgets.LockAsync(tx, contact.Id, QuietHours.Today(clock.GetUtcNow(), contact.Timezone), ct) }
-            : facts;
+        if (!message.Proactive)
+        {
+            return facts;
+        }
+
+        // What was approved once has been counted.
+        var today = QuietHours.Today(clock.GetUtcNow(), contact.Timezone);
+        return facts with { Budget = message.Status == "approved" ? await budgets.LookAsync(tx, contact.Id, today, ct) : await budgets.LockAsync(tx, contact.Id, today, ct) };
     }
 }
 

@@ -77,6 +77,23 @@ internal sealed class SettleSend(
         await GiveUpAsync(tx, message, effect, "rejected", code, error, ct);
     }
 
+    /// <summary>It has not left, and is not tried before then.</summary>
+    internal void Rest(Transaction tx, SendEffect effect, DateTimeOffset until) => attempts.RetryAt(tx, effect.OutboundMessageId, until);
+
+    /// <summary>The work that was to send it is given up. Whether a call that was never answered has reached anybody, nobody will ask any more.</summary>
+    internal async Task DieAsync(Transaction tx, QueuedMessage message, SendEffect effect, string error, CancellationToken ct)
+    {
+        attempts.GiveUp(tx, effect.OutboundMessageId);
+        if (effect.NeedsProbe)
+        {
+            outbound.Waiting(tx, effect.OutboundMessageId, "unknown", error);
+            await GiveUpAsync(tx, message, effect, "abandoned", "unknown", error, ct);
+            return;
+        }
+
+        await FailAsync(tx, message, effect, await channels.FindAsync(tx, effect.What.ChannelId, ct), "given_up", error, ct);
+    }
+
     private async Task<WorkOutcome> AcceptedAsync(Transaction tx, QueuedMessage message, SendEffect effect, OutboundRoute route, SendOutcome.Accepted accepted, CancellationToken ct)
     {
         var now = clock.GetUtcNow();

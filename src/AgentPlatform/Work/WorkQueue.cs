@@ -94,6 +94,16 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge) : IKeepsTraces
         tx.AfterCommit(nudge.Nudge);
     }
 
+    /// <summary>The same for all that wait in these serial keys.</summary>
+    public void HastenAll(Transaction tx, string[] serialKeys)
+    {
+        if (serialKeys.Length > 0)
+        {
+            tx.Post(Sql.HastenAll, tx.TenantId, serialKeys);
+            tx.AfterCommit(nudge.Nudge);
+        }
+    }
+
     /// <summary>
     /// The item's business row goes on after its work was over: due now as if it were new, at its old place in its serial key. False while it runs.
     /// </summary>
@@ -200,6 +210,12 @@ public sealed class WorkQueue(WorkKinds kinds, IWorkNudge nudge) : IKeepsTraces
             "UPDATE work.items SET state = 'done', finished_at = now() WHERE tenant_id = $1 AND id = ANY ($2) AND state = 'ready' AND fence = 0";
 
         internal const string AbsorbAndForget = "DELETE FROM work.items WHERE tenant_id = $1 AND id = ANY ($2) AND state = 'ready' AND fence = 0";
+
+        internal const string HastenAll =
+            """
+            UPDATE work.items SET run_at = now()
+            WHERE tenant_id = $1 AND serial_key = ANY ($2) AND finished_at IS NULL AND state = 'ready' AND run_at > now()
+            """;
 
         internal const string Hasten =
             "UPDATE work.items SET run_at = now() WHERE tenant_id = $1 AND kind = $2 AND key = $3 AND state = 'ready' AND run_at > now()";

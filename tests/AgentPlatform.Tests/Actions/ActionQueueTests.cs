@@ -114,6 +114,26 @@ public sealed class ActionQueueTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_look_at_what_is_blocked_holds_no_request_before_it_holds_its_session()
+    {
+        await _talk.OfferAsync(Plain with { ActionId = "second", ActionName = "second step", Dependencies = Json.Of(new[] { "plain" }), ResponseTemplate = "second done" });
+        await _talk.SayAsync("second step");
+        var item = Assert.Single(await _talk.QueueAsync());
+
+        var looking = Task.FromResult<IReadOnlyList<QueuedAction>>([]);
+        await _talk.InAsync(async tx =>
+        {
+            await SessionStore.LockAsync(tx, item.SessionId, default);
+            looking = _talk.InAsync(other => _talk.Platform.Get<ActionQueue>().ReevaluateAsync(other, item.ContactId, new EligibilityContext([], false, Parameters.None), default));
+            Assert.True(await _talk.Platform.Postgres.SomebodyWaitsAsync());
+            return await tx.ExecuteAsync("SELECT FROM actions.action_queue WHERE id = $1 FOR UPDATE NOWAIT", [item.Id], default);
+        });
+
+        Assert.Empty(await looking);
+        Assert.Equal(QueueStatus.Blocked, Assert.Single(await _talk.QueueAsync()).Status);
+    }
+
+    [Fact]
     [Behaviour("brain-action-dependencies", "brain-queue-unblock")]
     public async Task A_dependent_action_waits_until_what_it_depends_on_is_done()
     {

@@ -178,10 +178,23 @@ public sealed class OutreachTests : IAsyncLifetime
         Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM work.items WHERE kind = 'campaigns.run_move' AND state = 'ready' AND run_at > now() + interval '1 second'"));
 
         await _stage.PutAsync($"campaigns/{campaign}", new { name = "X", type = "leadgen", start_date = tomorrow.AddDays(-1), target_icps = (await _stage.GetAsync($"campaigns/{campaign}")).GetProperty("target_icps") });
-        await _stage.DrainDueAsync();
         await _stage.SettleAsync();
 
         Assert.Single(_stage.Twilio.Messages);
+    }
+
+    [Fact]
+    public async Task Who_would_get_more_than_a_text_message_may_have_is_left_out()
+    {
+        await PeopleAsync(1);
+        await _stage.ContactAsync(new string('N', 100), "+14155550102");
+        var (_, move) = await _stage.OutreachAsync($"{{{{contact.first_name}}}} {new string('x', 1550)}");
+
+        await _stage.RunAsync(move);
+        await _stage.SettleAsync();
+
+        Assert.Equal(1553, Assert.Single(_stage.Twilio.Messages).Body.Length);
+        Assert.Equal("too_long", Text((await _stage.GetAsync($"moves/{move}/recipients?status=skipped")).GetProperty("items")[0], "reason"));
     }
 
     [Theory]

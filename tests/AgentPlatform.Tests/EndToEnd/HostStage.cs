@@ -71,6 +71,9 @@ internal sealed class HostStage : IAsyncDisposable
             ("Actions__AllowPrivateTargets", "true"),
             // What a killed host held is taken over when its lease is over; longer than a send may take, as in production.
             ("Work__LeaseSeconds", $"{patience + 5}"),
+            // Whatever hour it is.
+            ("Messaging__QuietHoursStart", "00:00"),
+            ("Messaging__QuietHoursEnd", "00:00"),
             ("Messaging__RetrySeconds", "0.2"));
         _hosts.Add(host);
         return host;

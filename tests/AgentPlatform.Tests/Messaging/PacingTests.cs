@@ -20,9 +20,11 @@ public sealed class PacingTests : IAsyncLifetime
     private Guid _conversationId;
     private int _numbers = 1000;
 
-    public async Task InitializeAsync()
+    public Task InitializeAsync() => BeginAsync();
+
+    private async Task BeginAsync(params (string Key, string Value)[] settings)
     {
-        _stage = await ChannelStage.StartAsync(services => services.AddSingleton<TimeProvider>(_clock), ("Work:Concurrency", "1"));
+        _stage = await ChannelStage.StartAsync(services => services.AddSingleton<TimeProvider>(_clock), [.. settings, ("Work:Concurrency", "1")]);
         _channel = await _stage.SmsChannelAsync();
         (_contactId, _conversationId) = await _stage.Platform.AsAsync(_stage.System, async tx =>
         {
@@ -139,6 +141,120 @@ public sealed class PacingTests : IAsyncLifetime
         await _stage.Platform.Get<ContactBudgets>().ChangeAsync(_stage.System, _contactId, new MessageBudgetInput(null, null, false), CancellationToken.None);
         await SayAsync("anyway");
         Assert.Equal(["anyway"], Sent());
+    }
+
+    [Fact]
+    [Behaviour("yp-quiet-hours")]
+    public async Task Who_has_no_quiet_hours_has_those_of_the_platform_in_their_own_time()
+    {
+        Assert.Equal((new TimeOnly(21, 0), new TimeOnly(8, 0)), (new MessagingOptions().QuietHoursStart, new MessagingOptions().QuietHoursEnd));
+        await _stage.DisposeAsync();
+        await BeginAsync(("Messaging:QuietHoursStart", "21:00"), ("Messaging:QuietHoursEnd", "08:00"));
+        await _stage.ValueAsync<long>("WITH u AS (UPDATE contacts.customer_profiles SET timezone = 'America/New_York' RETURNING 1) SELECT count(*) FROM u");
+        // 02:30 UTC is half past nine at night in New York.
+        _clock.Step(TimeSpan.FromHours(11.5));
+        await SayAsync("unasked");
+        Assert.Empty(Sent());
+        Assert.Equal("quiet_hours", await HeldAsync());
+        Assert.Equal(new DateTime(2026, 11, 21, 13, 0, 0), await _stage.ValueAsync<DateTime>("SELECT scheduled_for AT TIME ZONE 'UTC' FROM messaging.message_queue WHERE status = 'held'"));
+
+        await QuietAsync("12:00", "13:00", "America/New_York");
+        await SayAsync("to who says otherwise");
+        Assert.Equal(["to who says otherwise"], Sent());
+    }
+
+    [Fact]
+    [Behaviour("yp-quiet-hours", "yp-quiet-hours-reply")]
+    public async Task What_a_provider_put_off_does_not_leave_in_the_quiet_hours_that_began_meanwhile()
+    {
+        await QuietAsync("15:10", "16:00", "UTC");
+        _stage.Twilio.Next(new TwilioAnswer.Refuse(429, 20429, RetryAfter: 300));
+        await SayAsync("late");
+        Assert.Equal("not_sent", await _stage.ValueAsync<string>("SELECT status FROM messaging.effects"));
+
+        await WakeAsync(TimeSpan.FromMinutes(15));
+        Assert.Empty(Sent());
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM events.events WHERE event_type = 'message.postponed' AND payload ->> 'reason' = 'quiet_hours'"));
+        // Comes early, and goes back; nothing of the conversation waits behind it.
+        await WakeAsync(TimeSpan.FromMinutes(10));
+        await _stage.Platform.AsAsync(_stage.System, tx =>
+        {
+            _stage.Platform.Get<Outbox>().Queue(tx, new OutgoingMessage(_contactId, _conversationId, "agent", "reply"));
+            return Task.CompletedTask;
+        });
+        await _stage.Platform.DrainAsync();
+        Assert.Equal(["reply"], Sent());
+
+        await WakeAsync(TimeSpan.FromMinutes(36));
+        Assert.Equal(["reply", "late"], Sent());
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM messaging.user_message_budget WHERE messages_sent = 1"));
+    }
+
+    [Fact]
+    [Behaviour("yp-queue-fresh-context")]
+    public async Task What_a_provider_put_off_does_not_leave_when_the_person_has_written_meanwhile()
+    {
+        _stage.Twilio.Next(new TwilioAnswer.Refuse(429, 20429, RetryAfter: 300));
+        await QueueFreshAsync("stale");
+        await _stage.Platform.DrainAsync();
+        _clock.Step(TimeSpan.FromSeconds(5));
+        await _stage.Platform.AsAsync(_stage.System, tx =>
+        {
+            _stage.Platform.Get<ConversationLog>().Append(tx, new NewMessage(_clock.NewId(), _conversationId, _contactId, "user", "inbound", "forget it"));
+            return Task.CompletedTask;
+        });
+
+        await WakeAsync(TimeSpan.FromMinutes(6));
+
+        Assert.Empty(Sent());
+        Assert.Equal("stale_context", await _stage.ValueAsync<string>("SELECT failure FROM messaging.message_queue WHERE status = 'failed'"));
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM channels.outbound_messages WHERE delivery_status = 'failed'"));
+    }
+
+    [Fact]
+    public async Task Nothing_is_said_unasked_in_a_conversation_that_a_person_has_taken_over_meanwhile()
+    {
+        await QuietAsync("14:00", "16:00", "UTC");
+        await SayAsync("unasked");
+        await _stage.Platform.AsAsync(_stage.System, tx => _stage.Platform.Get<ConversationLog>().HandOverAsync(tx, _conversationId, "asked for a human", default));
+        await _stage.Platform.AsAsync(_stage.System, tx =>
+        {
+            _stage.Platform.Get<Outbox>().Queue(tx, new OutgoingMessage(_contactId, _conversationId, "human", "from a colleague") { Proactive = true });
+            return Task.CompletedTask;
+        });
+
+        await WakeAsync(TimeSpan.FromMinutes(61));
+
+        Assert.Equal(["from a colleague"], Sent());
+        Assert.Equal("conversation_not_the_bots", await _stage.ValueAsync<string>("SELECT superseded_reason FROM messaging.message_queue WHERE status = 'superseded'"));
+    }
+
+    [Theory]
+    [InlineData("not_sent", "rejected", "given_up", "failed", 0)]
+    [InlineData("calling", "abandoned", "unknown", "unknown", 1)]
+    public async Task Work_that_dies_leaves_no_message_on_its_way(string found, string effect, string failure, string outbound, int counted)
+    {
+        _stage.Twilio.Next(new TwilioAnswer.Refuse(429, 20429, RetryAfter: 300));
+        await SayAsync("lost");
+        await _stage.ValueAsync<long>(
+            $"""
+            SELECT 1::bigint;
+            UPDATE messaging.effects SET status = '{found}';
+            UPDATE channels.outbound_messages SET delivery_status = 'sending' WHERE '{found}' = 'calling';
+            UPDATE work.items SET max_attempts = 1 WHERE state = 'ready';
+            CREATE FUNCTION messaging.break() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'It dies here.'; END $$;
+            CREATE TRIGGER break BEFORE UPDATE OF attempts, probes ON messaging.effects FOR EACH ROW EXECUTE FUNCTION messaging.break();
+            """);
+
+        await WakeAsync(TimeSpan.FromMinutes(6));
+
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM work.items WHERE kind = 'messaging.dispatch' AND state = 'dead'"));
+        Assert.Equal((effect, failure, outbound), (
+            await _stage.ValueAsync<string>("SELECT status FROM messaging.effects WHERE settled_at IS NOT NULL"), await _stage.ValueAsync<string>("SELECT failure FROM messaging.message_queue WHERE status = 'failed'"),
+            await _stage.ValueAsync<string>("SELECT delivery_status FROM channels.outbound_messages")));
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM conversations.messages WHERE content = 'lost' AND status = 'failed'"));
+        Assert.Equal(1, await _stage.CountAsync("SELECT count(*) FROM events.events WHERE event_type = 'message.failed'"));
+        Assert.Equal(counted, await _stage.ValueAsync<int>("SELECT messages_sent FROM messaging.user_message_budget"));
     }
 
     [Theory]

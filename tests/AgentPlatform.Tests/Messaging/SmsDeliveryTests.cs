@@ -358,6 +358,22 @@ public sealed class SmsDeliveryTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_colleague_who_writes_more_than_a_text_message_may_have_is_told_at_once()
+    {
+        await ReceiveAsync("hello");
+        await _stage.SettleAsync();
+        var conversation = await _stage.ValueAsync<Guid>("SELECT id FROM conversations.conversations");
+        var reply = _stage.Platform.Get<ReplyAsHuman>();
+
+        var refused = await reply.HandleAsync(_stage.System, conversation, new ReplyBody(new string('x', 1601)), null, CancellationToken.None);
+        Assert.Equal(("validation_failed", 400), (refused.Problem!.Code, refused.Problem.Status));
+        Assert.True((await reply.HandleAsync(_stage.System, conversation, new ReplyBody(new string('x', 1600)), null, CancellationToken.None)).IsOk);
+        await _stage.SettleAsync();
+
+        Assert.Equal(1600, _stage.Twilio.Messages.Max(m => m.Body.Length));
+    }
+
+    [Fact]
     [Behaviour("bb-webhook-inactive")]
     public async Task A_channel_whose_outbound_side_is_disabled_sends_nothing()
     {

@@ -10,7 +10,7 @@ using Npgsql;
 namespace AgentPlatform.Campaigns.Moves;
 
 /// <summary>What members do to moves. A move is changed while it is pending; what it becomes after that is decided by its run, or by a member for what is theirs to do.</summary>
-internal sealed class ManageMoves(Database database, SettleMove settle, WorkQueue work, EventStore events, TimeProvider clock)
+internal sealed class ManageMoves(Database database, SettleMove settle, RunningMoves running, WorkQueue work, EventStore events, TimeProvider clock)
 {
     internal async Task<Result<Move>> CreateAsync(Actor actor, MoveInput input, CancellationToken ct)
     {
@@ -31,6 +31,7 @@ internal sealed class ManageMoves(Database database, SettleMove settle, WorkQueu
     internal async Task<Result<Guid>> DeleteAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
+        _ = await CampaignStore.HoldOfAsync(tx, id, ct);
         if (await MoveStore.LockAsync(tx, id, ct) is not { } move)
         {
             return Problem.NotFound("move");
@@ -41,6 +42,7 @@ internal sealed class ManageMoves(Database database, SettleMove settle, WorkQueu
             return refused;
         }
 
+        await running.ForgetAsync(tx, id, ct);
         tx.Post(Sql.Delete, id);
         events.Append(tx, new NewEvent("move.deleted", "move", id, new { campaign_id = move.CampaignId }));
         AskForMetrics(tx, move);
@@ -52,8 +54,9 @@ internal sealed class ManageMoves(Database database, SettleMove settle, WorkQueu
     internal async Task<Result<Move>> RunAsync(Actor actor, Guid id, IfMatch ifMatch, CancellationToken ct)
     {
         await using var tx = database.Begin(actor);
+        var campaign = await CampaignStore.HoldOfAsync(tx, id, ct);
         var pending = await LockAsync(tx, id, ifMatch, "run", "pending", ct);
-        if ((pending.Problem ?? await HindranceAsync(tx, pending.Value, ct)) is { } refused)
+        if ((pending.Problem ?? Hindrance(pending.Value, campaign)) is { } refused)
         {
             return refused;
         }
@@ -122,13 +125,12 @@ internal sealed class ManageMoves(Database database, SettleMove settle, WorkQueu
         };
 
     /// <summary>What keeps an outreach from running.</summary>
-    private static async Task<Problem?> HindranceAsync(Transaction tx, Move move, CancellationToken ct) => move switch
+    private static Problem? Hindrance(Move move, Campaign? campaign) => move switch
     {
         { Type: not Move.Outreach } => null,
         { CampaignId: null } => Problem.Conflict("move_has_no_campaign", "An outreach writes to the contacts of its campaign, and this one has none."),
         _ when string.IsNullOrWhiteSpace(move.Said("text")) => Problem.Conflict("move_has_no_text", "There is nothing to say yet: content.text is empty."),
-        { CampaignId: { } id } => await CampaignStore.FindAsync(tx, id, ct) is { Status: "active" } ? null
-            : Problem.Conflict("campaign_not_active", "An outreach runs while its campaign is active."),
+        _ => campaign is { Status: "active" } && campaign.Id == move.CampaignId ? null : Problem.Conflict("campaign_not_active", "An outreach runs while its campaign is active."),
     };
 
     private async Task<Result<Move>> StoreAsync(Transaction tx, string sql, object?[] args, string happened, CancellationToken ct)

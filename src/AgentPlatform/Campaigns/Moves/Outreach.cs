@@ -28,6 +28,8 @@ internal sealed class Outreach(
                 return new MoveOutcome.Failed("campaign_deleted");
             case { Status: "paused" }:
                 return new MoveOutcome.Rests();
+            case { Status: not "active" }:
+                return new MoveOutcome.Failed("campaign_completed");
             case { StartDate: { } first } when Until(first) is { Ticks: > 0 } early:
                 return new MoveOutcome.More(early);
         }
@@ -75,7 +77,8 @@ internal sealed class Outreach(
         }
 
         var text = OutreachText.Fill(run.Move.Said("text")!, route.Contact, foundation, run.Campaign!);
-        return text.Length == 0 ? new(route.Contact.Id, "skipped", "nothing_to_say", null) : new(route.Contact.Id, "queued", null, new OutgoingMessage(route.Contact.Id, talk.Id, "agent", text)
+        var unsayable = text.Length == 0 ? "nothing_to_say" : talk.Channel == ChannelTypes.Sms && text.Length > ChannelTypes.LongestSms ? "too_long" : null;
+        return unsayable is not null ? new(route.Contact.Id, "skipped", unsayable, null) : new(route.Contact.Id, "queued", null, new OutgoingMessage(route.Contact.Id, talk.Id, "agent", text)
         {
             QueueId = clock.NewId(),
             Proactive = true,

@@ -4,6 +4,7 @@ using AgentPlatform.Actions.Registry;
 using AgentPlatform.Agents.Prompts;
 using AgentPlatform.Campaigns.Foundations;
 using AgentPlatform.Campaigns.Icps;
+using AgentPlatform.Channels;
 using AgentPlatform.Contacts.Segments;
 using AgentPlatform.Kernel;
 
@@ -15,8 +16,7 @@ namespace AgentPlatform.Campaigns.Moves;
 /// </summary>
 internal static partial class OutreachText
 {
-    /// <summary>As many as a long text message may have.</summary>
-    private const int LongestText = 1600;
+    private const int LongestText = ChannelTypes.LongestSms;
     private const int LongestSubject = 200;
 
     private static readonly string[] Variables =

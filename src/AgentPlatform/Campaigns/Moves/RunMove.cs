@@ -48,7 +48,12 @@ internal sealed class RunMove(Database database, IEnumerable<IMoveRunner> runner
 {
     internal const string Kind = "campaigns.run_move";
 
-    internal static NewWork Work(MoveWork move, Guid key) => new(Kind, $"{move.MoveId:n}:{key:n}", move) { SerialKey = $"move:{move.MoveId}", Priority = 50 };
+    internal static NewWork Work(MoveWork move, Guid key) => new(Kind, $"{move.MoveId:n}:{key:n}", move) { SerialKey = Line(move.MoveId), Priority = 50 };
+
+    /// <summary>A run that waits looks again, at once.</summary>
+    internal static void Wake(Transaction tx, WorkQueue work, IEnumerable<Guid> moves) => work.HastenAll(tx, [.. moves.Select(Line)]);
+
+    private static string Line(Guid move) => $"move:{move}";
 
     public async Task<WorkOutcome> HandleAsync(WorkItem item, CancellationToken ct)
     {
@@ -97,8 +102,11 @@ internal sealed class RunMove(Database database, IEnumerable<IMoveRunner> runner
         return (outcome as MoveOutcome.Ask)?.Call;
     }
 
-    private static async Task<MoveRun?> RunOfAsync(Transaction tx, MoveWork work, CancellationToken ct) =>
-        await MoveStore.LockAsync(tx, work.MoveId, ct) is { Status: "in_progress" } move && move.ExecutionId == work.ExecutionId
-            ? new MoveRun(move, move.CampaignId is { } id ? await CampaignStore.FindAsync(tx, id, ct) : null, work.RunId)
+    private static async Task<MoveRun?> RunOfAsync(Transaction tx, MoveWork work, CancellationToken ct)
+    {
+        var campaign = await CampaignStore.HoldOfAsync(tx, work.MoveId, ct);
+        return await MoveStore.LockAsync(tx, work.MoveId, ct) is { Status: "in_progress" } move && move.ExecutionId == work.ExecutionId
+            ? new MoveRun(move, campaign, work.RunId)
             : null;
+    }
 }

@@ -1,5 +1,8 @@
 namespace AgentPlatform.Messaging.Pacing;
 
+/// <summary>From when to when it is quiet, day by day; never when both are the same.</summary>
+internal sealed record QuietWindow(TimeOnly Start, TimeOnly End);
+
 /// <summary>A person's hours of rest, in that person's own time.</summary>
 internal static class QuietHours
 {
