@@ -153,6 +153,26 @@ public sealed class DeliveryTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_text_message_says_what_fits_into_it()
+    {
+        await _stage.RuleAsync(new { notification_channels = ByText });
+
+        // One is told at once, the others when the cooldown ends; two units a character, whichever way the cut falls.
+        for (var i = 0; i < 6; i++)
+        {
+            await _stage.RunAsync(_task, error: string.Concat(Enumerable.Repeat("\U0001F525", 200)));
+        }
+
+        await _stage.PassAsync(TimeSpan.FromMinutes(5), "alerts.tell_folded");
+
+        var text = _stage.Texts.Last();
+        Assert.Equal(2, _stage.Texts.Count());
+        Assert.InRange(text.Length, 1400, 1600);
+        Assert.False(char.IsHighSurrogate(text[^2]));
+        Assert.EndsWith("…", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Without_a_channel_it_waits_for_one_as_long_as_it_is_tried()
     {
         var channel = (await _stage.ListAsync("channels")).Single(c => Text(c, "channel_type") == "sms");
