@@ -53,7 +53,7 @@ public sealed class AllowanceTests : IAsyncLifetime
     {
         Assert.Equal(20, await _stage.ExecuteManyAsync(20));
         await _stage.SubscribedAsync();
-        var id = Guid.CreateVersion7();
+        var id = TimeProvider.System.NewId();
         for (var again = 0; again < 5; again++)
         {
             Assert.IsType<Allowance.Granted>(await _stage.ExecuteAsync(id));
@@ -91,7 +91,7 @@ public sealed class AllowanceTests : IAsyncLifetime
     public async Task What_runs_for_too_long_is_not_taken_up_again()
     {
         await _stage.SubscribedAsync();
-        var id = Guid.CreateVersion7();
+        var id = TimeProvider.System.NewId();
         await _stage.ExecuteAsync(id);
         _stage.Clock.Advance(TimeSpan.FromMinutes(59));
         Assert.IsType<Allowance.Granted>(await _stage.ExecuteAsync(id));

@@ -117,7 +117,7 @@ internal sealed class BillingStage : IAsyncDisposable
     internal async Task<Allowance> ExecuteAsync(Guid? id = null, int busy = 0, Guid? agent = null)
     {
         var allowance = Get<ExecutionAllowance>();
-        var execution = id ?? Guid.CreateVersion7();
+        var execution = id ?? TimeProvider.System.NewId();
         return await ReadAsync(async tx => await allowance.TakeAsync(tx, await allowance.LockAsync(tx, execution, default), execution, agent ?? Tenant.AgentId, () => Task.FromResult(busy), default));
     }
 
