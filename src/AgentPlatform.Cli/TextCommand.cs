@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Net.Http.Headers;
 using System.Net.ServerSentEvents;
 using System.Text.Json;
+using AgentPlatform.Cli.Converse;
 using AgentPlatform.Demo;
 
 namespace AgentPlatform.Cli;

@@ -1,3 +1,4 @@
+using AgentPlatform.Billing.Payments;
 using AgentPlatform.Channels;
 
 namespace AgentPlatform.Functions;
@@ -24,4 +25,16 @@ public sealed class WebhookFunctions(WebhookEndpoints webhooks)
     public Task<IResult> CustomAsync(
         [HttpTrigger(AuthorizationLevel.Anonymous, "post", Route = "webhooks/custom/{token}")] HttpRequest request, string token, CancellationToken ct) =>
         webhooks.CustomAsync(request, token, ct);
+}
+
+/// <summary>What payment providers call when something has become of a payment; the signature says that it is they.</summary>
+public sealed class PaymentFunctions(PaymentWebhooks webhooks)
+{
+    [Function("StripeEvent")]
+    public Task<IResult> StripeAsync([HttpTrigger(AuthorizationLevel.Anonymous, "post", Route = "webhooks/stripe")] HttpRequest request, CancellationToken ct) =>
+        webhooks.StripeAsync(request, ct);
+
+    [Function("PhonePeCallback")]
+    public Task<IResult> PhonePeAsync([HttpTrigger(AuthorizationLevel.Anonymous, "post", Route = "webhooks/phonepe")] HttpRequest request, CancellationToken ct) =>
+        webhooks.PhonePeAsync(request, ct);
 }

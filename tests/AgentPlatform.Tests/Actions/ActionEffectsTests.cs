@@ -174,7 +174,7 @@ public sealed class ActionEffectsTests : IAsyncLifetime
         if (effect == "not_happened")
         {
             var error = Assert.Single(await LettersAsync()).FinalError;
-            Assert.Equal(("timeout", "No answer within 2 s. The call was not carried out."), (error.GetProperty("type").GetString(), error.GetProperty("message").GetString()));
+            Assert.Equal(("timeout", "No answer within 5 s. The call was not carried out."), (error.GetProperty("type").GetString(), error.GetProperty("message").GetString()));
         }
     }
 

@@ -80,7 +80,8 @@ public sealed class LateTurnTests : IAsyncLifetime
             return Task.CompletedTask;
         });
         await HideAsync(_talk.ConversationId);
-        var member = new Actor(_talk.Actor.TenantId, TimeProvider.System.NewId(), "admin");
+        var colleague = await _talk.Platform.Postgres.ScalarAsync<Guid>("INSERT INTO identity.users (id, email) VALUES (gen_random_uuid(), 'colleague@example.test') RETURNING id");
+        var member = new Actor(_talk.Actor.TenantId, colleague, "admin");
         var manage = _talk.Platform.Get<ManageEpisodes>();
 
         Assert.Equal("contact_not_found", (await manage.ForgetAsync(member, TimeProvider.System.NewId(), default)).Problem!.Code);

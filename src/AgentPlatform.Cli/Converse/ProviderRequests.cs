@@ -6,7 +6,7 @@ using System.Text.Json;
 using AgentPlatform.Demo;
 using AgentPlatform.Kernel;
 
-namespace AgentPlatform.Cli;
+namespace AgentPlatform.Cli.Converse;
 
 /// <summary>The webhook each provider would send for a message, signed as that provider signs.</summary>
 internal static class ProviderRequests
