@@ -90,25 +90,40 @@ public sealed class ActionQueue
     public async Task<IReadOnlyList<QueuedAction>> ReevaluateAsync(Transaction tx, Guid contactId, EligibilityContext who, CancellationToken ct)
     {
         var moved = new List<QueuedAction>();
-        foreach (var blocked in await tx.QueryAsync<ActionWork>(Sql.Blocked, [contactId], ct))
+        foreach (var seen in await tx.QueryAsync<QueuedAction>(Sql.Blocked, [contactId], ct))
         {
-            if (await RequestLock.TakeAsync(tx, blocked.Id, blocked.SessionId, ct) is not { Status: QueueStatus.Blocked } item || item.BlockerReason == ApprovalPolicy.Awaiting)
+            // Locked, after its session, only if something becomes of it: turns of one contact's several conversations look at each other's requests.
+            if (await LookAsync(tx, seen, who, ct) is null
+                || await RequestLock.TakeAsync(tx, seen.Id, seen.SessionId, ct) is not { Status: QueueStatus.Blocked, BlockerReason: not ApprovalPolicy.Awaiting } item
+                || await LookAsync(tx, item, who, ct) is not { } becomes)
             {
                 continue;
             }
 
-            if (item.AddedAt < _clock.GetUtcNow().AddHours(-_options.Value.BlockedHours))
+            if (becomes is (var action, { } state))
+            {
+                moved.Add(await MoveAsync(tx, item, action!, state, ct));
+            }
+            else
             {
                 await CancelAsync(tx, item.Id, "waited_too_long", ct);
-            }
-            else if (await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { IsActive: true } action
-                && await _states.OfAsync(tx, action, (item.SessionId, contactId), who, item.ParamsCollected, ct) is var state && RequestState.Moves(item, state.Blocked))
-            {
-                moved.Add(await MoveAsync(tx, item, action, state, ct));
             }
         }
 
         return moved;
+    }
+
+    /// <summary>What becomes of a blocked request: another state, or no state when it waited too long; null when it waits as before.</summary>
+    private async Task<(ActionDefinition? Action, RequestState? State)?> LookAsync(Transaction tx, QueuedAction item, EligibilityContext who, CancellationToken ct)
+    {
+        if (item.AddedAt < _clock.GetUtcNow().AddHours(-_options.Value.BlockedHours))
+        {
+            return (null, null);
+        }
+
+        return await _registry.FindAsync(tx, item.AgentId, item.ActionId, ct) is { IsActive: true } action
+            && await _states.OfAsync(tx, action, (item.SessionId, item.ContactId), who, item.ParamsCollected, ct) is var state && RequestState.Moves(item, state.Blocked)
+            ? (action, state) : null;
     }
 
     /// <summary>The approval was given: exactly these parameters run.</summary>
@@ -243,9 +258,8 @@ public sealed class ActionQueue
 
         internal const string LockWaiting = "SELECT * FROM actions.action_queue WHERE id = $1 AND (status = 'pending' OR status = 'blocked' AND blocker_reason <> 'awaiting_approval') FOR UPDATE";
 
-        // Locked one by one, each after its session.
         internal const string Blocked =
-            "SELECT id, session_id FROM actions.action_queue WHERE contact_id = $1 AND status = 'blocked' AND blocker_reason <> 'awaiting_approval' ORDER BY added_at, id";
+            "SELECT * FROM actions.action_queue WHERE contact_id = $1 AND status = 'blocked' AND blocker_reason <> 'awaiting_approval' ORDER BY added_at, id";
 
         internal const string WaitingForSchemas =
             """

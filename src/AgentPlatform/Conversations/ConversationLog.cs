@@ -38,7 +38,7 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
             ct);
     }
 
-    /// <summary>From now on the conversation is this member's alone, unless it is another's already.</summary>
+    /// <summary>From now on the conversation is this member's alone, unless it is private to another already.</summary>
     public void KeepFor(Transaction tx, Guid conversationId, Guid userId) => tx.Post(Sql.KeepFor, conversationId, userId);
 
     public Task<Conversation?> FindAsync(Transaction tx, Guid id, CancellationToken ct) => tx.FindAsync<Conversation>(Sql.Find, [id], ct);
@@ -152,7 +152,7 @@ public sealed class ConversationLog(ContactDirectory contacts, EventStore events
             RETURNING c.id, c.contact_id, c.channel, c.status, c.handled_by
             """;
 
-        internal const string KeepFor = "UPDATE conversations.conversations SET shared = false, user_id = coalesce(user_id, $2) WHERE id = $1 AND shared";
+        internal const string KeepFor = "UPDATE conversations.conversations SET shared = false, user_id = $2 WHERE id = $1 AND shared";
 
         internal const string Find =
             """

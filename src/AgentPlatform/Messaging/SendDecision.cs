@@ -76,7 +76,7 @@ internal abstract record SendDecision
     {
         { Message.RequiresFreshContext: true, WroteSince: true } => "stale_context",
         // Whoever has taken the conversation over, or paused it, decides what is said there unasked. One that is resolved is nobody's.
-        { Message: { Proactive: true, AgentId: not "human" }, Conversation: { HandledBy: not "bot" } or { Status: "paused" } } => "conversation_not_the_bots",
+        { Message: { Proactive: true, AgentId: not "human" }, Conversation: { HandledBy: not "bot", Status: "active" } or { Status: "paused" } } => "conversation_not_the_bots",
         _ => null,
     };
 

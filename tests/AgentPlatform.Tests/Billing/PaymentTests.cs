@@ -168,6 +168,35 @@ public sealed class PaymentTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_period_that_is_paid_twice_is_given_back_once_and_ends_nothing()
+    {
+        await PayAsync((await _stage.OrderAsync("indian", provider: "phonepe")).Value.Payment!);
+        await _stage.PassAsync(TimeSpan.FromDays(31));
+        var late = await PendingAsync();
+        await _stage.PassAsync(TimeSpan.FromHours(26));
+        await _stage.WorkAsync();
+        var next = await PendingAsync();
+        Assert.NotEqual(late.Id, next.Id);
+        await PayAsync(next);
+        Assert.Equal("active", (await _stage.CurrentAsync())!.Status);
+
+        _stage.PhonePe.Transactions[late.MerchantTransactionId].Code = "PAYMENT_SUCCESS";
+        await _stage.PhonePeCallbackAsync(late.MerchantTransactionId);
+        await _stage.WorkAsync();
+
+        Assert.Equal(("refunded", "success"), ((await _stage.PaymentAsync(late.Id)).Status, (await _stage.PaymentAsync(next.Id)).Status));
+        Assert.Equal("active", (await _stage.CurrentAsync())!.Status);
+
+        async Task<Payment> PendingAsync() => Assert.Single(await _stage.PaymentsAsync(), p => p is { Purpose: "renewal", Status: "pending" });
+        async Task PayAsync(Payment payment)
+        {
+            await _stage.WorkAsync();
+            _stage.PhonePe.Transactions[payment.MerchantTransactionId].Code = "PAYMENT_SUCCESS";
+            await _stage.WorkAsync();
+        }
+    }
+
+    [Fact]
     public async Task A_payment_that_was_given_up_and_is_paid_after_all_is_fulfilled_or_given_back()
     {
         var late = (await _stage.OrderAsync("indian", provider: "phonepe")).Value.Payment!;

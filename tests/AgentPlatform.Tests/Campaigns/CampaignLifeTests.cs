@@ -18,10 +18,20 @@ public sealed class CampaignLifeTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _stage.DisposeAsync();
 
-    [Fact]
-    public async Task What_waits_for_its_hour_rests_while_the_campaign_is_paused_and_leaves_after_it()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_waits_for_its_hour_rests_while_the_campaign_is_paused_and_leaves_after_it(bool inAColleaguesPrivateConversation)
     {
         var (campaign, move) = await HeldAsync();
+        if (inAColleaguesPrivateConversation)
+        {
+            await _stage.Platform.Postgres.ScalarAsync<Guid>(
+                """
+                WITH colleague AS (INSERT INTO identity.users (id, email) VALUES (gen_random_uuid(), 'colleague@example.test') RETURNING id)
+                UPDATE conversations.conversations SET shared = false, user_id = (SELECT id FROM colleague) RETURNING id
+                """);
+        }
 
         await _stage.PostAsync($"campaigns/{campaign}/pause", new { }, 200);
         await MorningAsync();

@@ -158,6 +158,16 @@ public sealed class MemberTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_key_that_may_only_read_does_not_leave_for_its_member()
+    {
+        await _api.MemberAsync("owner");
+        var own = (await _api.GetAsync("/api/v1/members")).Json.GetProperty("items").EnumerateArray().Single(m => m.GetProperty("user_id").GetGuid() == _api.Tenant.OwnerId);
+        var key = (await _api.PostAsync("/api/v1/keys", new { name = "Dashboard", role = "viewer" })).Json.GetProperty("secret").GetString();
+
+        Assert.Equal(403, (await _api.SendAsync(HttpMethod.Delete, $"/api/v1/members/{own.GetProperty("id").GetGuid()}", key: key)).Status);
+    }
+
+    [Fact]
     public async Task A_viewer_leaves_and_it_is_told()
     {
         var (vera, key) = await _api.MemberAsync("viewer");

@@ -58,7 +58,7 @@ internal sealed class DecideApproval(
             // Whoever was shown the parameters of before is asked anew.
             tx.Post(Sql.Correct, id, corrected.Value);
             tx.Post(Sql.ForgetCodes, id);
-            requests.NotifyAgain(tx, id, item.AgentId, [.. approval.Told.EnumerateArray().Select(told => told.GetProperty("user_id").GetGuid())]);
+            requests.NotifyAgain(tx, id, item.AgentId, action.ApprovalPolicy?.Approvers);
         }
 
         Announce(tx, "approval.voted", item, new { approval_id = id, user_id = who.UserId, via = who.Via, edited = edits is not null });

@@ -32,9 +32,9 @@ internal sealed class RequestApproval(WorkQueue work, EventStore events, TimePro
     internal void Notify(Transaction tx, Guid approvalId, Guid agentId, Guid[]? approvers) =>
         work.Enqueue(tx, new NewWork(NoticeKind, approvers is [var one] ? $"{approvalId}:{one}" : approvalId.ToString(), new ApprovalNotice(approvalId, agentId, approvers)));
 
-    /// <summary>Those who were told hear what is asked now; once, as it can be corrected once.</summary>
-    internal void NotifyAgain(Transaction tx, Guid approvalId, Guid agentId, Guid[] told) =>
-        work.Enqueue(tx, new NewWork(NoticeKind, $"{approvalId}:corrected", new ApprovalNotice(approvalId, agentId, told)));
+    /// <summary>Those who have not answered hear what is asked now; once, as it can be corrected once.</summary>
+    internal void NotifyAgain(Transaction tx, Guid approvalId, Guid agentId, Guid[]? approvers) =>
+        work.Enqueue(tx, new NewWork(NoticeKind, $"{approvalId}:corrected", new ApprovalNotice(approvalId, agentId, approvers)));
 
     /// <summary>The request is over before anyone decided.</summary>
     internal async Task WithdrawAsync(Transaction tx, QueuedAction item, string reason, CancellationToken ct)

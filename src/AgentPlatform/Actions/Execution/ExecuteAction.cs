@@ -132,7 +132,7 @@ internal sealed class ExecuteAction(
             return new(await PostponeAsync(tx, work, item, passage.Service, wait, ct));
         }
 
-        if (await TakeAllowanceAsync(tx, work, item, action, ct) is { } held)
+        if (await TakeAllowanceAsync(tx, work, item, action, passage, called.Any(effect => effect.IsOpen), ct) is { } held)
         {
             return new(held);
         }
@@ -153,7 +153,8 @@ internal sealed class ExecuteAction(
     }
 
     /// <summary>Null when it may start. What undoes something is never in want of an allowance.</summary>
-    private async Task<WorkOutcome?> TakeAllowanceAsync(Transaction tx, WorkItem work, QueuedAction item, ActionDefinition action, CancellationToken ct)
+    private async Task<WorkOutcome?> TakeAllowanceAsync(
+        Transaction tx, WorkItem work, QueuedAction item, ActionDefinition action, Passage? passage, bool mayHaveHappened, CancellationToken ct)
     {
         if (item.RollbackOf is not null)
         {
@@ -161,10 +162,18 @@ internal sealed class ExecuteAction(
         }
 
         var locked = await allowance.LockAsync(tx, item.Id, ct);
-        switch (await allowance.TakeAsync(tx, locked, item.Id, item.AgentId, () => tx.SingleAsync<int>(Sql.BusyAgents, [item.AgentId], ct), ct))
+        // What was interrupted has its place already.
+        var taken = await allowance.TakeAsync(
+            tx, locked, item.Id, item.AgentId, () => item.Status == QueueStatus.Executing ? Task.FromResult(0) : tx.SingleAsync<int>(Sql.BusyAgents, [item.AgentId], ct), ct);
+        if (taken is Allowance.Refused or Allowance.Wait && passage is not null)
+        {
+            await circuits.LeaveAsync(tx, passage, ServiceVerdict.Untried, null, ct);
+        }
+
+        switch (taken)
         {
             case Allowance.Refused(var reason):
-                return await RefuseAsync(tx, work, item, action, new ActionFailure(ErrorKind.AllowanceUsedUp, reason), ct);
+                return await RefuseAsync(tx, work, item, action, new ActionFailure(ErrorKind.AllowanceUsedUp, reason) { MayHaveHappened = mayHaveHappened }, ct);
             case Allowance.Wait(var pause):
                 work.Settle(tx, new WorkOutcome.Snooze(pause));
                 await tx.CommitAsync(ct);

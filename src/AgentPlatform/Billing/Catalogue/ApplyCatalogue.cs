@@ -23,10 +23,18 @@ public sealed record AddOnInput(
 /// <summary>Writes the installation's catalogue: all of it or nothing. What is sold already keeps the terms it was sold at.</summary>
 public sealed class ApplyCatalogue(Database database)
 {
+    /// <summary>A year of it, and its tax, stay within what money is counted in.</summary>
+    private const int MostCents = 100_000_000;
+
     /// <summary>Refuses, with the constraint that was broken, what cannot be offered.</summary>
     public async Task<Result<int>> RunAsync(CatalogueFile file, CancellationToken ct)
     {
         var (tiers, packs, addOns) = (file.Tiers ?? [], file.Packs ?? [], file.AddOns ?? []);
+        if (tiers.Any(t => t.MonthlyPriceCents > MostCents) || addOns.Any(a => a.MonthlyPriceCents > MostCents) || packs.Any(p => p.PriceCents > MostCents))
+        {
+            return Problem.BadRequest("catalogue_refused", $"The catalogue breaks a rule: no price is above {MostCents}.");
+        }
+
         await using var tx = database.BeginWorker();
         foreach (var t in tiers)
         {

@@ -44,7 +44,7 @@ internal sealed class Fulfilment(
 
         var (terms, now) = (payment.What.Terms!, clock.GetUtcNow());
         var begun = await subscriptions.CreateAsync(tx, terms, payment.Provider, now, Frequencies.NextEnd(now, now, terms.PaymentFrequency), trialEnd: null, ct);
-        payments.Began(tx, payment.Id, begun.Id);
+        payments.BelongsTo(tx, payment.Id, begun.Id);
         Remember(tx, begun.Id, paid);
         usage.Open(tx, begun);
         place.Watch(tx, begun.Id);

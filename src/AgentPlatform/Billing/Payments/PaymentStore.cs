@@ -50,7 +50,7 @@ internal sealed class PaymentStore(TimeProvider clock)
     internal void Fail(Transaction tx, Guid id, string code, string reason) => tx.Post(Sql.Fail, tx.TenantId, id, code, reason, clock.GetUtcNow());
 
     /// <summary>The subscription that it began.</summary>
-    internal void Began(Transaction tx, Guid id, Guid subscriptionId) => tx.Post(Sql.Began, tx.TenantId, id, subscriptionId);
+    internal void BelongsTo(Transaction tx, Guid id, Guid? subscriptionId) => tx.Post(Sql.BelongsTo, tx.TenantId, id, subscriptionId);
 
     internal void Refunded(Transaction tx, Guid id) => tx.Post(Sql.Refunded, tx.TenantId, id);
 
@@ -112,7 +112,7 @@ internal sealed class PaymentStore(TimeProvider clock)
             WHERE tenant_id = $1 AND id = $2 AND status IN ('pending', 'failed')
             """;
 
-        internal const string Began = "UPDATE billing.payments SET subscription_id = $3 WHERE tenant_id = $1 AND id = $2";
+        internal const string BelongsTo = "UPDATE billing.payments SET subscription_id = $3 WHERE tenant_id = $1 AND id = $2";
 
         internal const string Refunded = "UPDATE billing.payments SET status = 'refunded' WHERE tenant_id = $1 AND id = $2 AND status = 'success'";
     }

@@ -36,7 +36,7 @@ internal sealed class PlacePayment(
         var overage = OverageOf(s, await usage.OpenOneAsync(tx, s.Id, ct));
         PaymentLine[] lines =
         [
-            new(name, s.PriceCents), .. SetupFee(s.IsTrial ? s.SetupFeeCents : 0), .. active.Select(a => new PaymentLine($"{a.Quantity} × {a.AddOn}", a.Quantity * a.PriceCents)),
+            new(name, s.PriceCents), .. SetupFee(s.IsTrial ? s.SetupFeeCents : 0), .. active.Select(a => new PaymentLine($"{a.Quantity} × {a.AddOn}", checked(a.Quantity * a.PriceCents))),
             .. overage is null ? Array.Empty<PaymentLine>() : [new($"{overage.Executions} executions over the limit", overage.Cents)],
         ];
         return await AddAsync(tx, Of(s, s.IsTrial ? "subscription" : "renewal", name, byItself: !atThePage), new PaymentItem(lines) { PeriodEnd = s.CurrentPeriodEnd, Overage = overage }, ct);
@@ -59,7 +59,7 @@ internal sealed class PlacePayment(
     internal Task<Payment> AddOnAsync(Transaction tx, Subscription s, Tier tier, AgentAddOn addOn, int quantity, CancellationToken ct)
     {
         var sold = new SoldAddOn(addOn.Id, quantity, addOn.AdditionalAgents, Frequencies.Price(tier, addOn.MonthlyPriceCents, s.PaymentFrequency));
-        var amount = Frequencies.Prorated(sold.PriceCents * quantity, s.CurrentPeriodStart, s.CurrentPeriodEnd, clock.GetUtcNow());
+        var amount = Frequencies.Prorated(checked(sold.PriceCents * quantity), s.CurrentPeriodStart, s.CurrentPeriodEnd, clock.GetUtcNow());
         var name = $"{quantity} × {addOn.Name}, to the end of the period";
         return AddAsync(tx, Of(s, "add_on", name, byItself: true), new PaymentItem([new(name, amount)]) { AddOn = sold, PeriodEnd = s.CurrentPeriodEnd }, ct);
     }

@@ -119,7 +119,14 @@ internal sealed class SettlePayment(
             payments.Succeed(tx, payment.Id, paid);
             events.Append(tx, new NewEvent("payment.succeeded", "payment", payment.Id, new { payment.Purpose, payment.Total, payment.Currency, paid.TransactionId }));
             var settled = (await payments.FindAsync(tx, payment.Id, ct))!;
-            if (!isGivenBack && await fulfilment.RunAsync(tx, settled, paid, ct) is { } why)
+            var why = isGivenBack ? null : await fulfilment.RunAsync(tx, settled, paid, ct);
+            if (isGivenBack || why is not null)
+            {
+                // It gave nothing: when the money goes back, nothing is taken away.
+                payments.BelongsTo(tx, payment.Id, null);
+            }
+
+            if (why is not null)
             {
                 await refunds.RequestAsync(tx, settled, why, ct);
             }

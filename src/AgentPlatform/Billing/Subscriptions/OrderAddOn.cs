@@ -15,6 +15,9 @@ public sealed record AddOnOrder(string? AddOn, int Quantity = 1);
 /// <summary>Orders slots for agents: what is left of the period is paid now, further periods with the subscription.</summary>
 internal sealed class OrderAddOn(Database database, Offers offers, SubscriptionStore subscriptions, AddOnStore addOns, PlacePayment place, TimeProvider clock)
 {
+    /// <summary>Of one order, so that a period's payment stays within what money is counted in.</summary>
+    private const int MostCents = 100_000_000;
+
     internal async Task<Result<Payment>> RunAsync(Actor actor, AddOnOrder order, CancellationToken ct)
     {
         var invalid = Subscribe.Managers(actor)
@@ -41,7 +44,13 @@ internal sealed class OrderAddOn(Database database, Offers offers, SubscriptionS
             return refused;
         }
 
-        var payment = await place.AddOnAsync(tx, subscription, await offers.TierAsync(tx, subscription.TierId, ct), addOn, order.Quantity, ct);
+        var tier = await offers.TierAsync(tx, subscription.TierId, ct);
+        if ((long)Frequencies.Price(tier, addOn.MonthlyPriceCents, subscription.PaymentFrequency) * order.Quantity > MostCents)
+        {
+            return Problem.Invalid("quantity", "Costs more than one payment can take.");
+        }
+
+        var payment = await place.AddOnAsync(tx, subscription, tier, addOn, order.Quantity, ct);
         await tx.CommitAsync(ct);
         return payment;
     }
