@@ -103,8 +103,8 @@ internal sealed class ManageMembers(Database database, UserDirectory users, Pass
     internal Task<Result<Member>> RemoveAsync(Caller caller, Guid id, IfMatch ifMatch, CancellationToken ct)
     {
         var actor = caller.Actor;
-        // A key that may do less than its member does not leave for them.
-        bool Leaves(Row member) => member.UserId == actor.UserId && actor.Role == member.Role && Scopes.AreOwn(caller.Scopes);
+        // A key that only reads does not leave for a member who does more.
+        bool Leaves(Row member) => member.UserId == actor.UserId && (actor.Role != "viewer" || member.Role == "viewer") && Scopes.AreOwn(caller.Scopes);
         return WriteAsync(actor, id, ifMatch, before => Leaves(before) ? null : Refuse(actor, before.Role), async (tx, member) =>
         {
             events.Append(tx, new NewEvent("member.removed", "tenant", actor.TenantId, new { member_id = id, user_id = member.UserId, role = member.Role }));

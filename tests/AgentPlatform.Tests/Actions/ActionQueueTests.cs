@@ -119,6 +119,7 @@ public sealed class ActionQueueTests : IAsyncLifetime
         await _talk.OfferAsync(Plain with { ActionId = "second", ActionName = "second step", Dependencies = Json.Of(new[] { "plain" }), ResponseTemplate = "second done" });
         await _talk.SayAsync("second step");
         var item = Assert.Single(await _talk.QueueAsync());
+        await _talk.InAsync(tx => tx.ExecuteAsync("UPDATE actions.action_queue SET added_at = added_at - interval '2 days'", [], default));
 
         var looking = Task.FromResult<IReadOnlyList<QueuedAction>>([]);
         await _talk.InAsync(async tx =>
@@ -130,7 +131,7 @@ public sealed class ActionQueueTests : IAsyncLifetime
         });
 
         Assert.Empty(await looking);
-        Assert.Equal(QueueStatus.Blocked, Assert.Single(await _talk.QueueAsync()).Status);
+        Assert.Equal(QueueStatus.Cancelled, Assert.Single(await _talk.QueueAsync()).Status);
     }
 
     [Fact]

@@ -127,7 +127,7 @@ public sealed class MemberTests : IAsyncLifetime
 
     [Theory]
     [InlineData("member")]
-    [InlineData("viewer")]
+    [InlineData("admin")]
     [Behaviour("mk-workspace-last-owner")]
     public async Task The_last_owner_stays_whatever_role_the_key_has_and_another_hands_the_tenant_over(string role)
     {
